@@ -1,0 +1,96 @@
+# Tests of this project.
+#
+#   emmy_add_test(<name> SOURCES <a.cpp>... [TARGETS <target>... | HOST] [LIBRARIES <lib>...] [LABELS <label>...])
+#       one GoogleTest program per target from the same sources, registered as <name>.<target>; all targets by default.
+#       HOST: once, without flags, as <name>.host. A program whose target this CPU lacks is skipped with its reason.
+#   emmy_add_refusal(<name> SOURCE <a.cpp>)
+#       SOURCE must not compile where EMMY_REFUSED is defined, must say the text of its line "// refuses: <text>", and
+#       must compile where it is not defined.
+#   emmy_add_fuzz(<name> SOURCES <a.cpp>... [LIBRARIES <lib>...] [SECONDS 20])
+#       a libFuzzer program, where EMMY_FUZZ is on (preset asan-ubsan); registered as <name>.fuzz.
+#
+# Label `slow` keeps a test out of the ordinary run; tools/test.sh --all runs those too.
+include_guard(GLOBAL)
+
+get_property(_dispatch GLOBAL PROPERTY EMMY_DISPATCH_TARGETS)
+get_property(_xsimd GLOBAL PROPERTY EMMY_XSIMD_TARGETS)
+set(EMMY_TEST_TARGETS ${_dispatch} ${_xsimd} CACHE STRING "The targets that tests are built for")
+option(EMMY_FUZZ "Build the fuzzers; needs clang and -fsanitize=fuzzer-no-link" OFF)
+set(EMMY_TEST_TIMEOUT 300)
+
+# The program's main, compiled without the target's flags: it must run on every CPU to be able to skip.
+function(emmy_add_test_main target features)
+  set(main emmy_test_main_${target})
+  if(TARGET ${main})
+    return()
+  endif()
+  list(JOIN features "," features)
+  add_library(${main} OBJECT ${PROJECT_SOURCE_DIR}/tests/support/main.cpp)
+  target_compile_definitions(${main} PRIVATE "EMMY_TEST_TARGET=\"${target}\"" "EMMY_TEST_FEATURES=\"${features}\"")
+  target_compile_features(${main} PRIVATE cxx_std_20)
+  target_link_libraries(${main} PUBLIC emmy::cpu GTest::gtest PRIVATE emmy_warnings)
+endfunction()
+
+function(emmy_add_test_program name target)
+  cmake_parse_arguments(PARSE_ARGV 2 A "" "" "SOURCES;LIBRARIES;LABELS;FLAGS;DEFINITIONS;FEATURES")
+  emmy_add_test_main(${target} "${A_FEATURES}")
+  set(program ${name}.${target})
+  add_executable(${program} ${A_SOURCES})
+  target_compile_options(${program} PRIVATE ${A_FLAGS})
+  target_compile_definitions(${program} PRIVATE ${A_DEFINITIONS})
+  target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${program} PRIVATE emmy_test_main_${target} emmy::emmy emmy_warnings ${A_LIBRARIES})
+  if(target MATCHES "^xsimd")
+    target_link_libraries(${program} PRIVATE emmy_xsimd)
+  endif()
+  add_test(NAME ${program} COMMAND ${program})
+  set_tests_properties(${program} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${EMMY_TEST_TIMEOUT} LABELS "${A_LABELS}")
+endfunction()
+
+function(emmy_add_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 A "HOST" "" "SOURCES;TARGETS;LIBRARIES;LABELS")
+  if(A_UNPARSED_ARGUMENTS OR NOT A_SOURCES OR (A_HOST AND A_TARGETS))
+    message(FATAL_ERROR "emmy: emmy_add_test(<name> SOURCES ... [TARGETS ... | HOST] [LIBRARIES ...] [LABELS ...])")
+  endif()
+  set(common SOURCES ${A_SOURCES} LIBRARIES ${A_LIBRARIES} LABELS ${A_LABELS})
+  if(A_HOST)
+    emmy_add_test_program(${name} host ${common})
+    return()
+  endif()
+  if(NOT A_TARGETS)
+    set(A_TARGETS ${EMMY_TEST_TARGETS})
+  endif()
+  foreach(target IN LISTS A_TARGETS)
+    emmy_describe_target(${target} T)
+    if(target IN_LIST EMMY_TEST_TARGETS)
+      emmy_add_test_program(${name} ${target} ${common} FLAGS ${T_FLAGS} DEFINITIONS ${T_DEFINITIONS}
+                            FEATURES ${T_FEATURES})
+    endif()
+  endforeach()
+endfunction()
+
+function(emmy_add_refusal name)
+  cmake_parse_arguments(PARSE_ARGV 1 A "" "SOURCE" "")
+  get_filename_component(source ${A_SOURCE} ABSOLUTE)
+  add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -DCOMPILER=${CMAKE_CXX_COMPILER} -DSOURCE=${source}
+           -DINCLUDE=${PROJECT_SOURCE_DIR}/include -DHWY=${EMMY_HWY_INCLUDE_DIR}
+           -P ${PROJECT_SOURCE_DIR}/cmake/check_refusal.cmake)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${EMMY_TEST_TIMEOUT})
+endfunction()
+
+function(emmy_add_fuzz name)
+  cmake_parse_arguments(PARSE_ARGV 1 A "" "SECONDS" "SOURCES;LIBRARIES")
+  if(NOT EMMY_FUZZ)
+    return()
+  endif()
+  if(NOT A_SECONDS)
+    set(A_SECONDS 20)
+  endif()
+  add_executable(${name}.fuzz ${A_SOURCES})
+  target_compile_options(${name}.fuzz PRIVATE -fsanitize=fuzzer)
+  target_link_options(${name}.fuzz PRIVATE -fsanitize=fuzzer)
+  target_include_directories(${name}.fuzz PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${name}.fuzz PRIVATE emmy::emmy emmy_warnings ${A_LIBRARIES})
+  add_test(NAME ${name}.fuzz COMMAND ${name}.fuzz -max_total_time=${A_SECONDS} -timeout=10 -print_final_stats=1)
+  set_tests_properties(${name}.fuzz PROPERTIES TIMEOUT ${EMMY_TEST_TIMEOUT})
+endfunction()

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, tests, and ends with the line "N passed, N failed, N skipped".
+#
+#   tools/test.sh          g++ -O3, every target that the CPU has
+#   tools/test.sh --clang  also clang++ -O3
+#   tools/test.sh --all    also clang++ -O3, address and undefined-behaviour sanitizers with fuzzers, the benches' build,
+#                          tests labelled slow, format. This is what .ci/run calls.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$emmy_root"
+exec </dev/null
+
+all=false
+clang=false
+for argument in "$@"; do
+  case $argument in
+    --all) all=true clang=true ;;
+    --clang) clang=true ;;
+    *)
+      echo "usage: tools/test.sh [--all] [--clang]" >&2
+      exit 2
+      ;;
+  esac
+done
+
+passed=0 failed=0 skipped=0
+failures=()
+skips=()
+
+# Adds up one ctest run from the JUnit file that it wrote.
+count() {  # count <preset> <file>
+  local status name reason
+  while IFS=$'\t' read -r status name reason; do
+    case $status in
+      run) passed=$((passed + 1)) ;;
+      notrun)
+        skipped=$((skipped + 1))
+        skips+=("$1: $name: $reason")
+        ;;
+      *)
+        failed=$((failed + 1))
+        failures+=("$1: $name")
+        ;;
+    esac
+  done < <(awk '
+    function attribute(key,   text) {
+      text = $0
+      if (!sub(".* " key "=\"", "", text)) return ""
+      sub(/".*/, "", text)
+      return text
+    }
+    /<testcase / { name = attribute("name"); status = attribute("status"); reason = "no reason was printed" }
+    /<failure/ { status = "fail" }
+    /SKIPPED: / { reason = $0; sub(/.*SKIPPED: /, "", reason); sub(/<.*/, "", reason) }
+    /<\/testcase>/ { print status "\t" name "\t" reason }
+  ' "$2")
+}
+
+# One step that is not a ctest run; it counts when it fails, and as a test when asked to.
+step() {  # step <name> <command>...
+  local name=$1
+  shift
+  say "$name"
+  if "$@"; then return 0; fi
+  failed=$((failed + 1))
+  failures+=("$name")
+  return 1
+}
+
+check() { if step "$@"; then passed=$((passed + 1)); fi; }
+
+run_ctest() {  # run_ctest <preset> [ctest options]
+  local preset=$1 file before=$((passed + failed + skipped))
+  shift
+  say "tests of preset $preset $*"
+  file=$(mktemp)
+  if [ $# -eq 0 ]; then set -- --label-exclude '^slow$'; fi
+  ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --parallel "$(nproc)" --output-junit "$file" "$@" || true
+  count "$preset" "$file"
+  rm -f "$file"
+  if [ $((passed + failed + skipped)) -eq "$before" ]; then
+    failed=$((failed + 1))
+    failures+=("$preset: ctest ran no test")
+  fi
+}
+
+build() {  # build <preset> [cmake options]
+  local preset=$1
+  shift
+  step "configuring $preset" cmake --preset "$preset" -DEMMY_BUILD_CLI=ON -DEMMY_BUILD_TESTS=ON "$@" >/dev/null &&
+    step "building $preset" cmake --build --preset "$preset" --parallel "$(jobs)"
+}
+
+format_is_right() {
+  local file files wrong=0
+  mapfile -t files < <(git ls-files --cached --others --exclude-standard '*.hpp' '*.cpp')
+  for file in "${files[@]}"; do
+    # Compared, not --dry-run: clang-format 14 objects to the last line of some headers that it would not change.
+    if ! clang-format "$file" | cmp -s - "$file"; then
+      echo "not as clang-format writes it: $file"
+      wrong=1
+    fi
+  done
+  return $wrong
+}
+
+packages=("${build_packages[@]}" libgtest-dev libxsimd-dev pkgconf)
+if $clang; then packages+=(clang); fi
+if $all; then packages+=(clang-format libclang-rt-dev libbenchmark-dev libeigen3-dev); fi
+install_missing "${packages[@]}" || step "installing packages" false || true
+
+bench=OFF
+if $all; then bench=ON; fi
+if build release -DEMMY_BUILD_BENCH=$bench; then
+  run_ctest release
+  if $all && [[ $(ctest --test-dir build/release --show-only --label-regex '^slow$') != *"Total Tests: 0"* ]]; then
+    run_ctest release --label-regex '^slow$'
+  fi
+fi
+if $clang && build clang -DEMMY_BUILD_BENCH=OFF; then run_ctest clang; fi
+if $all; then
+  if build asan-ubsan; then run_ctest asan-ubsan; fi
+  check format format_is_right
+fi
+
+echo
+for line in "${skips[@]}"; do echo "skipped  $line"; done
+for line in "${failures[@]}"; do echo "FAILED   $line"; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
