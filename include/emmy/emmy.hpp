@@ -1,0 +1,14 @@
+// Everything, for users. Nothing inside Emmy includes this file.
+#pragma once
+
+#include <emmy/core/mat.hpp>
+#include <emmy/core/random.hpp>
+#include <emmy/core/shape.hpp>
+#include <emmy/core/status.hpp>
+#include <emmy/kernels/reduce.hpp>
+#include <emmy/net/init.hpp>
+#include <emmy/net/pack.hpp>
+#include <emmy/parametrize/certificate.hpp>
+#include <emmy/parametrize/fold.hpp>
+#include <emmy/train/trainer.hpp>
+#include <emmy/train/verbs.hpp>

@@ -1,0 +1,62 @@
+// The three products of an affine layer with what is fused into them.
+#pragma once
+
+#include <emmy/kernels/gemm.hpp>
+
+namespace emmy::inline EMMY_TARGET {
+
+// Below this many rows dx is made by dot products with the rows of W; above, by a tile on a transposed copy: copying
+// costs In * Out moves once, a dot a horizontal sum for every element (64-32-10, AVX2: even at about 3 rows).
+inline constexpr int kTransposeFromRows = 3;
+
+// y[r, o] = activation(b[o] + sum_i x[r, i] w[i, o]); w [In][padded(Out)], x rows of InStride, y rows of padded(Out)
+// whose pad lanes become zero. b may be null. Error: (In + 1) w_r (|b| + sum |x w|), and the activation's. Test:
+// tests/kernels/affine_test.cpp.
+template <int Rows, int In, int InStride, int Out, class T, class Activation>
+EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activation) noexcept {
+  constexpr int kStride = padded<T>(Out);
+  gemm<Rows, kStride>(
+      x, InStride, 1, w, In,
+      [&](int, int col) EMMY_LAMBDA { return b == nullptr ? simd::zero<T>() : simd::load(b + col); },
+      [&](int row, int col, auto v) EMMY_LAMBDA { simd::store(activate(Activation{}, v), y + row * kStride + col); });
+  if constexpr (!Activation::kFixesZero && kStride != Out)
+    for (int r = 0; r < Rows; ++r)
+      for (int o = Out; o < kStride; ++o) y[r * kStride + o] = T(0);
+}
+
+// dx[r, i] (+)= below'(x[r, i]) sum_o dy[r, o] w[i, o]; below' is taken from x, the output of the activation below.
+// work: Out * padded(In) scalars for the transposed copy. Error: (Out + 6) w_r (|dx| + max(1, |below'|) sum |dy w|),
+// with the rounding of x itself.
+template <bool kAdd, int Rows, int In, int Out, class T, class Below>
+EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* work, Below) noexcept {
+  constexpr int kInPad = padded<T>(In), kOutPad = padded<T>(Out);
+  const auto finish = [&](int row, int col, auto v) EMMY_LAMBDA {
+    const int at = row * kInPad + col;
+    if constexpr (!__is_same(Below, std::nullptr_t))
+      v = simd::mul(v, derivative_from_output(Below{}, simd::load(x + at)));
+    if constexpr (kAdd) v = simd::add(v, simd::load(dx + at));
+    simd::store(v, dx + at);
+  };
+  if constexpr (Rows < kTransposeFromRows) {
+    const int lanes = static_cast<int>(simd::lanes<T>());
+    for (int r = 0; r < Rows; ++r) {
+      row_dots<In, kInPad, kOutPad>(w, dy + r * kOutPad, work);
+      for (int i = 0; i < kInPad; i += lanes) finish(r, i, simd::load(work + i));
+    }
+  } else {
+    transpose<In, Out, kInPad, kOutPad>(w, work);
+    gemm<Rows, kInPad>(
+        dy, kOutPad, 1, work, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); }, finish);
+  }
+}
+
+// db[o] = sum_r dy[r, o], handed to visit(db) as one padded row.
+template <int Padded, int Rows, class T, class Visit>
+EMMY_INLINE void bias_gradient(const T* dy, Visit&& visit) noexcept {
+  alignas(kPadBytes) T g[Padded];
+  sum_rows<Padded, Rows>(dy, g);
+  EMMY_GRADIENT_HOOK(g, Padded);
+  visit(static_cast<const T*>(g));
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -1,0 +1,67 @@
+// Activations that are not fused into a product, and the sum of two tensors. Test: tests/kernels/elementwise_test.cpp.
+#pragma once
+
+#include <cstddef>
+
+#include <emmy/simd/simd.hpp>
+
+namespace emmy::inline EMMY_TARGET {
+
+// y = f(x) for Rows x Cols values, y in padded rows, x in rows of InStride (unpadded: nothing beyond Cols is read). y
+// may be x where the strides agree. Pad lanes of y become zero.
+template <int Rows, int Cols, int InStride, class L, class T>
+EMMY_INLINE void elementwise_forward(L, const T* x, T* y) noexcept {
+  constexpr int kStride = padded<T>(Cols);
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  for (int r = 0; r < Rows; ++r) {
+    for (int c = 0; c < Cols; c += lanes) {
+      const T* at = x + r * InStride + c;
+      const auto v = InStride == kStride || c + lanes <= Cols
+                         ? simd::load(at)
+                         : simd::load_first(at, static_cast<std::size_t>(Cols - c));
+      simd::store(activate(L{}, v), y + r * kStride + c);
+    }
+    for (int c = Cols; c < kStride; ++c) y[r * kStride + c] = T(0);
+  }
+}
+
+// dx (+)= dy f'(.), all in padded rows; dx may be dy. f' from the output where the activation allows it, else from x.
+template <bool kAdd, int Rows, int Cols, class L, class T>
+EMMY_INLINE void elementwise_backward(L, const T* x, const T* y, const T* dy, T* dx) noexcept {
+  for (int at = 0; at < Rows * padded<T>(Cols); at += static_cast<int>(simd::lanes<T>())) {
+    auto v = simd::load(dy + at);
+    if constexpr (L::kFromOutput) v = simd::mul(v, derivative_from_output(L{}, simd::load(y + at)));
+    else v = simd::mul(v, derivative_from_input(L{}, simd::load(x + at)));
+    if constexpr (kAdd) v = simd::add(v, simd::load(dx + at));
+    simd::store(v, dx + at);
+  }
+}
+
+// y = a + b for Rows x Cols values, y in padded rows, a and b in rows of their own strides. Pad lanes of y become zero.
+template <int Rows, int Cols, int StrideA, int StrideB, class T>
+EMMY_INLINE void add_rows(const T* a, const T* b, T* y) noexcept {
+  constexpr int kStride = padded<T>(Cols);
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  const auto value = [&](const T* at, int left, bool whole) EMMY_LAMBDA {
+    return whole || left >= lanes ? simd::load(at) : simd::load_first(at, static_cast<std::size_t>(left));
+  };
+  for (int r = 0; r < Rows; ++r) {
+    for (int c = 0; c < Cols; c += lanes)
+      simd::store(simd::add(value(a + r * StrideA + c, Cols - c, StrideA == kStride),
+                            value(b + r * StrideB + c, Cols - c, StrideB == kStride)),
+                  y + r * kStride + c);
+    for (int c = Cols; c < kStride; ++c) y[r * kStride + c] = T(0);
+  }
+}
+
+// d (+)= dy over `count` scalars, a whole number of padded rows.
+template <bool kAdd, class T>
+EMMY_INLINE void pass_on(const T* dy, T* d, int count) noexcept {
+  for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>())) {
+    auto v = simd::load(dy + at);
+    if constexpr (kAdd) v = simd::add(v, simd::load(d + at));
+    simd::store(v, d + at);
+  }
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -1,0 +1,168 @@
+// Matrix products of a training step, all from one register tile.
+//
+//   forward      y[r, o]  = b[o] + sum_i x[r, i] W[i, o]        gemm, a = x
+//   dW           g[i, o]  = sum_r x[r, i] dy[r, o]              gemm with the strides of x swapped
+//   dX           dx[r, i] = sum_o dy[r, o] W[i, o]              many rows: gemm on a transposed copy; few: row_dots
+//
+// Layout: W is [in][pad(out)], so that forward and dW need no horizontal sum and the user's x needs no padding; b, y
+// and dy have rows of padded length. The right operand and the result must not overlap the left one.
+// Error: each element is one sum of K products in the order of k (row_dots: in lanes, then `simd::sum`), so
+// |error| <= K w_r sum_k |a b| with w_r the unit roundoff, or (K + 1) w_r (|start| + sum_k |a b|) where the sum starts
+// from a value. Test: tests/kernels/gemm_test.cpp.
+// Why a pack of named accumulators and not an array: SVE vectors are sizeless; measured equal on every target.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include <emmy/simd/simd.hpp>
+
+// Tests define it to damage a gradient between its product and its use.
+#ifndef EMMY_GRADIENT_HOOK
+#define EMMY_GRADIENT_HOOK(values, count) static_cast<void>(0)
+#endif
+
+namespace emmy::inline EMMY_TARGET {
+
+// Tile of M rows x N vectors: M N accumulators + N loads + 1 broadcast (+ 1 product without FMA) <= registers - 1.
+inline constexpr int kTileVectors = simd::kRegisters >= 8 ? 2 : 1;
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : 6;  // 16+2+1 of 32, 12+2+1 of 16
+#else
+inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : 5;  // 10+2+1+1 of 16
+#endif
+
+// Declares Count vectors as locals of nested inlined frames and calls f(v0&, v1&, ...): the array of sizeless types.
+template <class T, int Count, class F, class... V>
+EMMY_INLINE void with_vectors(F&& f, V&... v) noexcept {
+  constexpr int kLeft = Count - static_cast<int>(sizeof...(V));
+  if constexpr (kLeft == 0) {
+    f(v...);
+  } else if constexpr (kLeft >= 4) {  // four a frame: a short recursion compiles faster
+    simd::Vec<T> v0 = simd::zero<T>(), v1 = simd::zero<T>(), v2 = simd::zero<T>(), v3 = simd::zero<T>();
+    with_vectors<T, Count>(f, v..., v0, v1, v2, v3);
+  } else {
+    simd::Vec<T> v0 = simd::zero<T>();
+    with_vectors<T, Count>(f, v..., v0);
+  }
+}
+template <int I, class V, class... Rest>
+EMMY_INLINE auto& pick(V& v, Rest&... rest) noexcept {
+  if constexpr (I == 0) return v;
+  else return pick<I - 1>(rest...);
+}
+
+// c[m, n] = start(m, n) + sum_{k < K} a[k ak + m am] b[k bs + n lanes], handed to finish(m, n, c).
+template <class T, int M, int N, class Start, class Finish>
+EMMY_INLINE void tile(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t bs, std::size_t K,
+                      Start&& start, Finish&& finish) noexcept {
+  with_vectors<T, M * N>([&](auto&... c) EMMY_LAMBDA {
+    [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
+      ((c = start(I / N, I % N)), ...);
+      for (std::size_t k = 0; k < K; ++k) {
+        with_vectors<T, N>([&](auto&... bk) EMMY_LAMBDA {
+          std::size_t n = 0;
+          ((bk = simd::load(b + k * bs + n++ * simd::lanes<T>())), ...);
+          ((c = simd::mul_add(simd::set(a[k * ak + I / N * am]), pick<I % N>(bk...), c)), ...);  // c and I in step
+        });
+      }
+      (finish(I / N, I % N, c), ...);
+    }
+    (std::make_integer_sequence<int, M * N>{});
+  });
+}
+
+// f(row, constant<M>) over Rows in tiles of M rows, then the remainder.
+template <int Rows, int M, class F>
+EMMY_INLINE void for_row_tiles(F&& f) noexcept {
+  int r = 0;
+  if constexpr (Rows >= M)
+    for (; r + M <= Rows; r += M) f(r, std::integral_constant<int, M>{});
+  if constexpr (Rows % M != 0) f(r, std::integral_constant<int, Rows % M>{});
+}
+
+// Does a row of Padded scalars divide into panels of N vectors? Known where the number of lanes is a constant; then the
+// single vectors are not even compiled, which halves the compile time of a product.
+template <class T, int Padded, int N>
+consteval bool only_whole_panels() {
+  if constexpr (requires { typename std::integral_constant<std::size_t, simd::lanes<T>()>; })
+    return Padded % (N * static_cast<int>(simd::lanes<T>())) == 0;
+  else return N == 1;
+}
+
+// f(col, constant<N>) over a padded row in panels of N vectors, then single vectors.
+template <class T, int Padded, int N, class F>
+EMMY_INLINE void for_panels(F&& f) noexcept {
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  int col = 0;
+  for (; col + N * lanes <= Padded; col += N * lanes) f(col, std::integral_constant<int, N>{});
+  if constexpr (!only_whole_panels<T, Padded, N>())
+    for (; col < Padded; col += lanes) f(col, std::integral_constant<int, 1>{});
+}
+
+// finish(row, col, start(row, col) + sum_k a[row am + k ak] b[k Padded + col ..]) for each of Rows rows and each vector
+// of a padded row; K terms.
+template <int Rows, int Padded, class T, class Start, class Finish>
+EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t K, Start&& start,
+                      Finish&& finish) noexcept {
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
+    for_row_tiles<Rows, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
+      tile<T, decltype(m_)::value, decltype(n_)::value>(
+          a + static_cast<std::size_t>(row) * am, am, ak, b + col, Padded, K,
+          [&](int m, int n) EMMY_LAMBDA { return start(row + m, col + n * lanes); },
+          [&](int m, int n, auto c) EMMY_LAMBDA { finish(row + m, col + n * lanes, c); });
+    });
+  });
+}
+
+// dW in tiles of whole rows, never stored as a matrix: visit(row, constant<M>, g) gets M rows of
+// g[i, o] = sum_{r < Rows} x[r ldx + i] dy[r Padded + o] in rows of Padded scalars.
+template <int In, int Padded, int Rows, class T, class Visit>
+EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit) noexcept {
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  alignas(kPadBytes) T g[kTileRows * Padded];
+  for_row_tiles<In, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
+    for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
+      tile<T, decltype(m_)::value, decltype(n_)::value>(
+          x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
+          [&](int m, int n, auto c) EMMY_LAMBDA { simd::store(c, g + m * Padded + col + n * lanes); });
+    });
+    EMMY_GRADIENT_HOOK(g, decltype(m_)::value * Padded);
+    visit(row, m_, static_cast<const T*>(g));
+  });
+}
+
+// db[o] = sum_{r < Rows} dy[r, o], one padded row.
+template <int Padded, int Rows, class T>
+EMMY_INLINE void sum_rows(const T* dy, T* db) noexcept {
+  for (int o = 0; o < Padded; o += static_cast<int>(simd::lanes<T>())) {
+    auto s = simd::load(dy + o);
+    for (int r = 1; r < Rows; ++r) s = simd::add(s, simd::load(dy + r * Padded + o));
+    simd::store(s, db + o);
+  }
+}
+
+// wt[o, i] = w[i, o], rows of padded(In); pad lanes of wt become zero.
+template <int In, int Out, int InPad, int OutPad, class T>
+EMMY_INLINE void transpose(const T* w, T* wt) noexcept {
+  for (int o = 0; o < Out; ++o) {
+    for (int i = 0; i < In; ++i) wt[o * InPad + i] = w[i * OutPad + o];
+    for (int i = In; i < InPad; ++i) wt[o * InPad + i] = T(0);
+  }
+}
+
+// d[i] = sum_o w[i, o] dy[o] for In rows of W; pad lanes of d become zero.
+template <int In, int InPad, int OutPad, class T>
+EMMY_INLINE void row_dots(const T* w, const T* dy, T* d) noexcept {
+  for (int i = 0; i < In; ++i) {
+    auto s = simd::mul(simd::load(w + i * OutPad), simd::load(dy));
+    for (int o = static_cast<int>(simd::lanes<T>()); o < OutPad; o += static_cast<int>(simd::lanes<T>()))
+      s = simd::mul_add(simd::load(w + i * OutPad + o), simd::load(dy + o), s);
+    d[i] = simd::sum(s);
+  }
+  for (int i = In; i < InPad; ++i) d[i] = T(0);
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -1,0 +1,193 @@
+// The update sweep: reads weights, gradient and state once, writes weights and state, and measures while the values are
+// in registers. Two plug-ins: the coefficients of a rule (optim/) and a meter.
+//
+//   theta' = k theta - u        apply(coefficients, theta, g, buf, next, u)
+//
+// The meter sums products over the rows or the columns of a block, or both: tt nn gt gg t1 n1 g1 and, for a rule with
+// memory, ut uu u1 (t = theta, n = theta', g the gradient, 1 = plain sum). Without memory u = a0 g and the last three
+// follow. A light meter sums gg and uu only: what a predicted charge needs. Sums are kept in lane accumulators and reduced once a row: an ordered running sum costs twice the sweep.
+// Layout: M rows of Cols padded scalars, contiguous in theta, buf and g. Nothing can fail here.
+// Rounding: each sum is one of n terms with at most n / lanes + log2 lanes + 2 roundings a term (rows), n + 2 (columns).
+// Test: tests/kernels/update_sweep_test.cpp.
+#pragma once
+
+#include <emmy/kernels/gemm.hpp>
+#include <emmy/simd/simd.hpp>
+
+namespace emmy {
+
+// The sums over one line of a block.
+template <class S>
+struct Sums {
+  S tt, nn, gt, gg, t1, n1, g1, ut, uu, u1;
+};
+
+// The largest |theta'| and |buf'| that a sweep wrote.
+template <class S>
+struct SweepRange {
+  S theta, memory;
+};
+
+// Coefficients of a block that does not move but is measured.
+template <class S>
+struct FrozenCoefficients {
+  static constexpr bool kMemoryless = true;
+  S k = S(1), a0 = S(0);
+};
+
+// Below this a factor of a product is held at this size: smaller ones become denormal, slow, and with flush to zero
+// could never return. An exact 0 (a snapped factor) stays 0.
+template <class S>
+inline constexpr S kSmallestFactor = S(1e-18);
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+struct NoMeter {
+  static constexpr bool kRows = false, kColumns = false;
+};
+
+// Column sums of one block; rows are handed out as they end.
+template <class S, int Cols, bool Rows, bool Columns, bool Memoryless, bool Light = false>
+struct Meter {
+  static constexpr bool kRows = Rows, kColumns = Columns, kLight = Light;
+  static constexpr int kProducts = Light ? (Memoryless ? 1 : 2) : (Memoryless ? 7 : 10);
+  alignas(kPadBytes) S column[Columns ? kProducts : 1][Columns ? Cols : 1] = {};
+};
+
+template <class S, class V>
+EMMY_INLINE void apply(const FrozenCoefficients<S>&, V theta, V, V&, V& next, V& u) noexcept {
+  next = theta;
+  u = simd::zero<S>();
+}
+
+template <class V>
+EMMY_INLINE void accumulate(V t, V n, V g, V, V& tt, V& nn, V& gt, V& gg, V& t1, V& n1, V& g1) noexcept {
+  tt = simd::mul_add(t, t, tt);
+  nn = simd::mul_add(n, n, nn);
+  gt = simd::mul_add(g, t, gt);
+  gg = simd::mul_add(g, g, gg);
+  t1 = simd::add(t1, t);
+  n1 = simd::add(n1, n);
+  g1 = simd::add(g1, g);
+}
+template <class V>
+EMMY_INLINE void accumulate(V t, V n, V g, V u, V& tt, V& nn, V& gt, V& gg, V& t1, V& n1, V& g1, V& ut, V& uu,
+                            V& u1) noexcept {
+  accumulate(t, n, g, u, tt, nn, gt, gg, t1, n1, g1);
+  ut = simd::mul_add(u, t, ut);
+  uu = simd::mul_add(u, u, uu);
+  u1 = simd::add(u1, u);
+}
+
+template <class V>
+EMMY_INLINE void accumulate(V, V, V g, V, V& gg) noexcept {
+  gg = simd::mul_add(g, g, gg);
+}
+template <class V>
+EMMY_INLINE void accumulate(V, V, V g, V u, V& gg, V& uu) noexcept {
+  gg = simd::mul_add(g, g, gg);
+  uu = simd::mul_add(u, u, uu);
+}
+
+// The sums of one line from the products of its meter, in the order of `accumulate`.
+template <class T, bool Light>
+EMMY_INLINE Sums<T> sums_of(const T (&s)[10]) noexcept {
+  if constexpr (Light) return {T(0), T(0), T(0), s[0], T(0), T(0), T(0), T(0), s[1], T(0)};
+  else return {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]};
+}
+
+template <class V>
+EMMY_INLINE V keep_factor(V before, V after) noexcept {
+  using S = simd::Scalar<V>;
+  const V sign = simd::bit_and(after, simd::set(S(-0.0)));
+  const V held = simd::select(simd::less(simd::abs(after), simd::set(kSmallestFactor<S>)),
+                              simd::bit_or(sign, simd::set(kSmallestFactor<S>)), after);
+  return simd::select(simd::equal(before, simd::zero<S>()), after, held);
+}
+
+namespace inner {
+// One vector: theta, g and buf are read, theta' and buf' written; t, n, gradient and u go to the meter.
+template <bool Factor, class C, class T, class V>
+EMMY_INLINE void step_vector(const C& c, T* theta, T* buf, const T* g, V& t, V& n, V& gradient, V& u, V& top,
+                             V& top_buf) noexcept {
+  t = simd::load(theta);
+  gradient = simd::load(g);
+  V b = C::kMemoryless ? simd::zero<T>() : simd::load(buf);
+  apply(c, t, gradient, b, n, u);
+  if constexpr (Factor) n = keep_factor(t, n);
+  if constexpr (!__is_same(C, FrozenCoefficients<T>)) simd::store(n, theta);
+  top = simd::max(top, simd::abs(n));
+  if constexpr (!C::kMemoryless) {
+    simd::store(b, buf);
+    top_buf = simd::max(top_buf, simd::abs(b));
+  }
+}
+
+template <class T, class M, class V, class... Acc>
+EMMY_INLINE void add_to_columns(M& meter, int o, Acc&... acc) noexcept {
+  int p = 0;
+  ((simd::store(simd::add(simd::load(&meter.column[p][o]), acc), &meter.column[p][o]), ++p), ...);
+}
+}  // namespace inner
+
+// Sweeps M rows of a block. on_row(m, Sums) is called for each row if the meter wants rows.
+template <int Cols, int M, bool Factor, class C, class T, class MeterType, class OnRow>
+EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType& meter, SweepRange<T>& range,
+                            OnRow&& on_row) noexcept {
+  using V = simd::Vec<T>;
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  V top = simd::zero<T>(), top_buf = simd::zero<T>(), t = top, n = top, gradient = top, u = top;
+  if constexpr (MeterType::kRows) {
+    for (int m = 0; m < M; ++m) {
+      with_vectors<T, MeterType::kProducts>([&](auto&... row) EMMY_LAMBDA {
+        for (int o = 0; o < Cols; o += lanes) {
+          const int at = m * Cols + o;
+          inner::step_vector<Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, t, n, gradient, u, top,
+                                     top_buf);
+          accumulate(t, n, gradient, u, row...);
+          if constexpr (MeterType::kColumns) {
+            with_vectors<T, MeterType::kProducts>([&](auto&... product) EMMY_LAMBDA {
+              accumulate(t, n, gradient, u, product...);
+              inner::add_to_columns<T, MeterType, V>(meter, o, product...);
+            });
+          }
+        }
+        T s[10] = {};
+        int p = 0;
+        ((s[p++] = simd::sum(row)), ...);
+        on_row(m, sums_of<T, MeterType::kLight>(s));
+      });
+    }
+  } else if constexpr (MeterType::kColumns) {
+    for (int o = 0; o < Cols; o += lanes) {
+      with_vectors<T, MeterType::kProducts>([&](auto&... column) EMMY_LAMBDA {
+        for (int m = 0; m < M; ++m) {
+          const int at = m * Cols + o;
+          inner::step_vector<Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, t, n, gradient, u, top,
+                                     top_buf);
+          accumulate(t, n, gradient, u, column...);
+        }
+        inner::add_to_columns<T, MeterType, V>(meter, o, column...);
+      });
+    }
+  } else {
+    for (int at = 0; at < M * Cols; at += lanes)
+      inner::step_vector<Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, t, n, gradient, u, top,
+                                 top_buf);
+  }
+  const T theta_top = simd::max_lane(top), buf_top = simd::max_lane(top_buf);
+  range.theta = theta_top > range.theta ? theta_top : range.theta;
+  range.memory = buf_top > range.memory ? buf_top : range.memory;
+}
+
+// The sums of column o.
+template <class T, int Cols, bool Rows, bool Memoryless, bool Light>
+EMMY_INLINE Sums<T> column_sums(const Meter<T, Cols, Rows, true, Memoryless, Light>& meter, int o) noexcept {
+  T s[10] = {};
+  for (int p = 0; p < meter.kProducts; ++p) s[p] = meter.column[p][o];
+  return sums_of<T, Light>(s);
+}
+
+}  // namespace emmy::inline EMMY_TARGET

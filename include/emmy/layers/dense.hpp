@@ -1,0 +1,79 @@
+// Dense: y = x W + b on the channels of every position.
+#pragma once
+
+#include <emmy/kernels/affine.hpp>
+#include <emmy/layers/layer.hpp>
+
+namespace emmy {
+
+struct WithBias {};
+struct NoBias {};
+
+// y[r, o] = sum_i x[r, i] W[i, o] + b[o], r over batch and positions. Blocks: W [in][pad(out)], b [1][pad(out)].
+// Homogeneous of degree 1 in its weights from either side: the traits from which rescalings are derived.
+template <int Out, class Bias = WithBias>
+struct Dense {
+  static_assert(Out > 0, "emmy: Dense<Out> needs at least one output");
+  static constexpr bool kAffine = true;
+  static constexpr bool kPlainWeights = true;  // its blocks are W and b themselves
+  static constexpr bool kHasBias = __is_same(Bias, WithBias);
+  template <class InShape>
+  using output = with_channels<InShape, Out>;
+  template <class S, class InShape>
+  static constexpr int kWork = Out* padded<S>(InShape::kChannels);  // W^T, for dx
+};
+
+template <int Out, class InShape>
+consteval auto blocks(Dense<Out, WithBias>, InShape) {
+  return Blocks<2>{{{InShape::kChannels, Out, Role::weight}, {1, Out, Role::bias}}};
+}
+template <int Out, class InShape>
+consteval auto blocks(Dense<Out, NoBias>, InShape) {
+  return Blocks<1>{{{InShape::kChannels, Out, Role::weight}}};
+}
+// Scaling unit j by c: column j of W and b[j] by c ...
+template <int Out, class Bias>
+consteval auto incoming(Dense<Out, Bias>) {
+  if constexpr (__is_same(Bias, WithBias)) return Parts<2>{{{0, Axis::column, 1}, {1, Axis::column, 1}}};
+  else return Parts<1>{{{0, Axis::column, 1}}};
+}
+// ... and row j of the next W by 1/c.
+template <int Out, class Bias>
+consteval auto outgoing(Dense<Out, Bias>) {
+  return Parts<1>{{{0, Axis::row, 1}}};
+}
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+// y = activation(x W + b)
+template <int Out, class Bias, class F, class Activation>
+EMMY_INLINE void forward(Dense<Out, Bias>, const F& f, Activation activation) noexcept {
+  constexpr bool kBias = Dense<Out, Bias>::kHasBias;
+  affine_forward<F::kOutRows, F::kIn, F::kInStride, Out>(
+      f.x, f.params, kBias ? f.params + F::kIn * F::kOutStride : nullptr, f.y, activation);
+}
+
+// dx (+)= (dy W^T) * below'(x), x the output of the activation below.
+template <bool kAdd, int Out, class Bias, class F, class Below>
+EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below) noexcept {
+  affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
+}
+
+// dW = x^T dy, db = sum of the rows of dy.
+template <int Out, class Bias, class F, class Visitor>
+EMMY_INLINE void gradients(Dense<Out, Bias>, const F& f, Visitor& visitor) noexcept {
+  for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy,
+                                                        [&](int row, auto m, auto* g) EMMY_LAMBDA {
+                                                          visitor.check(row, m, g);
+                                                          visitor.template rows<0>(row, m, g);
+                                                        });
+  if constexpr (Dense<Out, Bias>::kHasBias)
+    bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA {
+      visitor.check_bias(g);
+      visitor.template rows<1>(0, std::integral_constant<int, 1>{}, g);
+    });
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -1,0 +1,154 @@
+// What a layer tells about itself, and what its text sees.
+//
+// A layer is an empty type. It states, all at compile time:
+//   template <class InShape> using output       the shape it makes of its input (default: the same shape)
+//   kElementwise                                y = f(x), one value at a time
+//   kFromOutput                                 f'(x) can be had from y alone, so f works in place
+//   kFixesZero                                  f(0) = 0, so pad lanes stay zero without help
+//   kDegree = Ratio{p, q}                       f(c x) = c^(p/q) f(x) for every c > 0 (unit_homogeneous)
+//   kAffine                                     y = x W + b with blocks of weights
+//   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
+//   incoming(), outgoing(), internal() consteval the parts of its blocks that rescalings act on
+//   kBuffers<InShape>, kKept<S, InShape>, kWork<S, InShape>   scalars it keeps for ever (one set of them, written by
+//       `commit` only) / from forward to update / in backward
+// Each of these is a claim that tests/layers/traits_test.cpp checks numerically for every layer.
+//
+// Its text is free functions of the target namespace, found by the layer's type (a user's own layer needs no
+// registration, macro or base class):
+//   elementwise: activate(L, v), derivative_from_output(L, y) or derivative_from_input(L, x)   on vectors
+//   others:      forward(L, frame), backward<kAdd>(L, frame), gradients(L, frame, visitor), commit(L, frame)
+#pragma once
+
+#include <emmy/core/macros.hpp>
+#include <emmy/core/shape.hpp>
+
+namespace emmy {
+
+struct Ratio {
+  int numerator;
+  int denominator;
+};
+
+// A block of weights: rows x cols values in rows of padded length. An optimizer's rates, the budget's (k, u) and a
+// tensor's norm belong to a block.
+enum class Role : unsigned char { weight, bias, factor };
+struct Block {
+  int rows;
+  int cols;
+  Role role;
+};
+template <int Count>
+struct Blocks {
+  static constexpr int kCount = Count;
+  Block block[Count > 0 ? Count : 1];
+};
+
+// Part of a charge: the sums over one block along one axis, with a weight. `row`: unit = row of the block (sums over
+// its columns); `column`: unit = column.
+enum class Axis : unsigned char { row, column };
+struct Part {
+  int block;
+  Axis axis;
+  int sign;
+};
+template <int Count>
+struct Parts {
+  static constexpr int kCount = Count;
+  Part part[Count > 0 ? Count : 1];
+};
+
+namespace detail {
+template <class L, class InShape>
+struct OutputOf {
+  using type = InShape;
+};
+template <class L, class InShape>
+requires requires { typename L::template output<InShape>; }
+struct OutputOf<L, InShape> {
+  using type = typename L::template output<InShape>;
+};
+}  // namespace detail
+
+template <class L, class InShape>
+using output_shape = typename detail::OutputOf<L, InShape>::type;
+
+template <class L>
+inline constexpr bool kIsElementwise = requires {
+  requires L::kElementwise;
+};
+template <class L>
+inline constexpr bool kIsAffine = requires {
+  requires L::kAffine;
+};
+template <class L>
+inline constexpr bool kIsFrozen = requires {
+  requires L::kFrozen;
+};
+template <class L>
+inline constexpr bool kIsHomogeneous = requires {
+  L::kDegree.numerator;
+};
+template <class L>
+inline constexpr bool kWorksInPlace = requires {
+  requires L::kElementwise && L::kFromOutput;
+};
+
+// The blocks of a layer, none where it states none.
+template <class L, class InShape>
+consteval auto blocks_of() {
+  if constexpr (requires { blocks(L{}, InShape{}); }) return blocks(L{}, InShape{});
+  else return Blocks<0>{};
+}
+template <class L, class InShape>
+consteval int buffers_of() {
+  if constexpr (requires { L::template kBuffers<InShape>; }) return L::template kBuffers<InShape>;
+  else return 0;
+}
+
+// Names a layer by its position in the net: Layer<1> is the second one after Input, Layer<1, 0> the first one inside
+// the Residual at position 1.
+template <int... Position>
+struct Layer {};
+
+// Names a layer by a tag of the user's, whatever its position: Named<Head, Dense<10>> is found as Layer or as Head.
+template <class Tag, class L>
+struct Named {};
+
+// y = x + f(x), f the chain Layers.
+template <class... Layers>
+struct Residual {};
+
+// The end of a Residual: y = x + skip.
+struct Add {};
+
+// Keeps the weights of L as they are: no gradient, no state, no update. The ledger still measures it.
+template <class L>
+struct Frozen;
+
+// What the text of a layer sees of one node: extents in the type, pointers as members. All matrices are row-major;
+// activations and deltas have rows of kOutStride or kInStride scalars, user input rows of kIn.
+template <class L, class S, class InShape, class OutShape, int InStride, int Batch>
+struct Frame {
+  using layer = L;
+  using scalar = S;
+  using in_shape = InShape;
+  using out_shape = OutShape;
+  static constexpr int kBatch = Batch;
+  static constexpr int kIn = InShape::kChannels;
+  static constexpr int kOut = OutShape::kChannels;
+  static constexpr int kInRows = Batch * InShape::kPositions;
+  static constexpr int kOutRows = Batch * OutShape::kPositions;
+  static constexpr int kInStride = InStride;
+  static constexpr int kOutStride = padded<S>(OutShape::kChannels);
+
+  const S* params;  // the layer's blocks, one after the other
+  S* buffers;       // what it keeps for ever; written by `commit` only
+  S* kept;          // from forward to update
+  S* work;          // within one call
+  const S* x;
+  S* y;
+  S* dy;
+  S* dx;
+};
+
+}  // namespace emmy

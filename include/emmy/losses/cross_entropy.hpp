@@ -1,0 +1,70 @@
+// Softmax and cross-entropy in one: L = mean over the batch of -sum_o t_o log softmax(y)_o.
+#pragma once
+
+#include <emmy/core/status.hpp>
+#include <emmy/kernels/softmax.hpp>
+
+namespace emmy {
+
+// Targets: one label (int in [0, classes)) a row, or one soft target (classes scalars) a row. Delta: (p sum(t) - t) / n.
+// Does not see a number added to all logits of a row (symmetry/translation.hpp). Error, before the factor 1/n: of delta
+// (classes + 8) w_r (1 + sum(t)), of the loss (classes + 7 + n) w_r (1 + max |y|) (1 + sum(t)).
+// Test: tests/losses/cross_entropy_test.cpp.
+struct CrossEntropy {
+  static constexpr bool kShiftInvariant = true;
+};
+
+// Are the labels of `rows` rows in range?
+template <int Classes>
+EMMY_INLINE Status check_targets(CrossEntropy, const int* labels, int rows) noexcept {
+  for (int r = 0; r < rows; ++r)
+    if (labels[r] < 0 || labels[r] >= Classes) return Status::bad_label;
+  return Status::ok;
+}
+template <int Classes, class S>
+EMMY_INLINE Status check_targets(CrossEntropy, const S*, int) noexcept {
+  return Status::ok;  // whether they are finite shows in the loss
+}
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+// y, dy: Rows padded rows of Cols logits; the first `rows` count, dy of the others becomes 0. scale = 1 / batch.
+template <int Rows, int Cols, class T>
+EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const int* labels, int rows, T scale, T* dy) noexcept {
+  constexpr int kStride = padded<T>(Cols);
+  T loss = 0;
+  for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride) {
+    if (r < rows) {
+      loss += softmax_row<Cols>(y, dy) - y[labels[r]];
+      dy[labels[r]] -= T(1);
+      for (int o = 0; o < Cols; ++o) dy[o] *= scale;
+    } else {
+      for (int o = 0; o < kStride; ++o) dy[o] = T(0);
+    }
+  }
+  return loss * scale;
+}
+
+template <int Rows, int Cols, class T>
+EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const T* target, int rows, T scale, T* dy) noexcept {
+  constexpr int kStride = padded<T>(Cols);
+  T loss = 0;
+  for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride, target += Cols) {
+    if (r < rows) {
+      const T log_sum = softmax_row<Cols>(y, dy);
+      T mass = 0;
+      for (int o = 0; o < Cols; ++o) {
+        mass += target[o];
+        loss += target[o] * (log_sum - y[o]);
+      }
+      for (int o = 0; o < Cols; ++o) dy[o] = (dy[o] * mass - target[o]) * scale;
+    } else {
+      for (int o = 0; o < kStride; ++o) dy[o] = T(0);
+    }
+  }
+  return loss * scale;
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -1,0 +1,74 @@
+// Initial weights: the same numbers on every target, from PCG32 and one square root a layer.
+#pragma once
+
+#include <utility>
+
+#include <emmy/core/random.hpp>
+#include <emmy/net/memory.hpp>
+#include <emmy/simd/simd.hpp>
+
+namespace emmy {
+
+// Uniform in [-limit, limit) with   He: limit = sqrt(6 / in) (variance 2 / in)   Glorot: sqrt(6 / (in + out)).
+// Biases become 0. Sources: He et al. 2015; Glorot, Bengio 2010.
+struct He {};
+struct Glorot {};
+// Uniform in [-limit, limit), biases too.
+template <class S = float>
+struct Uniform {
+  S limit;
+};
+
+namespace detail {
+EMMY_INLINE constexpr double limit_squared(He, int in, int) noexcept { return 6.0 / in; }
+EMMY_INLINE constexpr double limit_squared(Glorot, int in, int out) noexcept { return 6.0 / (in + out); }
+template <class S>
+EMMY_INLINE constexpr double limit_squared(Uniform<S> u, int, int) noexcept {
+  return static_cast<double>(u.limit) * static_cast<double>(u.limit);
+}
+template <class Init>
+inline constexpr bool kBiasesToo = false;
+template <class S>
+inline constexpr bool kBiasesToo<Uniform<S>> = true;
+}  // namespace detail
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+// A parametrised layer brings its own split_factors (parametrize/product.hpp), found by the layer's type; clang 14 needs
+// to know that the name is a template.
+template <int>
+void split_factors() = delete;
+
+// Draws every block of every layer, in the order of the net, row by row; pad lanes become 0. A parametrised layer draws
+// its effective weights and splits them over its factors (parametrize/product.hpp). Test: tests/net/init_test.cpp.
+template <class Net, class Init = He>
+void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
+  using S = typename Net::scalar;
+  for (S& v : params.data) v = S(0);
+  const auto draw_block = [&](const PlannedBlock& block) {
+    S limit;
+    simd::store_first(simd::sqrt(simd::set(S(detail::limit_squared(how, block.rows, block.cols)))), &limit, 1);
+    for (int i = 0; i < block.rows; ++i)
+      for (int o = 0; o < block.cols; ++o)
+        params.data[block.offset + i * block.stride + o] = limit * S(2.0f * rng.uniform() - 1.0f);
+  };
+  const auto draw_node = [&]<int I>(std::integral_constant<int, I>) {
+    using N = node_at<Net, I>;
+    constexpr int kFirst = kPlan<Net>.first_block[I], kLast = kPlan<Net>.first_block[I + 1];
+    if constexpr (kFirst < kLast) {
+      constexpr bool kFactors = kPlan<Net>.block[kFirst].role == Role::factor;
+      draw_block(kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)]);
+      if constexpr (kFactors)
+        split_factors(typename N::layer{}, std::integral_constant<int, N::in::kChannels>{},
+                      params.data + kPlan<Net>.block[kFirst].offset);
+      if constexpr (detail::kBiasesToo<Init> && kPlan<Net>.block[kLast - 1].role == Role::bias)
+        draw_block(kPlan<Net>.block[kLast - 1]);
+    }
+  };
+  [&]<int... I>(std::integer_sequence<int, I...>) { (draw_node(std::integral_constant<int, I>{}), ...); }
+  (std::make_integer_sequence<int, Net::kNodes>{});
+}
+
+}  // namespace emmy::inline EMMY_TARGET

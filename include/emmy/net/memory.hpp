@@ -1,0 +1,102 @@
+// The data of a net: four objects with four lifetimes. Plain data; `sizeof` answers "how much RAM".
+#pragma once
+
+#include <emmy/net/plan.hpp>
+
+namespace emmy {
+
+// The weights: every block of every layer, [in][pad(out)], pad lanes zero. May be const in flash.
+template <class Net>
+struct Params {
+  using scalar = typename Net::scalar;
+  alignas(kPadBytes) scalar data[kPlan<Net>.params];
+
+  // W[out, in] and b[out] of the layer that Site names, whatever the packing.
+  template <class Site>
+  EMMY_INLINE constexpr scalar& weight(int out, int in) noexcept {
+    return data[at<Site, Role::weight>(in, out)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr const scalar& weight(int out, int in) const noexcept {
+    return data[at<Site, Role::weight>(in, out)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr scalar& bias(int out) noexcept {
+    return data[at<Site, Role::bias>(0, out)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr const scalar& bias(int out) const noexcept {
+    return data[at<Site, Role::bias>(0, out)];
+  }
+
+ private:
+  template <class Site, Role Wanted>
+  static consteval int block() {
+    constexpr int kNode = kNodeOf<Net, Site>;
+    static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+    for (int b = kPlan<Net>.first_block[kNode]; b < kPlan<Net>.first_block[kNode + 1]; ++b)
+      if (kPlan<Net>.block[b].role == Wanted) return b;
+    return -1;
+  }
+  template <class Site, Role Wanted>
+  EMMY_INLINE static constexpr int at(int row, int col) noexcept {
+    constexpr int kBlock = block<Site, Wanted>();
+    static_assert(
+        kBlock >= 0,
+        "emmy: this layer has no such weights (a Dense<Out, NoBias> has no bias, a Parametrized layer factors)");
+    return kPlan<Net>.block[kBlock].offset + row * kPlan<Net>.block[kBlock].stride + col;
+  }
+};
+
+// What changes in forward but is not trained: running statistics, recurrent state. Written in phase B only.
+template <class Net, bool Any = (kPlan<Net>.buffers > 0)>
+struct Buffers {
+  alignas(kPadBytes) typename Net::scalar data[kPlan<Net>.buffers];
+};
+template <class Net>
+struct Buffers<Net, false> {};
+
+// The largest |value| of each block, kept by the update sweeps, so that the bound of the next step reads no weights.
+template <class Net>
+struct Largest {
+  typename Net::scalar theta[kPlan<Net>.kBlocks > 0 ? kPlan<Net>.kBlocks : 1];
+  typename Net::scalar memory[kPlan<Net>.kBlocks > 0 ? kPlan<Net>.kBlocks : 1];  // of the momentum buffer
+  bool known;  // false at first and after `refresh`: the next step reads the weights once
+};
+
+// What the type of the rule needs from step to step. Momentum-type rules keep one number a weight.
+template <class Net, class Rule, bool Memory = Rule::kHasMemory>
+struct State {
+  Largest<Net> largest;
+};
+template <class Net, class Rule>
+struct State<Net, Rule, true> {
+  Largest<Net> largest;
+  alignas(kPadBytes) typename Net::scalar buf[kPlan<Net>.params];
+};
+
+// Activations, deltas and what layers keep within a step. Nets that never run at once can share one.
+template <class Net, int Batch, class Use>
+struct Scratch {
+  static constexpr bool kTraining = true;
+  alignas(kPadBytes) typename Net::scalar data[kArena<Net, Batch, true>.scalars];
+};
+template <class Net, int Batch>
+struct Scratch<Net, Batch, Infer> {
+  static constexpr bool kTraining = false;
+  alignas(kPadBytes) typename Net::scalar data[kArena<Net, Batch, false>.scalars];
+};
+
+// Say so after the weights or the state were changed from outside: the next step reads them once for its bound.
+template <class Net, class Rule>
+EMMY_INLINE void refresh(State<Net, Rule>& state) noexcept {
+  state.largest.known = false;
+}
+
+// A gradient in the layout of the parameters: for `gradient`, `apply`, accumulation and averaging over threads.
+template <class Net>
+struct Gradient {
+  alignas(kPadBytes) typename Net::scalar data[kPlan<Net>.params];
+};
+
+}  // namespace emmy

@@ -1,0 +1,208 @@
+// The memory plan, made by the compiler: lifetimes become offsets.
+#pragma once
+
+#include <emmy/net/net.hpp>
+
+namespace emmy {
+
+// What the memory of a net is for.
+struct Infer {};  // forward only
+template <class Rule>
+struct Train {};  // a training step with Rule
+
+struct PlannedBlock {
+  int node, rows, cols, stride, offset;
+  Role role;
+  bool trained;
+};
+struct PlannedTensor {
+  int positions, channels, stride;
+  int root;       // the tensor whose memory it shares (an activation works in place), itself otherwise
+  int consumers;  // nodes that read it
+};
+
+// Everything about a net that is a number. Offsets are in scalars; blocks of a node follow each other.
+template <int NodeCount, int BlockCount>
+struct NetPlan {
+  static constexpr int kNodes = NodeCount;
+  static constexpr int kTensors = NodeCount + 1;
+  static constexpr int kBlocks = BlockCount;
+  PlannedBlock block[BlockCount > 0 ? BlockCount : 1] = {};
+  PlannedTensor tensor[NodeCount + 1] = {};
+  int first_block[NodeCount + 1] = {};       // of node i; [i + 1] - [i] blocks
+  int buffer_offset[NodeCount + 1] = {};     // in Buffers
+  bool needs_delta[NodeCount + 1] = {};      // tensor: does its gradient reach a weight?
+  int params = 0, buffers = 0, weights = 0;  // weights: without padding
+};
+
+namespace detail {
+
+template <class... N>
+consteval int count_blocks(Nodes<N...>) {
+  return (0 + ... + decltype(blocks_of<typename N::layer, typename N::in>())::kCount);
+}
+
+template <class S, class NodeType, class Plan>
+EMMY_INLINE constexpr void add_node(Plan& plan, int node, int& next_block) {
+  using L = typename NodeType::layer;
+  using In = typename NodeType::in;
+  using Out = typename NodeType::out;
+  constexpr auto kList = blocks_of<L, In>();
+  plan.first_block[node] = next_block;
+  for (int b = 0; b < kList.kCount; ++b) {
+    const Block& from = kList.block[b];
+    const int stride = padded<S>(from.cols);
+    plan.block[next_block++] = {node, from.rows, from.cols, stride, plan.params, from.role, !kIsFrozen<L>};
+    plan.params += from.rows * stride;
+    plan.weights += from.rows * from.cols;
+  }
+  plan.first_block[node + 1] = next_block;
+  plan.buffer_offset[node] = plan.buffers;
+  plan.buffers += padded<S>(buffers_of<L, In>());
+  plan.buffer_offset[node + 1] = plan.buffers;
+  plan.tensor[node + 1] = {Out::kPositions, Out::kChannels, padded<S>(Out::kChannels), node + 1, 0};
+  ++plan.tensor[NodeType::kFrom].consumers;
+  if constexpr (NodeType::kSkip >= 0) ++plan.tensor[NodeType::kSkip].consumers;
+  bool upstream = plan.needs_delta[NodeType::kFrom];
+  if constexpr (NodeType::kSkip >= 0) upstream = upstream || plan.needs_delta[NodeType::kSkip];
+  plan.needs_delta[node + 1] = upstream || (kList.kCount > 0 && !kIsFrozen<L>);
+}
+
+// An activation whose derivative needs its output only shares its input's memory, if nobody else needs that input:
+// neither another reader nor the node that made it (an affine layer and Add do not look at their output again).
+template <class NodeType, class Plan>
+EMMY_INLINE constexpr void share(Plan& plan, int node, const bool* forgets_output) {
+  constexpr int kFrom = NodeType::kFrom;
+  if (kWorksInPlace<typename NodeType::layer> && kFrom > 0 && plan.tensor[kFrom].consumers == 1 &&
+      forgets_output[kFrom > 0 ? kFrom - 1 : 0])
+    plan.tensor[node + 1].root = kFrom;
+}
+
+template <class Net, class... N>
+consteval auto make_plan(Nodes<N...> nodes) {
+  using S = typename Net::scalar;
+  NetPlan<sizeof...(N), count_blocks(nodes)> plan{};
+  plan.tensor[0] = {Net::input::kPositions, Net::input::kChannels, Net::input::kChannels, 0, 0};
+  int node = 0, next_block = 0;
+  (add_node<S, N>(plan, node++, next_block), ...);
+  node = 0;
+  const bool forgets_output[] = {(kIsAffine<typename N::layer> || __is_same(typename N::layer, Add))...};
+  (share<N>(plan, node++, forgets_output), ...);
+  return plan;
+}
+
+}  // namespace detail
+
+template <class Net>
+inline constexpr auto kPlan = detail::make_plan<Net>(typename Net::nodes{});
+
+// ---- the arena of activations: one offset for each value, chosen so that values alive together do not overlap
+
+template <int NodeCount>
+struct Arena {
+  int act[NodeCount + 1] = {};    // tensors (0 is the user's input: unused)
+  int delta[NodeCount + 1] = {};  // their gradients (training)
+  int kept[NodeCount] = {};       // what a layer keeps from forward to update
+  int work[NodeCount] = {};       // what it needs within one backward call
+  int scalars = 0;
+};
+
+namespace detail {
+
+// One value: alive from event `from` to event `to`, both included.
+struct Lifetime {
+  int size, from, to, offset;
+};
+
+// First fit in the order given: the lowest offset that overlaps no placed value alive at the same time.
+EMMY_INLINE constexpr int place(Lifetime* value, int count) {
+  int total = 0;
+  for (int i = 0; i < count; ++i) {
+    int at = 0;
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (int j = 0; j < i; ++j) {
+        const bool together = value[j].from <= value[i].to && value[i].from <= value[j].to;
+        const bool overlap = value[j].offset < at + value[i].size && at < value[j].offset + value[j].size;
+        if (together && overlap) {
+          at = value[j].offset + value[j].size;
+          moved = true;
+        }
+      }
+    }
+    value[i].offset = at;
+    total = at + value[i].size > total ? at + value[i].size : total;
+  }
+  return total;
+}
+
+template <class L, class S, class InShape>
+consteval int kept_of() {
+  if constexpr (requires { L::template kKept<S, InShape>; }) return padded<S>(L::template kKept<S, InShape>);
+  else return 0;
+}
+template <class L, class S, class InShape>
+consteval int work_of() {
+  if constexpr (requires { L::template kWork<S, InShape>; }) return padded<S>(L::template kWork<S, InShape>);
+  else return 0;
+}
+
+// Events: forward of node i is event i, the loss n, backward of node i is 2n - i, all updates 2n + 1.
+template <class Net, int Batch, bool Training, class... N>
+consteval auto make_arena(Nodes<N...>) {
+  using S = typename Net::scalar;
+  constexpr auto plan = kPlan<Net>;
+  constexpr int n = plan.kNodes;
+  constexpr int kUpdate = 2 * n + 1;
+  Lifetime value[4 * n + 4] = {};
+  int act_value[n + 1] = {}, delta_value[n + 1] = {}, kept_value[n + 1] = {}, work_value[n + 1] = {}, count = 0;
+  // How long a tensor is read: by its consumers; in training until the update (deltas and inputs form the gradient).
+  int last[n + 1] = {};
+  const int from[] = {N::kFrom...}, skip[] = {N::kSkip...};
+  for (int i = 0; i < n; ++i) {
+    const int root = plan.tensor[from[i]].root;
+    last[root] = i > last[root] ? i : last[root];
+    if (skip[i] >= 0) last[plan.tensor[skip[i]].root] = i;
+  }
+  last[plan.tensor[n].root] = Training ? kUpdate : n;
+  for (int t = 1; t <= n; ++t) {
+    if (plan.tensor[t].root != t) continue;
+    const int size = Batch * plan.tensor[t].positions * plan.tensor[t].stride;
+    act_value[t] = count;
+    value[count++] = {size, t - 1, Training ? kUpdate : last[t], 0};
+    if (Training) {
+      const bool needed = plan.needs_delta[t] || t == plan.tensor[n].root;  // the loss writes the last one in any case
+      delta_value[t] = count;
+      value[count++] = {needed ? size : 0, n, kUpdate, 0};
+    }
+  }
+  const int kept[] = {kept_of<typename N::layer, S, typename N::in>()...};
+  const int work[] = {work_of<typename N::layer, S, typename N::in>()...};
+  for (int i = 0; i < n; ++i) {
+    kept_value[i] = count;
+    value[count++] = {kept[i], i, Training ? kUpdate : i, 0};
+    if (Training) {
+      work_value[i] = count;
+      value[count++] = {plan.needs_delta[from[i]] ? work[i] : 0, 2 * n - i, 2 * n - i, 0};  // no dx, no work
+    }
+  }
+  Arena<n> arena{};
+  arena.scalars = place(value, count);
+  for (int t = 1; t <= n; ++t) {
+    const int root = plan.tensor[t].root;
+    arena.act[t] = value[act_value[root]].offset;
+    if (Training) arena.delta[t] = value[delta_value[root]].offset;
+  }
+  for (int i = 0; i < n; ++i) {
+    arena.kept[i] = value[kept_value[i]].offset;
+    if (Training) arena.work[i] = value[work_value[i]].offset;
+  }
+  return arena;
+}
+
+}  // namespace detail
+
+template <class Net, int Batch, bool Training>
+inline constexpr auto kArena = detail::make_arena<Net, Batch, Training>(typename Net::nodes{});
+
+}  // namespace emmy

@@ -1,0 +1,185 @@
+// The ledger: how each charge moved, cause by cause, down to rounding. Plain data; the text that fills it is in
+// booking.hpp.
+#pragma once
+
+#include <emmy/noether/watch.hpp>
+
+namespace emmy {
+
+// Why a charge moved, in the booking order of theory.md section 2.
+enum class Cause : unsigned char {
+  decay,           // all that vanishes without weight decay
+  momentum,        // what then vanishes without memory
+  breaking,        // first order motion not along the gradient: unequal rates, frozen blocks, clipping by tensor
+  discretisation,  // second order of the plain step: eta^2 B(g, g)
+  noether,         // -2 eta c N: 0 for a right gradient of a symmetric loss
+  rounding,        // measured change minus all of the above
+  unmeasured,      // change between measured steps (Every<N>)
+};
+inline constexpr int kCauses = 7;
+
+// Change of a charge by cause.
+template <class S>
+struct Budget {
+  S amount[kCauses];
+
+  EMMY_INLINE constexpr S& operator[](Cause c) noexcept { return amount[static_cast<int>(c)]; }
+  EMMY_INLINE constexpr const S& operator[](Cause c) const noexcept { return amount[static_cast<int>(c)]; }
+  // The whole drift: after - before.
+  EMMY_INLINE constexpr S drift() const noexcept {
+    S sum = 0;
+    for (int c = 0; c < kCauses; ++c) sum += amount[c];
+    return sum;
+  }
+};
+
+// Worst cases since the last reset, of one charge or of the check sums. A ratio above 1 is a fault, not rounding.
+template <class S>
+struct Extremes {
+  S residual = 0;        // |measured change - budget|
+  S residual_ratio = 0;  // the same over its rounding bound
+  S noether = 0;         // |N|, N = B(g, theta) (linear charges: half the sum of g)
+  S noether_ratio = 0;   // the same over its rounding bound
+  S relative = 0;        // residual over the sum of squares that it comes from (linear: of absolute values)
+};
+
+// One unit's charge while a step is booked; r is the number of roundings a term of a sum meets.
+template <class S>
+struct UnitStep {
+  S before, after, booked, noether;
+  S sum_before, sum_after, sum_booked;  // the plain sum of its weights: a check sum, no charge
+  S size, weight, motion, gradient;     // of its entries: |theta|^2, and (2r+10) |theta|^2, (r+3) |u|^2, (r+3) |g|^2
+  S activity;                           // what scales the rounding of its Noether residual
+};
+// One unit's charge from step to step.
+template <class S>
+struct UnitRecord {
+  S charge, sum;  // at the end of the last measured step
+  S memory;       // B(buf, theta), or the sum of buf (Predict only)
+  Budget<S> total;
+};
+
+// What the ledger needs to know of one tensor: the largest Euclidean norm and the largest sum of |v| of a row.
+template <class S>
+struct TensorFacts {
+  S row_norm, row_sum;
+};
+
+namespace detail {
+template <class Net>
+consteval int activity_offset(int tensor) {
+  int at = 0;
+  for (int t = 0; t < tensor; ++t) at += padded<typename Net::scalar>(kPlan<Net>.tensor[t].channels);
+  return at;
+}
+}  // namespace detail
+
+// Where the channels of a tensor start in `act_abs` and `delta_abs`.
+template <class Net, int Tensor>
+inline constexpr int kActivity = detail::activity_offset<Net>(Tensor);
+
+// Watches Spec (Watch<...> or WatchAll) of Net. constinit-able; one ledger belongs to one trainer.
+template <class Net, class Spec = WatchAll, class Mode = Measure>
+struct Ledger {
+  using scalar = typename Net::scalar;
+  using net = Net;
+  using spec = Spec;
+  using mode = Mode;
+  static constexpr int kUnits = kCharges<Net, Spec>.units;
+  static constexpr int kChargeCount = kCharges<Net, Spec>.kCharges;
+  static constexpr int kArray = kUnits > 0 ? kUnits : 1;
+
+  // The residual of the last measured step over its rounding bound, the worst of all charges, Noether identities and
+  // check sums: at most 1 for sound hardware and right kernels. Infinity for a residual where none can be.
+  EMMY_INLINE constexpr scalar health() const noexcept { return last_ratio; }
+  // The worst since the last reset.
+  EMMY_INLINE constexpr scalar worst_health() const noexcept { return worst_ratio; }
+
+  // The number of charges of a watched symmetry, the value of one, and its budget since the last reset.
+  template <class Symmetry>
+  static constexpr int kUnitsOf =
+      kCharges<Net, Spec>.symmetry_unit[detail::index_in<Symmetry>(typename detail::Watched<Net, Spec>::list{}) + 1] -
+      kCharges<Net, Spec>.symmetry_unit[detail::index_in<Symmetry>(typename detail::Watched<Net, Spec>::list{})];
+  template <class Symmetry>
+  EMMY_INLINE constexpr scalar charge(int unit) const noexcept {
+    return record[first<Symmetry>() + unit].charge;
+  }
+  template <class Symmetry>
+  EMMY_INLINE constexpr const Budget<scalar>& total(int unit) const noexcept {
+    return record[first<Symmetry>() + unit].total;
+  }
+  // The budget of all units together.
+  template <class Symmetry>
+  EMMY_INLINE constexpr Budget<scalar> total() const noexcept {
+    Budget<scalar> sum{};
+    for (int u = 0; u < kUnitsOf<Symmetry>; ++u)
+      for (int c = 0; c < kCauses; ++c) sum.amount[c] += total<Symmetry>(u).amount[c];
+    return sum;
+  }
+  // The last measured step, all units of the symmetry's first charge table row together.
+  template <class Symmetry>
+  EMMY_INLINE constexpr Budget<scalar> step() const noexcept {
+    Budget<scalar> sum{};
+    for (int c = 0; c < kChargeCount; ++c)
+      if (kCharges<Net, Spec>.unit[c] >= first<Symmetry>() &&
+          kCharges<Net, Spec>.unit[c] < first<Symmetry>() + kUnitsOf<Symmetry>)
+        for (int k = 0; k < kCauses; ++k) sum.amount[k] += last[c].amount[k];
+    return sum;
+  }
+  // Worst cases of the symmetry since the last reset.
+  template <class Symmetry>
+  EMMY_INLINE constexpr Extremes<scalar> extremes() const noexcept {
+    Extremes<scalar> worst{};
+    for (int c = 0; c < kChargeCount; ++c) {
+      if (kCharges<Net, Spec>.unit[c] < first<Symmetry>() ||
+          kCharges<Net, Spec>.unit[c] >= first<Symmetry>() + kUnitsOf<Symmetry>)
+        continue;
+      const Extremes<scalar>& e = extreme[c];
+      worst = {larger(worst.residual, e.residual), larger(worst.residual_ratio, e.residual_ratio),
+               larger(worst.noether, e.noether), larger(worst.noether_ratio, e.noether_ratio),
+               larger(worst.relative, e.relative)};
+    }
+    return worst;
+  }
+
+  // Forgets totals and worst cases; the charges stay.
+  EMMY_INLINE constexpr void reset() noexcept {
+    for (auto& r : record) r.total = {};
+    for (auto& e : extreme) e = {};
+    for (auto& b : last) b = {};
+    last_ratio = worst_ratio = 0;
+    steps = measured = 0;
+  }
+  // Say so after the weights were changed from outside (loaded, projected, snapped): the next step takes them as they
+  // are instead of reporting a fault.
+  EMMY_INLINE constexpr void resync() noexcept { known = false; }
+
+  UnitRecord<scalar> record[kArray];
+  UnitStep<scalar> now[kArray];
+  Budget<scalar> last[kChargeCount > 0 ? kChargeCount : 1];
+  Extremes<scalar> extreme[kChargeCount > 0 ? kChargeCount : 1];
+  TensorFacts<scalar> act[kPlan<Net>.kTensors], delta[kPlan<Net>.kTensors];
+  alignas(kPadBytes) scalar act_abs[detail::activity_offset<Net>(kPlan<Net>.kTensors)];
+  alignas(kPadBytes) scalar delta_abs[detail::activity_offset<Net>(kPlan<Net>.kTensors)];
+  scalar last_ratio, worst_ratio;
+  long long steps, measured;
+  bool known;        // are the recorded charges those of the current weights?
+  bool translating;  // did the last loss keep the translation symmetry?
+  bool unbounded;    // the last step had no activations to bound its Noether residuals with (`apply`)
+
+  template <class Symmetry>
+  static consteval int first() {
+    constexpr int kIndex = detail::index_in<Symmetry>(typename detail::Watched<Net, Spec>::list{});
+    static_assert(kIndex >= 0, "emmy: this ledger does not watch this symmetry; add it to Watch<...> or use WatchAll");
+    return kCharges<Net, Spec>.symmetry_unit[kIndex];
+  }
+  EMMY_INLINE static constexpr scalar larger(scalar a, scalar b) noexcept { return a > b ? a : b; }
+};
+
+// Trains without a ledger.
+struct NoLedger {};
+
+template <class Led>
+inline constexpr bool kIsLedger = !__is_same(Led, NoLedger);
+
+}  // namespace emmy

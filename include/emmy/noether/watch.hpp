@@ -1,0 +1,89 @@
+// Which charges a ledger watches, and the table it books by.
+#pragma once
+
+#include <emmy/symmetry/symmetries_of.hpp>
+
+namespace emmy {
+
+// Watches the named symmetries; one that the net does not have does not compile.
+template <class... Symmetry>
+struct Watch {};
+// Watches every continuous symmetry of the net, symmetries_of<Net>; Translation rests where the loss is not shift invariant.
+struct WatchAll {};
+
+// ---- modes
+struct Measure {};  // every step, in the update sweep
+template <int N>
+struct Every {  // every N-th step; the change in between is booked as unmeasured
+  static_assert(N > 0, "emmy: Every<N> needs N >= 1");
+};
+struct Predict {
+};  // the exact laws, fed with |g|^2 (and |u|^2) only: cheaper, but it assumes the symmetry and sees no fault
+
+namespace detail {
+
+template <class Net, class Spec>
+struct Watched;
+template <class Net>
+struct Watched<Net, WatchAll> {
+  using list = symmetries_of<Net>;
+  static constexpr bool kAll = true;
+};
+template <class Net, class... Symmetry>
+struct Watched<Net, Watch<Symmetry...>> {
+  using list = Symmetries<Symmetry...>;
+  static constexpr bool kAll = false;
+};
+
+template <class List>
+struct KindsOf;
+template <class... Symmetry>
+struct KindsOf<Symmetries<Symmetry...>> {
+  static constexpr bool kTranslates = (false || ... || (Symmetry::kKind == Kind::translation));
+};
+
+// All charges of the watched symmetries, one after the other.
+template <int SymmetryCount, int ChargeCount>
+struct ChargeTable {
+  static constexpr int kSymmetries = SymmetryCount;
+  static constexpr int kCharges = ChargeCount;
+  Charge charge[ChargeCount > 0 ? ChargeCount : 1] = {};
+  Kind kind[ChargeCount > 0 ? ChargeCount : 1] = {};
+  int unit[ChargeCount + 1] = {};             // first unit of a charge
+  int symmetry_unit[SymmetryCount + 1] = {};  // first unit of a symmetry
+  int units = 0;
+};
+
+template <class Net, class... Symmetry>
+consteval auto make_charges(Symmetries<Symmetry...>) {
+  constexpr int kCharges = (0 + ... + decltype(charges_of<Net>(Symmetry{}))::kCount);
+  ChargeTable<sizeof...(Symmetry), kCharges> table{};
+  int at = 0, symmetry = 0;
+  [[maybe_unused]] const auto add = [&](Kind kind, const auto& list) {  // unused where a net has no symmetry
+    table.symmetry_unit[symmetry++] = table.units;
+    for (int c = 0; c < list.kCount; ++c) {
+      table.kind[at] = kind;
+      table.unit[at] = table.units;
+      table.charge[at++] = list.charge[c];
+      table.units += list.charge[c].units;
+    }
+  };
+  (add(Symmetry::kKind, charges_of<Net>(Symmetry{})), ...);
+  table.unit[kCharges] = table.units;
+  table.symmetry_unit[sizeof...(Symmetry)] = table.units;
+  return table;
+}
+
+template <class Wanted, class... Symmetry>
+consteval int index_in(Symmetries<Symmetry...>) {
+  int at = 0, found = -1;
+  ((__is_same(Wanted, Symmetry) ? void(found = at++) : void(at++)), ...);
+  return found;
+}
+
+}  // namespace detail
+
+template <class Net, class Spec>
+inline constexpr auto kCharges = detail::make_charges<Net>(typename detail::Watched<Net, Spec>::list{});
+
+}  // namespace emmy

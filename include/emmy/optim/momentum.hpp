@@ -1,0 +1,130 @@
+// Heavy ball and Nesterov, in PyTorch's form (the buffer is in gradient units, so a varying rate keeps the laws exact).
+//   Momentum         buf' = beta buf + (1 - tau)(g + lam theta),  theta' = theta - eta buf'
+//   MomentumW        decay decoupled: buf' = beta buf + (1 - tau) g,  theta' = (1 - eta lam) theta - eta buf'
+//   Nesterov         d = g + lam theta,  buf' = beta buf + d,  theta' = theta - eta (d + beta buf')
+// No special first step; the buffer starts at 0.
+#pragma once
+
+#include <emmy/optim/rule.hpp>
+#include <emmy/simd/simd.hpp>
+
+namespace emmy {
+
+template <class S, Decay kind = Decay::coupled>
+struct BasicMomentum {
+  using scalar = S;
+  static constexpr bool kHasMemory = true;
+  static constexpr bool kClips = false;
+  S learning_rate = S(0.01);
+  S momentum = S(0.9);
+  S weight_decay = S(0);
+  S dampening = S(0);
+};
+template <class S>
+struct BasicNesterov {
+  using scalar = S;
+  static constexpr bool kHasMemory = true;
+  static constexpr bool kClips = false;
+  S learning_rate = S(0.01);
+  S momentum = S(0.9);
+  S weight_decay = S(0);
+};
+using Momentum = BasicMomentum<float>;
+using MomentumW = BasicMomentum<float, Decay::decoupled>;
+using Nesterov = BasicNesterov<float>;
+
+template <class S, Decay kind>
+EMMY_INLINE constexpr bool valid(const BasicMomentum<S, kind>& r) noexcept {
+  return detail::rates_ok(r.learning_rate, r.weight_decay) && detail::within(r.momentum, S(0), S(1)) &&
+         r.momentum < S(1) && detail::within(r.dampening, S(0), S(1));
+}
+template <class S>
+EMMY_INLINE constexpr bool valid(const BasicNesterov<S>& r) noexcept {
+  return detail::rates_ok(r.learning_rate, r.weight_decay * (S(1) + r.momentum)) &&
+         detail::within(r.momentum, S(0), S(1)) && r.momentum < S(1);
+}
+
+// m = beta buf + c g,  u = eta m,  buf' = m + stored theta,  theta' = k theta - u.
+template <class S>
+struct MomentumCoefficients {
+  static constexpr bool kMemoryless = false;
+  S k, a0, beta, c, eta, stored;
+};
+template <class S, Decay kind>
+EMMY_INLINE constexpr MomentumCoefficients<S> coefficients(const BasicMomentum<S, kind>& r, S clip) noexcept {
+  const S share = S(1) - r.dampening, c = share * clip;
+  const S into_theta = kind == Decay::coupled ? share * r.weight_decay : r.weight_decay;
+  const S into_buf = kind == Decay::coupled ? share * r.weight_decay : S(0);
+  return {S(1) - r.learning_rate * into_theta, r.learning_rate * c, r.momentum, c, r.learning_rate, into_buf};
+}
+template <class S, Decay kind>
+EMMY_INLINE constexpr LawRates<S> law_rates(const BasicMomentum<S, kind>& r) noexcept {
+  const auto c = coefficients(r, S(1));
+  return {c.k, r.learning_rate, r.momentum, c.stored};
+}
+template <class S, Decay kind>
+EMMY_INLINE constexpr S gradient_share(const BasicMomentum<S, kind>& r) noexcept {
+  return S(1) - r.dampening;
+}
+template <class S, Decay kind>
+EMMY_INLINE constexpr S largest_update(const BasicMomentum<S, kind>& r, S g, S memory, S theta) noexcept {
+  return (S(1) + r.learning_rate) * (memory + g + r.weight_decay * theta);  // of u and of buf'
+}
+
+// m = beta buf + c g,  u = eta (c g + beta m),  buf' = m + lam theta,  theta' = k theta - u.
+template <class S>
+struct NesterovCoefficients {
+  static constexpr bool kMemoryless = false;
+  S k, a0, beta, c, eta, stored;
+};
+template <class S>
+EMMY_INLINE constexpr NesterovCoefficients<S> coefficients(const BasicNesterov<S>& r, S clip) noexcept {
+  return {S(1) - r.learning_rate * r.weight_decay * (S(1) + r.momentum),
+          r.learning_rate * clip,
+          r.momentum,
+          clip,
+          r.learning_rate,
+          r.weight_decay};
+}
+template <class S>
+EMMY_INLINE constexpr S gradient_share(const BasicNesterov<S>&) noexcept {
+  return S(1);
+}
+template <class S>
+EMMY_INLINE constexpr S largest_update(const BasicNesterov<S>& r, S g, S memory, S theta) noexcept {
+  return (S(1) + r.learning_rate) * (memory + g + g + r.weight_decay * theta);
+}
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+// A buffer without new gradient decays into denormal numbers, where x86 needs a hundred cycles an operation and
+// rounding to nearest stalls it for ever; below this it is 0.
+template <class S>
+inline constexpr S kForgotten = sizeof(S) == 4 ? S(0x1p-100) : S(0x1p-900);
+
+template <class V>
+EMMY_INLINE V forget(V m) noexcept {
+  using S = simd::Scalar<V>;
+  return simd::select(simd::less(simd::abs(m), simd::set(kForgotten<S>)), simd::zero<S>(), m);
+}
+
+template <class S, class V>
+EMMY_INLINE void apply(const MomentumCoefficients<S>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
+  const V m = forget(simd::mul_add(simd::set(c.beta), buf, simd::mul(simd::set(c.c), g)));
+  u = simd::mul(simd::set(c.eta), m);
+  buf = simd::mul_add(simd::set(c.stored), theta, m);
+  next = simd::mul_add(simd::set(c.k), theta, simd::neg(u));
+}
+
+template <class S, class V>
+EMMY_INLINE void apply(const NesterovCoefficients<S>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
+  const V scaled = simd::mul(simd::set(c.c), g);
+  const V m = forget(simd::mul_add(simd::set(c.beta), buf, scaled));
+  u = simd::mul(simd::set(c.eta), simd::mul_add(simd::set(c.beta), m, scaled));
+  buf = simd::mul_add(simd::set(c.stored), theta, m);
+  next = simd::mul_add(simd::set(c.k), theta, simd::neg(u));
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -1,0 +1,115 @@
+// What an optimizer is to Emmy.
+//
+// A rule is a small aggregate of rates, set by the user before each step; its type fixes what State holds. Per block b
+// of weights every rule is   theta' = k_b theta - u_b,   u the rest of the update, u0 = a0 g its memoryless part (what
+// is left of u without momentum and decay). The ledger needs no more than (k, a0, eta_ref) and products of theta, g, u.
+//
+//   rule.learning_rate, rule.weight_decay     the rates that may differ by block
+//   coefficients(rule, clip)                  plain numbers for the sweep, with k, a0 (clip: factor on g)
+//   apply(coefficients, theta, g, buf, next, u)   on vectors; buf and next are written
+//
+// train/per_block.hpp gives blocks their own rates; ClipByNorm and ClipByTensor scale the gradient. Test: tests/optim/rules_test.cpp.
+#pragma once
+
+#include <emmy/core/macros.hpp>
+
+namespace emmy {
+
+// Coupled decay is part of the gradient (it enters the momentum buffer); decoupled decay only shrinks the weights.
+enum class Decay : unsigned char { coupled, decoupled };
+
+// Rates of one block.
+template <class S>
+struct Rates {
+  S learning_rate;
+  S weight_decay;
+};
+
+// g *= min(1, limit / |g|), |g| over all trained weights.
+template <class Rule>
+struct ClipByNorm {
+  using scalar = typename Rule::scalar;
+  static constexpr bool kHasMemory = Rule::kHasMemory;
+  static constexpr bool kClips = true;
+  Rule rule;
+  scalar limit;
+};
+// The same for each block by itself. Treats the two sides of a unit unequally: the ledger books it as breaking.
+template <class Rule>
+struct ClipByTensor {
+  using scalar = typename Rule::scalar;
+  static constexpr bool kHasMemory = Rule::kHasMemory;
+  static constexpr bool kClips = true;
+  Rule rule;
+  scalar limit;
+};
+
+template <class Rule>
+inline constexpr bool kClipsByTensor = false;
+template <class Rule>
+inline constexpr bool kClipsByTensor<ClipByTensor<Rule>> = true;
+
+// The rule without its wrappers: the reference rates.
+template <class Rule>
+EMMY_INLINE constexpr const Rule& reference(const Rule& rule) noexcept {
+  return rule;
+}
+template <class Rule>
+EMMY_INLINE constexpr const auto& reference(const ClipByNorm<Rule>& rule) noexcept {
+  return reference(rule.rule);
+}
+template <class Rule>
+EMMY_INLINE constexpr const auto& reference(const ClipByTensor<Rule>& rule) noexcept {
+  return reference(rule.rule);
+}
+
+// The plain rule that block b follows.
+template <class Rule>
+EMMY_INLINE constexpr Rule of_block(const Rule& rule, int) noexcept {
+  return rule;
+}
+template <class Rule>
+EMMY_INLINE constexpr auto of_block(const ClipByNorm<Rule>& rule, int block) noexcept {
+  return of_block(rule.rule, block);
+}
+template <class Rule>
+EMMY_INLINE constexpr auto of_block(const ClipByTensor<Rule>& rule, int block) noexcept {
+  return of_block(rule.rule, block);
+}
+
+template <class Rule>
+using plain_rule = decltype(of_block(Rule{}, 0));
+
+namespace detail {
+// False for NaN too.
+template <class S>
+EMMY_INLINE constexpr bool within(S x, S low, S high) noexcept {
+  return x >= low && x <= high;
+}
+// Learning rates up to 2^60 and decay that never flips the sign of a weight.
+template <class S>
+EMMY_INLINE constexpr bool rates_ok(S learning_rate, S weight_decay) noexcept {
+  return within(learning_rate, S(0), S(0x1p60)) && within(weight_decay, S(0), S(0x1p60)) &&
+         learning_rate * weight_decay <= S(1);
+}
+}  // namespace detail
+
+// What the closed law of a charge needs of a rule (noether/predict.hpp): theta' = k theta - eta m, and what coupled
+// decay puts into the buffer. A rule without such an overload cannot be predicted.
+template <class S>
+struct LawRates {
+  S k, eta, beta, stored;
+};
+template <class Rule>
+EMMY_INLINE constexpr auto law_rates(const ClipByNorm<Rule>& r) noexcept -> decltype(law_rates(r.rule)) {
+  return law_rates(r.rule);
+}
+
+// The limit of a clip must be positive; every block's rates must be in range.
+template <class Rule>
+EMMY_INLINE constexpr bool clip_ok(const Rule& rule) noexcept {
+  if constexpr (Rule::kClips) return rule.limit > 0 && rule.limit - rule.limit == 0;
+  else return true;
+}
+
+}  // namespace emmy

@@ -1,0 +1,59 @@
+// Gradient descent: theta' = theta - eta (g + lam theta). Coupled and decoupled decay are the same here.
+#pragma once
+
+#include <emmy/optim/rule.hpp>
+#include <emmy/simd/simd.hpp>
+
+namespace emmy {
+
+template <class S>
+struct BasicSgd {
+  using scalar = S;
+  static constexpr bool kHasMemory = false;
+  static constexpr bool kClips = false;
+  S learning_rate = S(0.01);
+  S weight_decay = S(0);
+};
+using Sgd = BasicSgd<float>;
+
+template <class S>
+EMMY_INLINE constexpr bool valid(const BasicSgd<S>& r) noexcept {
+  return detail::rates_ok(r.learning_rate, r.weight_decay);
+}
+
+// k = 1 - eta lam, u = u0 = a0 g with a0 = eta clip.
+template <class S>
+struct SgdCoefficients {
+  static constexpr bool kMemoryless = true;
+  S k, a0;
+};
+template <class S>
+EMMY_INLINE constexpr SgdCoefficients<S> coefficients(const BasicSgd<S>& r, S clip) noexcept {
+  return {S(1) - r.learning_rate * r.weight_decay, r.learning_rate * clip};
+}
+template <class S>
+EMMY_INLINE constexpr LawRates<S> law_rates(const BasicSgd<S>& r) noexcept {
+  return {coefficients(r, S(1)).k, r.learning_rate, S(0), S(0)};
+}
+// What the ledger takes for the share of g that a step without memory would use: u0 = eta c g.
+template <class S>
+EMMY_INLINE constexpr S gradient_share(const BasicSgd<S>&) noexcept {
+  return S(1);
+}
+// An upper bound of |u| where |g| <= g and |buf| <= memory.
+template <class S>
+EMMY_INLINE constexpr S largest_update(const BasicSgd<S>& r, S g, S, S) noexcept {
+  return r.learning_rate * g;
+}
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+template <class S, class V>
+EMMY_INLINE void apply(const SgdCoefficients<S>& c, V theta, V g, V&, V& next, V& u) noexcept {
+  u = simd::mul(simd::set(c.a0), g);
+  next = simd::mul_add(simd::set(c.k), theta, simd::neg(u));
+}
+
+}  // namespace emmy::inline EMMY_TARGET

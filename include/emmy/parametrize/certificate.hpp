@@ -1,0 +1,102 @@
+// Snap and certificate of a product parametrisation.
+//
+// A group (ProductByInput: the outgoing weights of a unit; Product: one weight) has collapsed when its size |u||z| is
+// below `tolerance` times the largest. Snapping sets its factors, and their momentum, to exact zeros. Then, on the full
+// data set with all other weights final, margin = lambda - |gradient of the loss with respect to the group|:
+//   > 0   certified: zero is locally optimal
+//   <= 0  collapsed by noise: it may grow back. `unsnap` it, or list it.
+// A group whose gradient is zero on all data (a unit that never fires, an input that is always 0) has margin lambda for
+// a trivial reason: tell those apart with `trivial`. Groups on the incoming side of a ReLU have no certificate.
+// Source: theory.md section 4 (certificate and snap). Test: tests/parametrize/certificate_test.cpp.
+#pragma once
+
+#include <emmy/net/memory.hpp>
+#include <emmy/parametrize/fold.hpp>
+
+namespace emmy {
+
+namespace detail {
+template <class L>
+inline constexpr bool kGroupsByInput = false;
+template <int Out, class Bias>
+inline constexpr bool kGroupsByInput<Parametrized<Dense<Out, Bias>, ProductByInput>> = true;
+template <class L>
+inline constexpr bool kGroupsByElement = false;
+template <int Out, class Bias>
+inline constexpr bool kGroupsByElement<Parametrized<Dense<Out, Bias>, Product>> = true;
+}  // namespace detail
+
+// The groups of the parametrised layer that Site names.
+template <class Net, class Site>
+struct Groups {
+  static constexpr int kNode = kNodeOf<Net, Site>;
+  static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+  using L = typename node_at<Net, kNode>::layer;
+  static_assert(detail::kGroupsByInput<L> || detail::kGroupsByElement<L>,
+                "emmy: no certificate for this layer: it needs Parametrized<Dense<...>, Product> or ProductByInput "
+                "(behind a ReLU the "
+                "gradient of an incoming group is 0 at 0, so ProductByOutput cannot be certified)");
+  static constexpr bool kByInput = detail::kGroupsByInput<L>;
+  static constexpr auto u = kPlan<Net>.block[kPlan<Net>.first_block[kNode]];
+  static constexpr auto z = kPlan<Net>.block[kPlan<Net>.first_block[kNode] + 1];
+  static constexpr int kCols = kByInput ? 1 : z.cols;
+  static constexpr int kCount = z.rows * kCols;  // group g: input g / kCols, output g % kCols
+};
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+// The Euclidean norm of group g of a matrix [rows][stride].
+template <class G, class S>
+EMMY_INLINE S group_norm(const S* w, int g) noexcept {
+  if constexpr (!G::kByInput) {
+    const S v = w[g / G::kCols * G::z.stride + g % G::kCols];
+    return v < S(0) ? -v : v;
+  } else {
+    S square = 0, norm;
+    for (int o = 0; o < G::z.cols; ++o) square += w[g * G::z.stride + o] * w[g * G::z.stride + o];
+    simd::store_first(simd::sqrt(simd::set(square)), &norm, 1);
+    return norm;
+  }
+}
+template <class G>
+EMMY_INLINE int factor_index(int g) noexcept {
+  return G::kByInput ? G::u.offset + g : G::u.offset + g / G::kCols * G::u.stride + g % G::kCols;
+}
+}  // namespace inner
+
+// size[g] = |u||z| of each group.
+template <class Site, class Net>
+void group_sizes(const Params<Net>& params, typename Net::scalar* size) noexcept {
+  using G = Groups<Net, Site>;
+  for (int g = 0; g < G::kCount; ++g) {
+    const auto u = params.data[inner::factor_index<G>(g)];
+    size[g] = (u < 0 ? -u : u) * inner::group_norm<G>(params.data + G::z.offset, g);
+  }
+}
+
+// Sets the factors of group g, and their momentum, to 0. It stays there: both gradients vanish with the factors.
+template <class Site, class Net, class Rule>
+void snap(Params<Net>& params, State<Net, Rule>& state, int g) noexcept {
+  using G = Groups<Net, Site>;
+  const auto clear = [g](auto* data) {
+    data[inner::factor_index<G>(g)] = 0;
+    for (int o = 0; o < (G::kByInput ? G::z.cols : 1); ++o)
+      data[G::z.offset + g / G::kCols * G::z.stride + (G::kByInput ? o : g % G::kCols)] = 0;
+  };
+  clear(params.data);
+  if constexpr (Rule::kHasMemory) clear(state.buf);
+}
+
+// margin[g] = lambda - |gradient of the effective weights of group g|, from the plain net's gradient on the full data.
+template <class Site, class Net>
+void margins(const Gradient<plain_of<Net>>& full, typename Net::scalar lambda, typename Net::scalar* margin) noexcept {
+  using G = Groups<Net, Site>;
+  using Plain = plain_of<Net>;
+  const auto* w = full.data + kPlan<Plain>.block[kPlan<Plain>.first_block[G::kNode]].offset;
+  for (int g = 0; g < G::kCount; ++g) margin[g] = lambda - inner::group_norm<G>(w, g);
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -1,0 +1,212 @@
+// Highway backend (1.0.3, static dispatch): x86 from SSE4.2 on, NEON, SVE. The words are defined in simd.hpp; only on
+// Armv7 NEON they are not IEEE: it flushes subnormals, and div and sqrt are Newton iterations from an estimate.
+#pragma once
+
+#ifndef HWY_COMPILE_ONLY_STATIC
+#define HWY_COMPILE_ONLY_STATIC
+#endif
+#include <hwy/highway.h>
+
+#include <cstddef>
+
+#include <emmy/core/macros.hpp>
+
+namespace emmy::inline EMMY_TARGET::simd {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Highway picks its target from more flags than the instruction set itself and says nothing when one is missing.
+namespace highway_target {
+inline constexpr long long portable = 0, sse2 = 0, sse4 = HWY_SSE4, avx2 = HWY_AVX2, avx3 = HWY_AVX3 | HWY_AVX3_DL;
+inline constexpr long long neon = HWY_NEON, sve = HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128;
+}  // namespace highway_target
+inline constexpr bool kTargetIsIsa = (HWY_STATIC_TARGET & highway_target::EMMY_ISA) != 0;
+static_assert(kTargetIsIsa,
+              "emmy: Highway's static target is not the instruction set of these compiler flags. SSE4 needs -msse4.2 "
+              "-maes -mpclmul; AVX2 needs -mavx2 -mfma -mbmi -mbmi2 -mf16c too; AVX-512 needs -mavx512f -mavx512cd "
+              "-mavx512bw -mavx512dq -mavx512vl too (-march=x86-64-v3 and -v4 lack -maes -mpclmul). Below SSE4.2 "
+              "use EMMY_BACKEND_XSIMD or EMMY_BACKEND_SCALAR");
+#if HWY_ARCH_X86 && HWY_STATIC_TARGET <= HWY_AVX2 && !defined(__BMI__)
+static_assert(false, "emmy: Highway's AVX2 needs BMI: add -mbmi");
+#endif
+#if HWY_ARCH_ARM_A64 && HWY_STATIC_TARGET == HWY_NEON && defined(HWY_TARGET_STR) && !defined(__ARM_FEATURE_CRYPTO)
+static_assert(false, "emmy: Highway's NEON needs the crypto extension: add +crypto to -march");
+#endif
+
+#if HWY_HAVE_SCALABLE || HWY_ARCH_ARM_A64 || (HWY_ARCH_X86 && HWY_STATIC_TARGET <= HWY_AVX3)
+inline constexpr int kRegisters = 32;  // what a register tile may count on
+#else
+inline constexpr int kRegisters = 16;
+#endif
+
+// Where a masked access touches only the lanes of its mask; elsewhere Highway reads whole vectors and blends.
+inline constexpr bool kMaskedAccess = HWY_HAVE_SCALABLE || (HWY_ARCH_X86 && HWY_STATIC_TARGET <= HWY_AVX2);
+
+template <class T>
+using Vec = hn::Vec<hn::ScalableTag<T>>;
+template <class V>
+using Scalar = hn::TFromV<V>;  // the lane type of a vector
+
+#if HWY_HAVE_SCALABLE
+template <class T>
+EMMY_INLINE std::size_t lanes() noexcept {
+  return hn::Lanes(hn::ScalableTag<T>());
+}
+#else
+template <class T>
+EMMY_INLINE constexpr std::size_t lanes() noexcept {
+  return hn::MaxLanes(hn::ScalableTag<T>());
+}
+#endif
+
+template <class T>
+EMMY_INLINE Vec<T> set(T x) noexcept {
+  return hn::Set(hn::ScalableTag<T>(), x);
+}
+template <class T>
+EMMY_INLINE Vec<T> zero() noexcept {
+  return hn::Zero(hn::ScalableTag<T>());
+}
+template <class T>
+EMMY_INLINE Vec<T> load(const T* p) noexcept {
+  return hn::LoadU(hn::ScalableTag<T>(), p);
+}
+template <class V, class T>
+EMMY_INLINE void store(V v, T* p) noexcept {
+  hn::StoreU(v, hn::ScalableTag<T>(), p);
+}
+
+template <class T>
+EMMY_INLINE Vec<T> load_first(const T* p, std::size_t n) noexcept {
+  const hn::ScalableTag<T> d;
+  if constexpr (kMaskedAccess) {
+    return hn::MaskedLoad(hn::FirstN(d, n), d, p);
+  } else {
+    alignas(16) T part[lanes<T>()];
+    for (std::size_t i = 0; i < lanes<T>(); ++i) part[i] = i < n ? p[i] : T(0);
+    return hn::Load(d, part);
+  }
+}
+template <class V, class T>
+EMMY_INLINE void store_first(V v, T* p, std::size_t n) noexcept {
+  const hn::ScalableTag<T> d;
+  if constexpr (kMaskedAccess) {
+    hn::BlendedStore(v, hn::FirstN(d, n), d, p);
+  } else {
+    alignas(16) T part[lanes<T>()];
+    hn::Store(v, d, part);
+    for (std::size_t i = 0; i < lanes<T>(); ++i) {
+      if (i < n) p[i] = part[i];
+    }
+  }
+}
+
+template <class V>
+EMMY_INLINE V add(V a, V b) noexcept {
+  return hn::Add(a, b);
+}
+template <class V>
+EMMY_INLINE V sub(V a, V b) noexcept {
+  return hn::Sub(a, b);
+}
+template <class V>
+EMMY_INLINE V mul(V a, V b) noexcept {
+  return hn::Mul(a, b);
+}
+template <class V>
+EMMY_INLINE V div(V a, V b) noexcept {
+  return hn::Div(a, b);
+}
+template <class V>
+EMMY_INLINE V neg(V a) noexcept {
+  return hn::Neg(a);
+}
+template <class V>
+EMMY_INLINE V abs(V a) noexcept {
+  return hn::Abs(a);
+}
+template <class V>
+EMMY_INLINE V mul_add(V a, V b, V c) noexcept {
+  return hn::MulAdd(a, b, c);
+}
+template <class V>
+EMMY_INLINE V neg_mul_add(V a, V b, V c) noexcept {
+  return hn::NegMulAdd(a, b, c);
+}
+template <class V>
+EMMY_INLINE V min(V a, V b) noexcept {
+  return hn::Min(a, b);
+}
+template <class V>
+EMMY_INLINE V max(V a, V b) noexcept {
+  return hn::Max(a, b);
+}
+template <class V>
+EMMY_INLINE V sqrt(V a) noexcept {
+  return hn::Sqrt(a);
+}
+
+template <class V>
+EMMY_INLINE auto less(V a, V b) noexcept {
+  return hn::Lt(a, b);
+}
+template <class V>
+EMMY_INLINE auto less_equal(V a, V b) noexcept {
+  return hn::Le(a, b);
+}
+template <class V>
+EMMY_INLINE auto equal(V a, V b) noexcept {
+  return hn::Eq(a, b);
+}
+template <class M, class V>
+EMMY_INLINE V select(M mask, V a, V b) noexcept {
+  return hn::IfThenElse(mask, a, b);
+}
+
+template <class V>
+EMMY_INLINE V bit_and(V a, V b) noexcept {
+  return hn::And(a, b);
+}
+template <class V>
+EMMY_INLINE V bit_or(V a, V b) noexcept {
+  return hn::Or(a, b);
+}
+template <class V>
+EMMY_INLINE V bit_xor(V a, V b) noexcept {
+  return hn::Xor(a, b);
+}
+template <int Count, class V>
+EMMY_INLINE V shift_left(V a) noexcept {
+  const hn::DFromV<V> d;
+  const hn::RebindToUnsigned<hn::DFromV<V>> bits;
+  return hn::BitCast(d, hn::ShiftLeft<Count>(hn::BitCast(bits, a)));
+}
+template <int Count, class V>
+EMMY_INLINE V shift_right(V a) noexcept {
+  const hn::DFromV<V> d;
+  const hn::RebindToUnsigned<hn::DFromV<V>> bits;
+  return hn::BitCast(d, hn::ShiftRight<Count>(hn::BitCast(bits, a)));
+}
+
+// Halves are added until one lane is left: v[i] + v[i + lanes / 2]. Highway's own SumOfLanes leaves the order to the
+// compiler on AVX-512. SVE, where the halves have no static type, has an instruction with a fixed tree.
+template <class V>
+EMMY_INLINE Scalar<V> sum(V v) noexcept {
+  using D = hn::DFromV<V>;
+#if HWY_HAVE_SCALABLE
+  return hn::GetLane(hn::SumOfLanes(D(), v));
+#else
+  if constexpr (hn::MaxLanes(D()) == 1) {
+    return hn::GetLane(v);
+  } else {
+    const hn::Half<D> half;
+    return sum(hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+#endif
+}
+template <class V>
+EMMY_INLINE Scalar<V> max_lane(V v) noexcept {
+  return hn::GetLane(hn::MaxOfLanes(hn::DFromV<V>(), v));
+}
+
+}  // namespace emmy::inline EMMY_TARGET::simd

@@ -1,0 +1,116 @@
+// Rescaling of hidden units, and of the factors of a parametrised layer.
+#pragma once
+
+#include <emmy/symmetry/symmetry.hpp>
+
+namespace emmy {
+
+// in_j -> c in_j, b_j -> c b_j, out_j -> c^(-p/q) out_j for c > 0 leaves the net's function as it is when the units
+// between two affine layers are positively homogeneous of degree p/q (ReLU, leaky, PowerRelu, linear).
+// Site: the last layer before the next affine one (Layer<1> in Dense, Relu, Dense; the Dense itself in Dense, Dense).
+// Charge of unit j: |in_j|^2 + b_j^2 - (p/q) |out_j|^2. Noether identity: the same with <g, theta> in place of squares
+// (without the power 2). Source: theory.md section 1 #1-#4, #21, #26.
+template <class Site>
+struct Rescaling {
+  static constexpr Kind kKind = Kind::rescaling;
+  using site = Site;
+};
+
+// A parametrised layer's factors: W[:, j] = u_j z[:, j] is unchanged by u -> c u, z -> z / c. Site: that layer.
+// Charge: u_j^2 - |z_j|^2 (with the factored bias). Source: theory.md section 1 #26.
+template <class Site>
+struct FactorBalance {
+  static constexpr Kind kKind = Kind::factor_balance;
+  using site = Site;
+};
+
+namespace detail {
+
+struct Hidden {
+  int producer = -1, consumer = -1;
+  Ratio degree{1, 1};
+};
+
+// The two affine layers around the units that node `site` ends, if every layer between is homogeneous.
+template <class Net>
+consteval Hidden hidden_units(int site) {
+  const auto& facts = kFacts<Net>.node;
+  Hidden h;
+  h.consumer = only_consumer<Net>(site + 1);
+  if (h.consumer < 0 || !facts[h.consumer].affine) return {};
+  for (int i = site; i >= 0; i = facts[i].from - 1) {
+    if (facts[i].affine) {
+      h.producer = i;
+      return h;
+    }
+    if (!facts[i].homogeneous || facts[i].from == 0 || kPlan<Net>.tensor[facts[i].from].consumers != 1) return {};
+    h.degree.numerator *= facts[i].degree.numerator;
+    h.degree.denominator *= facts[i].degree.denominator;
+  }
+  return {};
+}
+
+template <class Net, int Site>
+consteval bool can_rescale() {
+  constexpr Hidden h = hidden_units<Net>(Site);
+  if constexpr (h.producer < 0) return false;
+  else
+    return incoming_of<typename node_at<Net, h.producer>::layer>().kCount > 0 &&
+           outgoing_of<typename node_at<Net, h.consumer>::layer>().kCount > 0;
+}
+
+template <class Net, int Node>
+consteval bool has_factors() {
+  return internal_of<typename node_at<Net, Node>::layer>().kCount > 0;
+}
+
+}  // namespace detail
+
+template <class Net, class Site>
+consteval auto charges_of(Rescaling<Site>) {
+  constexpr int kSite = kNodeOf<Net, Site>;
+  static_assert(kSite >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+  static_assert(
+      detail::can_rescale<Net, kSite>(),
+      "emmy: this net has no rescaling symmetry at this site: its units must be positively homogeneous (Relu, "
+      "LeakyRelu, PowerRelu, Identity or none) between two affine layers, and Site the last layer before the second");
+  constexpr detail::Hidden h = detail::hidden_units<Net>(kSite);
+  constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
+  constexpr auto out = detail::outgoing_of<typename node_at<Net, h.consumer>::layer>();
+  Charges<1> c;
+  c.charge[0].units = node_at<Net, h.producer>::out::kChannels;
+  c.charge[0].incoming_node = h.producer;
+  c.charge[0].outgoing_node = h.consumer;
+  for (int i = 0; i < in.kCount; ++i)
+    c.charge[0].add(
+        {kPlan<Net>.first_block[h.producer] + in.part[i].block, in.part[i].axis, {in.part[i].sign, 1}, true});
+  for (int i = 0; i < out.kCount; ++i)
+    c.charge[0].add({kPlan<Net>.first_block[h.consumer] + out.part[i].block,
+                     out.part[i].axis,
+                     {-out.part[i].sign * h.degree.numerator, h.degree.denominator},
+                     false});
+  return c;
+}
+
+template <class Net, class Site>
+consteval auto charges_of(FactorBalance<Site>) {
+  constexpr int kSite = kNodeOf<Net, Site>;
+  static_assert(kSite >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+  static_assert(detail::has_factors<Net, kSite>(),
+                "emmy: this layer has no factors to balance: FactorBalance needs Parametrized<..., ProductByInput> or "
+                "ProductByOutput");
+  constexpr auto inner = detail::internal_of<typename node_at<Net, kSite>::layer>();
+  Charges<1> c;
+  c.charge[0].incoming_node = c.charge[0].outgoing_node = kSite;
+  bool by_output = true;  // a factor for each output acts before the activation, one for each input after it
+  for (int i = 0; i < inner.kCount; ++i) by_output = by_output && inner.part[i].axis == Axis::column;
+  for (int i = 0; i < inner.kCount; ++i) {
+    const int block = kPlan<Net>.first_block[kSite] + inner.part[i].block;
+    const auto& b = kPlan<Net>.block[block];
+    c.charge[0].units = inner.part[i].axis == Axis::column ? b.cols : b.rows;
+    c.charge[0].add({block, inner.part[i].axis, {inner.part[i].sign, 1}, by_output});
+  }
+  return c;
+}
+
+}  // namespace emmy

@@ -1,0 +1,101 @@
+// Symmetries as types, and the charges they conserve.
+//
+// A symmetry is an empty type that names a site of the net and an action on its weights. It knows no optimizer, loss or
+// batch. `charges_of<Net>(symmetry)` gives its charges: for unit j
+//   Q_j = sum over parts of weight * (sum over the entries of unit j of theta^power)
+// A part is one block of weights seen along one axis. All continuous symmetries of a net follow from the traits of its
+// layers (layers/layer.hpp): symmetries_of<Net>. Source: theory.md section 1. Test: tests/symmetry/symmetry_test.cpp.
+#pragma once
+
+#include <emmy/net/plan.hpp>
+
+namespace emmy {
+
+struct ChargePart {
+  int block;         // of the net
+  Axis axis;         // column: unit = column of the block; row: unit = row
+  Ratio weight;      // +1 incoming, -p/q outgoing
+  bool is_incoming;  // its gradient comes from the deltas of this unit, else from its activations
+};
+struct Charge {
+  static constexpr int kMaxParts = 8;
+  int units = 0;
+  int power = 2;
+  int parts = 0;
+  int incoming_node = -1, outgoing_node = -1;
+  ChargePart part[kMaxParts] = {};
+
+  constexpr void add(ChargePart p) { part[parts++] = p; }
+};
+template <int Count>
+struct Charges {
+  static constexpr int kCount = Count;
+  Charge charge[Count > 0 ? Count : 1] = {};
+};
+
+// The generator of a site's action, for messages and reports.
+enum class Kind : unsigned char { rescaling, factor_balance, translation };
+
+template <class... Symmetry>
+struct Symmetries {
+  static constexpr int kCount = sizeof...(Symmetry);
+};
+
+namespace detail {
+
+// What a symmetry search needs to know of each node.
+struct NodeFacts {
+  bool affine, homogeneous;
+  int from;
+  Ratio degree;
+};
+template <class L>
+consteval Ratio degree_of() {
+  if constexpr (kIsHomogeneous<L>) return L::kDegree;
+  else return {1, 1};
+}
+template <class... N>
+struct FactsOf {
+  NodeFacts node[sizeof...(N)];
+};
+template <class... N>
+consteval auto facts_of(Nodes<N...>) {
+  return FactsOf<N...>{
+      {{kIsAffine<typename N::layer>, kIsElementwise<typename N::layer> && kIsHomogeneous<typename N::layer>, N::kFrom,
+        degree_of<typename N::layer>()}...}};
+}
+template <class Net>
+inline constexpr auto kFacts = facts_of(typename Net::nodes{});
+
+// The only node that reads tensor t, -1 where there are several or none.
+template <class Net>
+consteval int only_consumer(int t) {
+  if (kPlan<Net>.tensor[t].consumers != 1) return -1;
+  for (int i = 0; i < Net::kNodes; ++i)
+    if (kFacts<Net>.node[i].from == t) return i;
+  return -1;
+}
+
+template <class L>
+consteval auto incoming_of() {
+  if constexpr (requires { incoming(L{}); }) return incoming(L{});
+  else return Parts<0>{};
+}
+template <class L>
+consteval auto outgoing_of() {
+  if constexpr (requires { outgoing(L{}); }) return outgoing(L{});
+  else return Parts<0>{};
+}
+template <class L>
+consteval auto internal_of() {
+  if constexpr (requires { internal(L{}); }) return internal(L{});
+  else return Parts<0>{};
+}
+
+template <class... A, class... B>
+consteval Symmetries<A..., B...> operator+(Symmetries<A...>, Symmetries<B...>) {
+  return {};
+}
+
+}  // namespace detail
+}  // namespace emmy

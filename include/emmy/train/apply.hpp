@@ -1,0 +1,70 @@
+// The update with a stored gradient: checks and sweep of `apply`.
+#pragma once
+
+#include <emmy/train/step.hpp>
+
+namespace emmy::inline EMMY_TARGET {
+namespace inner {
+
+// Is the gradient finite, are the rates in range, can anything overflow? Gives the squared norm of each block.
+template <class Net, class Rule>
+EMMY_INLINE Status check_gradient(const Gradient<Net>& g, const Largest<Net>& largest, const Rule& rule,
+                                  typename Net::scalar* squares) noexcept {
+  using S = typename Net::scalar;
+  if (!clip_ok(rule)) return Status::bad_rate;
+  Status status = Status::ok;
+  const auto one = [&]<int Block>(std::integral_constant<int, Block>) EMMY_LAMBDA {
+    constexpr auto kBlock = kPlan<Net>.block[Block];
+    if constexpr (kBlock.trained) {
+      Inspection<S> seen{};
+      inspect<kBlock.rows, kBlock.cols, kBlock.stride, false>(g.data + kBlock.offset, static_cast<S*>(nullptr), seen);
+      const auto plain = of_block(rule, Block);
+      if (!valid(plain)) status = Status::bad_rate;
+      if (!(seen.probe == S(0))) status = Status::not_finite;
+      const S bound = largest.theta[Block] + seen.largest +
+                      largest_update(plain, seen.largest, largest.memory[Block], largest.theta[Block]);
+      const S sum = bound * bound * S(kBlock.rows * kBlock.stride);
+      if (!finite(sum) && status == Status::ok) status = Status::out_of_range;
+      NormVisitor<Net, Block> norm{squares};
+      for_row_tiles<kBlock.rows, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
+        norm.template rows<0>(row, m, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].stride);
+      });
+    }
+  };
+  [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA { (one(std::integral_constant<int, B>{}), ...); }
+  (std::make_integer_sequence<int, kPlan<Net>.kBlocks>{});
+  return status;
+}
+
+// Without activations there is no scale for the Noether bounds: none is claimed.
+template <class Net, class Spec, class Mode>
+EMMY_INLINE void forget_tensors(Ledger<Net, Spec, Mode>& ledger) noexcept {
+  for (auto& t : ledger.act) t = {};
+  for (auto& t : ledger.delta) t = {};
+  for (auto& v : ledger.act_abs) v = 0;
+  for (auto& v : ledger.delta_abs) v = 0;
+  ledger.unbounded = true;
+}
+
+template <bool Measuring, class Net, class Rule, class Led>
+EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& g, const Rule& rule,
+                           const Clips<Net>& clips, Led& ledger) noexcept {
+  if constexpr (Measuring) begin_books(ledger, params, state);
+  const auto one = [&]<int Block>(std::integral_constant<int, Block>) EMMY_LAMBDA {
+    constexpr auto kBlock = kPlan<Net>.block[Block];
+    if constexpr (Measuring || kBlock.trained) {
+      auto sweep = make_sweep<BlockSweep<Net, Rule, Led, Measuring, Block>>(params, state, rule, clips, ledger, 1);
+      for_row_tiles<kBlock.rows, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
+        sweep.template rows<decltype(m)::value>(
+            row, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].stride);
+      });
+      sweep.finish(state.largest);
+    }
+  };
+  [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA { (one(std::integral_constant<int, B>{}), ...); }
+  (std::make_integer_sequence<int, kPlan<Net>.kBlocks>{});
+  if constexpr (Measuring) end_books(ledger, rule);
+}
+
+}  // namespace inner
+}  // namespace emmy::inline EMMY_TARGET

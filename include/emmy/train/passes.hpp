@@ -1,0 +1,98 @@
+// Forward and backward over the nodes of a net.
+#pragma once
+
+#include <emmy/kernels/elementwise.hpp>
+#include <emmy/layers/activations.hpp>
+#include <emmy/layers/dense.hpp>
+#include <emmy/layers/frozen.hpp>
+#include <emmy/parametrize/product.hpp>
+#include <emmy/train/frames.hpp>
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+
+// What the affine node I computes in its epilogue.
+template <class Net, int I>
+consteval auto epilogue() {
+  if constexpr (I + 1 < Net::kNodes) {
+    if constexpr (kFusedForward<Net, I + 1>) return typename node_at<Net, I + 1>::layer{};
+    else return Identity{};
+  } else {
+    return Identity{};
+  }
+}
+
+template <int I, class Net, int Batch, bool Training>
+EMMY_INLINE void forward_node(const Memory<Net, Batch, Training>& m) noexcept {
+  using N = node_at<Net, I>;
+  using L = typename N::layer;
+  constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
+  if constexpr (kFusedForward<Net, I>) {
+    return;
+  } else if constexpr (kIsAffine<L>) {
+    forward(L{}, m.template frame<I>(), epilogue<Net, I>());
+  } else if constexpr (kIsElementwise<L>) {
+    const auto f = m.template frame<I>();
+    elementwise_forward<kRows, kCols, kPlan<Net>.tensor[N::kFrom].stride>(L{}, f.x, f.y);
+  } else if constexpr (__is_same(L, Add)) {
+    add_rows<kRows, kCols, kPlan<Net>.tensor[N::kFrom].stride, kPlan<Net>.tensor[N::kSkip].stride>(
+        m.template act<N::kFrom>(), m.template act<N::kSkip>(), m.template frame<I>().y);
+  } else {
+    forward(L{}, m.template frame<I>());
+  }
+}
+
+template <int I, class Net, int Batch, bool Training>
+EMMY_INLINE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
+  using N = node_at<Net, I>;
+  using L = typename N::layer;
+  constexpr auto& plan = kPlan<Net>;
+  constexpr bool kNeeded = plan.needs_delta[N::kFrom], kAdds = kAddsTo<Net, I, N::kFrom>;
+  constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
+  if constexpr (__is_same(L, Add)) {
+    constexpr int kCount = kRows * padded<typename Net::scalar>(kCols);
+    if constexpr (kNeeded) pass_on<kAdds>(m.template delta<I + 1>(), m.template delta<N::kFrom>(), kCount);
+    if constexpr (plan.needs_delta[N::kSkip])
+      pass_on<kAddsTo<Net, I, N::kSkip>>(m.template delta<I + 1>(), m.template delta<N::kSkip>(), kCount);
+  } else if constexpr (!kNeeded || kFusedBackward<Net, I>) {
+    return;
+  } else if constexpr (kIsElementwise<L>) {
+    const auto f = m.template frame<I>();
+    elementwise_backward<kAdds && !kInPlace<Net, I>, kRows, kCols>(L{}, f.x, f.y, f.dy, f.dx);
+  } else if constexpr (kIsAffine<L>) {
+    if constexpr (I > 0 && N::kFrom == I) {
+      if constexpr (kFusedBackward<Net, I - 1>)
+        backward<kAdds>(L{}, m.template frame<I>(), typename node_at<Net, I - 1>::layer{});
+      else backward<kAdds>(L{}, m.template frame<I>(), nullptr);
+    } else {
+      backward<kAdds>(L{}, m.template frame<I>(), nullptr);
+    }
+  } else {
+    backward<kAdds>(L{}, m.template frame<I>());
+  }
+}
+
+}  // namespace inner
+
+template <class Net, int Batch, bool Training, int I = 0>
+EMMY_INLINE void forward_pass(const Memory<Net, Batch, Training>& m) noexcept {
+  inner::forward_node<I>(m);
+  if constexpr (I + 1 < Net::kNodes) forward_pass<Net, Batch, Training, I + 1>(m);
+}
+
+// The delta of the last tensor is there; makes all others that a weight needs.
+template <class Net, int Batch, bool Training, int I = Net::kNodes - 1>
+EMMY_INLINE void backward_pass(const Memory<Net, Batch, Training>& m) noexcept {
+  inner::backward_node<I>(m);
+  if constexpr (I > 0) backward_pass<Net, Batch, Training, I - 1>(m);
+}
+
+// f(constant<I>) for every node with weights.
+template <class Net, int I = 0, class F>
+EMMY_INLINE void for_weighted_nodes(F&& f) noexcept {
+  if constexpr (kPlan<Net>.first_block[I] < kPlan<Net>.first_block[I + 1]) f(std::integral_constant<int, I>{});
+  if constexpr (I + 1 < Net::kNodes) for_weighted_nodes<Net, I + 1>(f);
+}
+
+}  // namespace emmy::inline EMMY_TARGET

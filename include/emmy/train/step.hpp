@@ -1,0 +1,309 @@
+// One training step: forward, loss, backward, ledger, update. The only file that sees everything.
+//
+// Phase A computes all activations and deltas and makes every check that can fail; phase B updates and cannot fail. So
+// a Status other than ok means that parameters, buffers and state are bit-identical to before, on fused paths too.
+//   checks: targets, rates, every activation and delta finite, and a bound on |theta'| and on the sums of the ledger.
+// The gradient is never stored: `gradients` makes it row by row and rule and meter use it at once. Clipping forms it
+// twice (its norm first) rather than keep it.
+#pragma once
+
+#include <emmy/losses/cross_entropy.hpp>
+#include <emmy/losses/squared_error.hpp>
+#include <emmy/train/sweeps.hpp>
+
+namespace emmy {
+
+template <class S>
+struct StepResult {
+  Status status;
+  S loss;  // of the batch, before the update
+};
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+
+template <class S>
+EMMY_INLINE bool finite(S x) noexcept {
+  return x - x == S(0);
+}
+
+// Largest |value| of every tensor and delta, by root tensor.
+template <class Net>
+struct Peaks {
+  using S = typename Net::scalar;
+  S act[Net::kNodes + 1], delta[Net::kNodes + 1];
+  S probe;  // 0 if all are finite
+};
+
+template <int T, class Net, int Batch, class Led>
+EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Peaks<Net>& peaks, Led& ledger) noexcept {
+  using S = typename Net::scalar;
+  constexpr auto kTensor = kPlan<Net>.tensor[T];
+  constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
+  if constexpr (kTensor.root == T) {
+    Inspection<S> act{}, delta{};
+    S *act_abs = nullptr, *delta_abs = nullptr;
+    if constexpr (kIsLedger<Led>) {
+      act_abs = ledger.act_abs + kAt;
+      delta_abs = ledger.delta_abs + kAt;
+    }
+    inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(m.template act<T>(), act_abs, act);
+    if constexpr (kPlan<Net>.needs_delta[T])
+      inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(static_cast<const S*>(m.template delta<T>()),
+                                                                       delta_abs, delta);
+    peaks.act[T] = act.largest;
+    peaks.delta[T] = delta.largest;
+    peaks.probe += act.probe + delta.probe;
+    if constexpr (kIsLedger<Led>) {
+      ledger.act[T] = {root(act.row_norm), act.row_sum};
+      ledger.delta[T] = {root(delta.row_norm), delta.row_sum};
+    }
+  }
+  if constexpr (T < Net::kNodes) inspect_tensor<T + 1>(m, peaks, ledger);
+}
+
+// The largest |value| of each block, read from the weights: once, and after they were changed from outside.
+template <class Net, class Rule>
+EMMY_INLINE bool measure_largest(const Params<Net>& params, const State<Net, Rule>& state,
+                                 Largest<Net>& largest) noexcept {
+  using S = typename Net::scalar;
+  S probe = 0;
+  const auto all = [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA {
+    const auto one = [&]<int Block>(std::integral_constant<int, Block>) EMMY_LAMBDA {
+      constexpr auto kBlock = kPlan<Net>.block[Block];
+      Inspection<S> weights{}, memory{};
+      inspect<kBlock.rows, kBlock.stride, kBlock.stride, false>(params.data + kBlock.offset, static_cast<S*>(nullptr),
+                                                                weights);
+      if constexpr (Rule::kHasMemory)
+        inspect<kBlock.rows, kBlock.stride, kBlock.stride, false>(state.buf + kBlock.offset, static_cast<S*>(nullptr),
+                                                                  memory);
+      largest.theta[Block] = weights.largest;
+      largest.memory[Block] = memory.largest;
+      probe += weights.probe + memory.probe;
+    };
+    (one(std::integral_constant<int, B>{}), ...);
+  };
+  all(std::make_integer_sequence<int, kPlan<Net>.kBlocks>{});
+  largest.known = probe == S(0);
+  return largest.known;
+}
+
+// How much larger than |theta| the effective weight can be, and the effective gradient's pullback than it: the other
+// factors of a parametrised layer.
+template <class Net>
+EMMY_INLINE typename Net::scalar partner_of(const Largest<Net>& largest, int block) noexcept {
+  using S = typename Net::scalar;
+  const auto& own = kPlan<Net>.block[block];
+  if (own.role != Role::factor) return S(1);
+  S partner = 0, entries = 1;
+  for (int b = kPlan<Net>.first_block[own.node]; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
+    const auto& other = kPlan<Net>.block[b];
+    if (b == block || other.role != Role::factor) continue;
+    partner = larger(partner, largest.theta[b]);
+    entries = larger(entries, S(other.rows * other.cols) / S(own.rows * own.cols));
+  }
+  return partner * entries;
+}
+
+// Rates in range, and an upper bound of all that phase B computes in range: squares of it are summed by the ledger.
+template <class Net, int Batch, class Rule>
+EMMY_INLINE Status check_update(const Peaks<Net>& peaks, const Largest<Net>& largest, const Rule& rule) noexcept {
+  using S = typename Net::scalar;
+  if (!clip_ok(rule)) return Status::bad_rate;
+  Status status = Status::ok;
+  for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+    constexpr int I = decltype(node)::value;
+    using N = node_at<Net, I>;
+    constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
+    for (int b = kPlan<Net>.first_block[I]; b < kPlan<Net>.first_block[I + 1]; ++b) {
+      if (!kPlan<Net>.block[b].trained) continue;
+      const auto plain = of_block(rule, b);
+      if (!valid(plain)) status = Status::bad_rate;
+      const S g =
+          S(Batch * N::in::kPositions) * larger(S(1), peaks.act[kIn]) * peaks.delta[kOut] * partner_of(largest, b);
+      const S bound = largest.theta[b] + g + largest_update(plain, g, largest.memory[b], largest.theta[b]);
+      const S sum = bound * bound * S(kPlan<Net>.block[b].rows * kPlan<Net>.block[b].stride);
+      if (!finite(sum) && status == Status::ok) status = Status::out_of_range;
+    }
+  });
+  return status;
+}
+
+// Factors on g for each block.
+template <class Net>
+struct Clips {
+  typename Net::scalar block[kPlan<Net>.kBlocks];
+  typename Net::scalar all;  // of a global clip
+};
+
+template <class Net, class Rule>
+EMMY_INLINE void clips_from_squares(const typename Net::scalar* squares, const Rule& rule, Clips<Net>& clips) noexcept {
+  using S = typename Net::scalar;
+  S total = 0;
+  for (int b = 0; b < kPlan<Net>.kBlocks; ++b) total += kPlan<Net>.block[b].trained ? squares[b] : S(0);
+  const auto factor = [&](S square) { return square > rule.limit * rule.limit ? rule.limit / root(square) : S(1); };
+  clips.all = kClipsByTensor<Rule> ? S(1) : factor(total);
+  for (int b = 0; b < kPlan<Net>.kBlocks; ++b) clips.block[b] = kClipsByTensor<Rule> ? factor(squares[b]) : clips.all;
+}
+
+template <class Net>
+EMMY_INLINE void no_clips(Clips<Net>& clips) noexcept {
+  clips.all = 1;
+  for (auto& c : clips.block) c = 1;
+}
+
+template <class Net, int Batch, class Rule>
+EMMY_INLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule, Clips<Net>& clips) noexcept {
+  if constexpr (Rule::kClips) {
+    typename Net::scalar squares[kPlan<Net>.kBlocks] = {};
+    for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+      constexpr int I = decltype(node)::value;
+      if constexpr (!kIsFrozen<typename node_at<Net, I>::layer>) {
+        NormVisitor<Net, kPlan<Net>.first_block[I]> visitor{squares};
+        gradients(typename node_at<Net, I>::layer{}, m.template frame<I>(), visitor);
+      }
+    });
+    clips_from_squares(squares, rule, clips);
+  } else {
+    no_clips(clips);
+  }
+}
+
+template <class Sweep, class Net, class Rule, class Led>
+EMMY_INLINE Sweep make_sweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule, const Clips<Net>& clips,
+                             Led& ledger, int batch) noexcept {
+  using S = typename Net::scalar;
+  constexpr int kBlock = Sweep::kIndex;
+  const auto plain = of_block(rule, kBlock);
+  typename Sweep::Coefficients c{};
+  if constexpr (Sweep::kBlock.trained) c = coefficients(plain, clips.block[kBlock]);
+  const auto& base = reference(rule);
+  const BlockTerms<S> terms{c.k, c.a0, base.learning_rate * gradient_share(base) * clips.all,
+                            partner_of(state.largest, kBlock)};
+  S* buf = nullptr;
+  if constexpr (Rule::kHasMemory) buf = state.buf + Sweep::kBlock.offset;
+  return Sweep{params.data + Sweep::kBlock.offset, buf, c, terms, S(batch), ledger, {}, {}};
+}
+
+// Opens and closes the books of one step.
+template <class Net, class Spec, class Mode, class Rule>
+EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>& params,
+                             const State<Net, Rule>& state) noexcept {
+  begin_step(ledger);
+  if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) {
+    const typename Net::scalar* buf = nullptr;
+    if constexpr (Rule::kHasMemory) buf = state.buf;
+    if (!ledger.known) read_charges(ledger, params.data, buf);
+  }
+}
+template <class Net, class Spec, class Mode, class Rule>
+EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule) noexcept {
+  if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) end_prediction(ledger, rule);
+  else end_step(ledger);
+}
+
+// Phase B of node I.
+template <int I, bool Measuring, int Batch, class Net, class Rule, class Led, int... Local>
+EMMY_INLINE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                             const Rule& rule, const Clips<Net>& clips, Led& ledger,
+                             std::integer_sequence<int, Local...>) noexcept {
+  using L = typename node_at<Net, I>::layer;
+  constexpr int kFirst = kPlan<Net>.first_block[I];
+  if constexpr (Measuring || !kIsFrozen<L>) {
+    const auto frame = m.template frame<I>();
+    LayerSweep<Net, Rule, Led, Measuring, I, Batch, (kFirst + Local)...> sweep{
+        ledger, frame,
+        make_sweep<BlockSweep<Net, Rule, Led, Measuring, kFirst + Local>>(params, state, rule, clips, ledger,
+                                                                          Batch)...};
+    gradients(L{}, frame, sweep);
+    sweep.finish(state.largest);
+  }
+}
+
+template <bool Measuring, int Batch, class Net, class Rule, class Led>
+EMMY_INLINE void update_all(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                            const Rule& rule, const Clips<Net>& clips, Led& ledger) noexcept {
+  if constexpr (Measuring) begin_books(ledger, params, state);
+  for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+    constexpr int I = decltype(node)::value;
+    update_node<I, Measuring>(
+        m, params, state, rule, clips, ledger,
+        std::make_integer_sequence<int, kPlan<Net>.first_block[I + 1] - kPlan<Net>.first_block[I]>{});
+  });
+  if constexpr (Measuring) end_books(ledger, rule);
+}
+
+// Layers with buffers write them now.
+template <class Net, int Batch, int I = 0>
+EMMY_INLINE void commit_all(const Memory<Net, Batch, true>& m) noexcept {
+  using L = typename node_at<Net, I>::layer;
+  if constexpr (requires { commit(L{}, m.template frame<I>()); }) commit(L{}, m.template frame<I>());
+  if constexpr (I + 1 < Net::kNodes) commit_all<Net, Batch, I + 1>(m);
+}
+
+template <class Loss, class Net, class Spec, class Mode>
+EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
+  using Watched = detail::Watched<Net, Spec>;
+  static_assert(Watched::kAll || kShiftInvariant<Loss> || !detail::KindsOf<typename Watched::list>::kTranslates,
+                "emmy: Translation is no symmetry of this loss: it needs one that ignores a number added to all logits "
+                "(CrossEntropy)");
+  ledger.translating = kShiftInvariant<Loss>;
+}
+template <class Loss>
+EMMY_INLINE void note_loss(NoLedger&) noexcept {}
+
+// Forward, loss and deltas of the first `count` samples.
+template <class Net, int Batch, class Loss, class Target>
+EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Loss, const Target* target,
+                                           int count) noexcept {
+  using S = typename Net::scalar;
+  constexpr int kPositions = Net::output::kPositions;
+  forward_pass(m);
+  const S loss = loss_and_delta<Batch * kPositions, Net::output::kChannels>(Loss{}, m.template act<Net::kNodes>(),
+                                                                            target, count * kPositions, S(1) / S(count),
+                                                                            m.template delta<Net::kNodes>());
+  return loss;
+}
+
+}  // namespace inner
+
+// A training step on `Batch` samples x [Batch][inputs] with their targets. See the head of this file.
+// Tests: tests/train/step_test.cpp, tests/golden.
+template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
+StepResult<typename Net::scalar> train_step(Params<Net>& params, Buffers<Net>& buffers, State<Net, Rule>& state,
+                                            Scratch<Net, Batch, Train<Rule>>& scratch, const typename Net::scalar* x,
+                                            const Target* target, Loss loss, const Rule& rule, Led& ledger) noexcept {
+  using S = typename Net::scalar;
+  const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
+  inner::note_loss<Loss>(ledger);
+  if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
+      s != Status::ok)
+    return {s, S(0)};
+  const S value = inner::loss_pass(m, loss, target, Batch);
+  backward_pass(m);
+  inner::Peaks<Net> peaks{};
+  inner::inspect_tensor<0>(m, peaks, ledger);
+  if constexpr (kIsLedger<Led>) ledger.unbounded = false;
+  if (!(peaks.probe == S(0)) || !inner::finite(value)) return {Status::not_finite, value};
+  Largest<Net> largest = state.largest;
+  if (!largest.known && !inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
+  if (const Status s = inner::check_update<Net, Batch>(peaks, largest, rule); s != Status::ok) return {s, value};
+  inner::Clips<Net> clips;
+  inner::find_clips(m, rule, clips);
+  // From here on nothing can fail.
+  state.largest = largest;
+  if constexpr (kIsLedger<Led>) {
+    if (measuring(ledger)) inner::update_all<true>(m, params, state, rule, clips, ledger);
+    else inner::update_all<false>(m, params, state, rule, clips, ledger);
+    ++ledger.steps;
+  } else {
+    inner::update_all<false>(m, params, state, rule, clips, ledger);
+  }
+  inner::commit_all(m);
+  return {Status::ok, value};
+}
+
+}  // namespace emmy::inline EMMY_TARGET
