@@ -1,0 +1,150 @@
+// After training under a constraint: which groups collapsed, which of them are certified, and what was removed.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "cli/session.hpp"
+
+namespace emmy::app {
+
+struct ConstraintReport {
+  int groups = 0;
+  int collapsed = 0;        // below 1e-3 of the largest
+  int removed = 0;          // collapsed and certified: exact zeros now
+  int removed_alive = 0;    // of those, units that still fire (> 1 % of the rows) or weights with a live input and unit
+  double worst_margin = 0;  // of the removed, in units of the strength
+  double worst_uncertified = 0;
+  std::vector<int> uncertified;                    // collapsed, not certified: left as they are
+  std::vector<double> margin;                      // of each removed group, in units of the strength
+  double accuracy_before = 0, accuracy_after = 0;  // on the test set, at the removal
+  int changed_by_removal = 0;                      // test rows whose class changed
+  double multiply_adds = 1;                        // share that is left
+};
+
+// The layer that is parametrised.
+template <class Net>
+using ConstrainedSite = std::conditional_t<__is_same(Net, SparseNet), Layer<0>, Layer<2>>;
+
+// Rows of the training set on which hidden unit j fires, in plain arithmetic.
+template <class C>
+std::vector<int> firing_rows(const Session<C>& s) {
+  Params<DenseNet> plain;
+  fold(s.trainer->params, plain);
+  std::vector<int> fires(kHidden);
+  const io::Dataset& data = s.train_data();
+  for (std::size_t r = 0; r < data.rows; ++r)
+    for (int j = 0; j < kHidden; ++j) {
+      double z = static_cast<double>(plain.template bias<Layer<0>>(j));
+      for (int i = 0; i < kInputs; ++i)
+        z += static_cast<double>(data.x[r * kInputs + static_cast<std::size_t>(i)]) *
+             static_cast<double>(plain.template weight<Layer<0>>(j, i));
+      fires[static_cast<std::size_t>(j)] += z > 0;
+    }
+  return fires;
+}
+
+// The deployed weights: plain, with units that only send a constant absorbed.
+template <class TrainerType>
+Params<DenseNet> folded(const TrainerType& trainer) {
+  Params<DenseNet> plain;
+  fold(trainer.params, plain);
+  absorb_constant_units(plain);
+  return plain;
+}
+
+// The share of the dense net's multiply-adds that is left: weights that are not zero and whose unit sends something on.
+inline double multiply_adds(const Params<DenseNet>& plain) {
+  int left = 0;
+  for (int j = 0; j < kHidden; ++j) {
+    if (!unit_is_live<DenseNet, 2>(plain, j)) continue;
+    for (int i = 0; i < kInputs; ++i) left += plain.weight<Layer<0>>(j, i) != 0.0f;
+    for (int o = 0; o < kClasses; ++o) left += plain.weight<Layer<2>>(o, j) != 0.0f;
+  }
+  return static_cast<double>(left) / (kInputs * kHidden + kHidden * kClasses);
+}
+
+// Snaps what collapsed, takes margins on the full training set with everything else final, gives back what is not
+// certified and repeats until all that is removed is certified.
+template <class C>
+ConstraintReport certify(Session<C>& s) {
+  using Net = typename C::Net;
+  using Site = ConstrainedSite<Net>;
+  using G = Groups<Net, Site>;
+  constexpr int kCount = G::kCount;
+  constexpr float kTolerance = 1e-3f;
+  ConstraintReport report;
+  report.groups = kCount;
+  report.accuracy_before = s.score(s.test_data()).accuracy;
+  const std::vector<int> before = s.classes(s.test_data()), fires = firing_rows(s);
+
+  std::vector<float> size(kCount), margin(kCount);
+  group_sizes<Site>(s.trainer->params, size.data());
+  const float largest = *std::max_element(size.begin(), size.end());
+  std::vector<bool> removed(kCount);
+  for (int g = 0; g < kCount; ++g)
+    removed[static_cast<std::size_t>(g)] = size[static_cast<std::size_t>(g)] < kTolerance * largest;
+  report.collapsed = static_cast<int>(std::count(removed.begin(), removed.end(), true));
+
+  const auto params = s.trainer->params;
+  const auto state = s.trainer->state;
+  const auto lambda = static_cast<float>(s.recipe().strength);
+  Gradient<typename Session<C>::Plain> full;
+  // Margins with exactly the groups in `removed` at zero; false if the data gives no finite gradient.
+  const auto take_margins = [&] {
+    s.trainer->params = params;
+    s.trainer->state = state;
+    for (int g = 0; g < kCount; ++g)
+      if (removed[static_cast<std::size_t>(g)]) snap<Site>(s.trainer->params, s.trainer->state, g);
+    if (!s.full_gradient(full)) return false;
+    margins<Site, Net>(full, lambda, margin.data());
+    return true;
+  };
+  // What is not certified is given back; what then is certified after all is tried again, a few times.
+  std::vector<bool> uncertified(kCount);
+  for (int retries = 4;;) {
+    if (!take_margins()) return report;
+    bool given_back = false, tried_again = false;
+    for (std::size_t g = 0; g < kCount; ++g)
+      if (removed[g] && !(margin[g] > 0)) {
+        removed[g] = false;
+        uncertified[g] = given_back = true;
+      }
+    if (given_back) continue;
+    if (retries-- == 0) break;
+    for (std::size_t g = 0; g < kCount; ++g)
+      if (uncertified[g] && margin[g] > 0) {
+        uncertified[g] = false;
+        removed[g] = tried_again = true;
+      }
+    if (!tried_again) break;
+  }
+  for (std::size_t g = 0; g < kCount; ++g)
+    if (uncertified[g]) {
+      report.uncertified.push_back(static_cast<int>(g));
+      report.worst_uncertified = std::min(report.worst_uncertified, static_cast<double>(margin[g] / lambda));
+    }
+  s.ledger->resync();
+
+  const int rows = static_cast<int>(s.train_data().rows);
+  std::vector<bool> input_is_live(kInputs);
+  for (std::size_t i = 0; i < s.train_data().x.size(); ++i)
+    if (s.train_data().x[i] != 0.0f) input_is_live[i % kInputs] = true;
+  report.worst_margin = 1;
+  for (std::size_t g = 0; g < kCount; ++g) {
+    if (!removed[g]) continue;
+    ++report.removed;
+    report.margin.push_back(static_cast<double>(margin[g] / lambda));
+    report.worst_margin = std::min(report.worst_margin, report.margin.back());
+    const std::size_t unit = G::kByInput ? g : g % kHidden;
+    const bool unit_is_live = fires[unit] * 100 > rows;
+    report.removed_alive += unit_is_live && (G::kByInput || input_is_live[g / kHidden]);
+  }
+  report.multiply_adds = multiply_adds(folded(*s.trainer));
+  const std::vector<int> after = s.classes(s.test_data());
+  for (std::size_t r = 0; r < after.size(); ++r) report.changed_by_removal += after[r] != before[r];
+  report.accuracy_after = s.score(s.test_data()).accuracy;
+  return report;
+}
+
+}  // namespace emmy::app

@@ -1,0 +1,102 @@
+// emmy export: a saved run as a C++ header.
+#include <cstdio>
+#include <span>
+#include <string>
+
+#include <fmt/core.h>
+#include <fmt/format.h>
+
+#include "cli/constraint.hpp"
+#include "cli/folded.hpp"
+#include "io/digits.hpp"
+#include "io/file.hpp"
+
+namespace emmy::app {
+
+namespace {
+
+constexpr std::size_t kPairs = 16;
+constexpr std::uint64_t kPairDigits = 3;  // seed of the drawn inputs
+
+int refuse(const std::string& why) {
+  fmt::print(stderr, "emmy: {}\n", io::shown_path(why));  // one line, whatever was typed
+  return kBadInput;
+}
+
+// The plain, absorbed weights of a saved net of type N.
+template <class N>
+io::Result<io::Done> plain_weights(const io::Checkpoint& file, const std::string& path, Params<DenseNet>& plain) {
+  if (file.layout_hash != layout_hash<N>()) return io::Error{io::shown_path(path) + ": was saved by another net"};
+  auto trainer = std::make_unique<Trainer<N, PerBlock<Momentum, N>, 1>>();
+  if (const auto read = read_section(file, path, "params", trainer->params); !read) return read.error();
+  plain = folded(*trainer);
+  return io::Done{};
+}
+
+// 9 digits tell every float from its neighbours.
+void append_values(std::string& text, std::span<const float> values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    std::string number = fmt::format("{:.9g}", values[i]);
+    if (number.find_first_of(".e") == std::string::npos) number += ".0";
+    text += (i % 10 == 0 ? "\n    " : " ") + number + "f,";
+  }
+}
+
+void append_array(std::string& text, const char* name, std::span<const float> values) {
+  text += fmt::format("inline constexpr float {}[{}] = {{", name, values.size());
+  append_values(text, values);
+  text += "\n};\n";
+}
+
+std::string header_text(const Folded& net, const std::string& model) {
+  const auto h = static_cast<std::size_t>(net.hidden);
+  const std::span<const float> all(net.weights);
+  std::string text = fmt::format(
+      "// Written by emmy export from {}: the exact net, its weights, and {} input and output pairs to check it with.\n"
+      "#pragma once\n\n#include <emmy/emmy.hpp>\n\nnamespace emmy_model {{\n\n"
+      "using Net = emmy::Net<emmy::Input<{}>, emmy::Dense<{}>, emmy::Relu, emmy::Dense<{}>>;\n\n"
+      "namespace blocks {{  // weights [in][out], biases [out]\n",
+      model, kPairs, kInputs, net.hidden, kClasses);
+  append_array(text, "kWeights0", all.subspan(0, kInputs * h));
+  append_array(text, "kBias0", all.subspan(kInputs * h, h));
+  append_array(text, "kWeights2", all.subspan((kInputs + 1) * h, h * kClasses));
+  append_array(text, "kBias2", all.subspan((kInputs + 1 + kClasses) * h, kClasses));
+  text +=
+      "}  // namespace blocks\n\n"
+      "// Aligned and padded for the platform; constant, so it can stay in flash.\n"
+      "inline constexpr emmy::Params<Net> kParams = emmy::packed<Net>(blocks::kWeights0, blocks::kBias0, "
+      "blocks::kWeights2, blocks::kBias2);\n\n";
+  const io::Dataset inputs = io::draw_digits(kPairs, kPairDigits);
+  const std::vector<float> y = outputs(net, inputs.x.data(), kPairs);
+  text += fmt::format("inline constexpr int kPairs = {};\n", kPairs);
+  text += fmt::format("inline constexpr float kInputs[kPairs * {}] = {{", kInputs);
+  append_values(text, inputs.x);
+  text += fmt::format("\n}};\ninline constexpr float kOutputs[kPairs * {}] = {{", kClasses);
+  append_values(text, y);
+  text += "\n};\n\n}  // namespace emmy_model\n";
+  return text;
+}
+
+}  // namespace
+
+int run_export(const ExportOptions& options) {
+  if (options.header.empty() || options.header == options.model) return refuse("--header needs the name of a new file");
+  const auto file = io::read_checkpoint(options.model, std::nullopt);
+  if (!file) return refuse(file.error().message);
+  const auto recipe = read_recipe(file.value(), options.model);
+  if (!recipe) return refuse(recipe.error().message);
+  const std::string& kind = recipe.value().constraint;
+  Params<DenseNet> plain;
+  const auto read = kind == "sparse"  ? plain_weights<SparseNet>(file.value(), options.model, plain)
+                    : kind == "units" ? plain_weights<UnitsNet>(file.value(), options.model, plain)
+                                      : plain_weights<DenseNet>(file.value(), options.model, plain);
+  if (!read) return refuse(read.error().message);
+  const Folded net = fold_to_live(plain);
+  const std::string text = header_text(net, io::shown_path(options.model));
+  if (const auto written = io::replace_file(options.header, std::as_bytes(std::span(text))); !written)
+    return refuse(written.error().message);
+  fmt::print("wrote {}: 64-{}-10, {} weights\n", options.header, net.hidden, net.weights.size());
+  return kOk;
+}
+
+}  // namespace emmy::app

@@ -1,0 +1,25 @@
+// The deployed net: a Dense-Relu-Dense of just the units that are left.
+#pragma once
+
+#include <vector>
+
+#include "cli/nets.hpp"
+#include "io/dataset.hpp"
+
+namespace emmy::app {
+
+struct Folded {
+  int hidden = 0;              // live units
+  std::vector<float> weights;  // the exact net's blocks without padding: W1 [64][hidden], b1, W2 [hidden][10], b2
+};
+
+// The exact net of `plain` (see fold_units). A net without a live unit keeps one.
+Folded fold_to_live(const Params<DenseNet>& plain);
+
+// Its outputs [rows][classes] on `rows` rows of `x`.
+std::vector<float> outputs(const Folded& net, const float* x, std::size_t rows);
+
+// The class of each row.
+std::vector<int> classes(const Folded& net, const io::Dataset& data);
+
+}  // namespace emmy::app

@@ -1,0 +1,307 @@
+#include "cli/golden_case.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "io/file.hpp"
+
+namespace emmy::golden {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// A field that is missing or wrong. Thrown by Field, caught in read_cases.
+struct Bad : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+// A case that is whole but not for Emmy.
+struct Unsupported : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// A value of the file with its path from the case on, for messages.
+class Field {
+ public:
+  Field(const Json& json, std::string path) : json_(&json), path_(std::move(path)) {}
+
+  [[nodiscard]] Field at(const std::string& key) const {
+    require(json_->is_object(), "is not an object");
+    const auto found = json_->find(key);
+    const std::string path = path_.empty() ? key : path_ + "." + key;
+    if (found == json_->end()) throw Bad(path + " is missing");
+    return {*found, path};
+  }
+  [[nodiscard]] bool has(const std::string& key) const { return json_->is_object() && json_->contains(key); }
+  [[nodiscard]] bool is_null() const { return json_->is_null(); }
+  [[nodiscard]] bool is_object() const { return json_->is_object(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+  // Keys and values of an object; elements of an array.
+  [[nodiscard]] std::vector<std::pair<std::string, Field>> members() const {
+    require(json_->is_object(), "is not an object");
+    std::vector<std::pair<std::string, Field>> all;
+    for (const auto& [key, value] : json_->items())
+      all.emplace_back(key, Field(value, path_.empty() ? key : path_ + "." + key));
+    return all;
+  }
+  [[nodiscard]] std::vector<Field> elements() const {
+    require(json_->is_array(), "is not an array");
+    std::vector<Field> all;
+    for (const Json& value : *json_) all.emplace_back(value, fmt::format("{}[{}]", path_, all.size()));
+    return all;
+  }
+
+  [[nodiscard]] std::string text() const {
+    require(json_->is_string(), "is not a string");
+    return json_->get<std::string>();
+  }
+  [[nodiscard]] double number(double low, double high) const {
+    require(json_->is_number(), "is not a number");
+    const auto value = json_->get<double>();
+    require(value >= low && value <= high, "is out of range");
+    return value;
+  }
+  [[nodiscard]] double number() const { return number(-1e300, 1e300); }
+  [[nodiscard]] int integer(int low, int high) const {
+    const double value = number(low, high);
+    require(value == static_cast<int>(value), "is not a whole number");
+    return static_cast<int>(value);
+  }
+  // A number, or arrays of equally long arrays of numbers.
+  [[nodiscard]] Array array() const {
+    Array all;
+    collect(all, 0);
+    return all;
+  }
+  [[nodiscard]] Array array(std::size_t rank) const {
+    Array all = array();
+    require(all.shape.size() == rank, fmt::format("has rank {}, not {}", all.shape.size(), rank));
+    return all;
+  }
+
+  void require(bool condition, const std::string& complaint) const {
+    if (!condition) throw Bad((path_.empty() ? "it" : path_) + " " + complaint);
+  }
+
+ private:
+  void collect(Array& all, std::size_t depth) const {
+    if (!json_->is_array()) {
+      require(depth == all.shape.size(), "has rows of unequal rank");
+      all.values.push_back(number());
+      return;
+    }
+    const auto size = static_cast<int>(json_->size());
+    require(size > 0, "is empty");
+    if (depth == all.shape.size()) {
+      require(all.values.empty(), "has rows of unequal rank");
+      all.shape.push_back(size);
+    }
+    require(all.shape[depth] == size, "has rows of unequal length");
+    for (const Field& element : elements()) element.collect(all, depth + 1);
+  }
+
+  const Json* json_;
+  std::string path_;
+};
+
+bool is_one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// Everything in `expected` that a program is to compute, with its tolerances.
+void collect_expected(const Field& c, const Field& at, const std::string& path,
+                      const std::vector<std::string>& reference_only, std::vector<Expectation>& all) {
+  if (std::find(reference_only.begin(), reference_only.end(), path) != reference_only.end()) return;
+  if (at.is_object()) {
+    for (const auto& [key, value] : at.members())
+      collect_expected(c, value, path.empty() ? key : path + "." + key, reference_only, all);
+    return;
+  }
+  all.push_back({path, at.array().values, c.at("tol_f64").at(path).number(1e-300, 1e300),
+                 c.at("tol_f32").at(path).number(1e-300, 1e300)});
+}
+
+// A key that this program does not know, or known too late to run the case.
+void refuse_unknown(const Field& object, std::initializer_list<std::string_view> known,
+                    const std::vector<std::string>& ignored = {}) {
+  for (const auto& [key, value] : object.members())
+    if (!is_one_of(key, known) && std::find(ignored.begin(), ignored.end(), key) == ignored.end())
+      throw Unsupported(value.path());
+}
+
+void read_expected(const Field& c, std::initializer_list<std::string_view> known, Case& out) {
+  std::vector<std::string> reference_only;
+  for (const Field& path : c.at("reference_only").elements()) reference_only.push_back(path.text());
+  const Field expected = c.at("expected");
+  refuse_unknown(expected, known, reference_only);
+  collect_expected(c, expected, "", reference_only, out.expected);
+  expected.require(!out.expected.empty(), "has nothing to compare");
+}
+
+Array read_param(const Field& c, const std::string& name, const Field& value) {
+  Array read = value.array();
+  value.require(c.at("shapes").at(name).array(1).values == std::vector<double>(read.shape.begin(), read.shape.end()),
+                "has another shape than shapes." + name);
+  return read;
+}
+
+void read_optimizer(const Field& o, Optimizer& out) {
+  refuse_unknown(
+      o, {"kind", "eta", "lam", "beta", "tau", "decay", "clip", "clip_kind", "batch", "steps", "eta_of", "lam_of"});
+  out.eta = o.at("eta").number();
+  out.lam = o.at("lam").number();
+  out.beta = o.at("beta").number();
+  out.tau = o.at("tau").number();
+  const std::string decay = o.at("decay").text(), clip_kind = o.at("clip_kind").text();
+  out.decoupled = decay == "decoupled";
+  out.clip = o.at("clip").is_null() ? 0 : o.at("clip").number(0, 1e300);
+  out.clips_by_tensor = clip_kind == "tensor";
+  out.batch = o.at("batch").integer(1, 1'000'000);
+  out.steps = o.at("steps").integer(1, 10'000'000);
+  if (!is_one_of(decay, {"coupled", "decoupled"})) throw Unsupported("decay " + decay);
+  if (!is_one_of(clip_kind, {"global", "tensor"})) throw Unsupported("clip_kind " + clip_kind);
+  if (out.kind == "nag" && out.decoupled && out.lam != 0) throw Unsupported("nag with decoupled decay");
+  if (out.kind != "hb" && out.tau != 0) throw Unsupported(out.kind + " with dampening");
+}
+
+void read_charges(const Field& c, Case& out) {
+  for (const Field& definition : c.at("charges").elements()) {
+    ChargeDefinition& charge = out.charges.emplace_back();
+    charge.name = definition.at("name").text();
+    charge.type = definition.at("type").text();
+    for (const Field& b : definition.at("blocks").elements()) {
+      const std::string param = b.at("param").text();
+      const auto found =
+          std::find_if(out.params.begin(), out.params.end(), [&](const Param& p) { return p.name == param; });
+      b.at("param").require(found != out.params.end(), "names no parameter");
+      const int rank = static_cast<int>(found->value.shape.size());
+      charge.blocks.push_back({param, b.at("s").number(), b.at("axis").integer(0, rank - 1),
+                               b.at("power").integer(1, 2), b.at("group").integer(1, 1'000'000)});
+    }
+    definition.at("blocks").require(!charge.blocks.empty(), "is empty");
+  }
+}
+
+// The kinds of KINDS in golden.py: trained on X with Y or labels.
+void read_training(const Field& c, Case& out) {
+  read_optimizer(c.at("optimizer"), out.optimizer);
+  read_expected(c, {"losses", "final_full_loss", "final", "final_buf", "charges", "steps_clipped"}, out);
+  const Field o = c.at("optimizer");
+  for (const auto& [name, shape] : c.at("shapes").members()) static_cast<void>(c.at("params").at(name));  // there?
+  for (const auto& [name, value] : c.at("params").members()) {
+    Param& p = out.params.emplace_back();
+    p = {name, read_param(c, name, value), {}, o.at("eta_of").at(name).number(), o.at("lam_of").at(name).number()};
+    if (!c.has("buf0")) continue;
+    p.buffer = c.at("buf0").at(name).array();
+    c.at("buf0").at(name).require(p.buffer.shape == p.value.shape, "has another shape than params." + name);
+  }
+  const Field data = c.at("data");
+  out.inputs = data.at("X").array(2);
+  const std::string loss = c.at("loss").text();
+  if (loss == "mse") {
+    out.outputs = data.at("Y").array(2);
+    data.at("Y").require(out.outputs.shape[0] == out.inputs.shape[0], "has another number of samples than data.X");
+  } else if (loss == "ce") {
+    for (const Field& label : data.at("labels").elements()) out.labels.push_back(label.integer(0, 1'000'000));
+    data.at("labels").require(static_cast<int>(out.labels.size()) == out.inputs.shape[0],
+                              "has another number of samples than data.X");
+  } else {
+    throw Unsupported("loss " + loss);
+  }
+  read_charges(c, out);
+}
+
+// Factors F[0], F[1] ... of a linear regression on A, y: full-batch descent with decay on every factor.
+void read_sparse(const Field& c, Case& out) {
+  const Field o = c.at("optimizer");
+  if (out.optimizer.kind != "gd") throw Unsupported("optimizer " + out.optimizer.kind);
+  refuse_unknown(o, {"kind", "eta", "lam", "steps"});
+  read_expected(c, {"w", "gradient", "support", "margin"}, out);
+  out.inputs = c.at("data").at("A").array(2);
+  out.outputs = c.at("data").at("y").array(1);
+  c.at("data").at("y").require(out.outputs.shape[0] == out.inputs.shape[0],
+                               "has another number of samples than data.A");
+  out.outputs.shape.push_back(1);
+  out.optimizer.eta = o.at("eta").number();
+  out.optimizer.lam = o.at("lam").number();
+  out.optimizer.batch = out.inputs.shape[0];
+  out.optimizer.steps = o.at("steps").integer(1, 10'000'000);
+  const Field factors = c.at("params").at("F");
+  const Array all = read_param(c, "F", factors);
+  factors.require(all.shape.size() == 2, "has no two dimensions");
+  c.at("constants")
+      .at("depth")
+      .require(c.at("constants").at("depth").integer(1, 1000) == all.shape[0],
+               "is not the number of factors in params.F");
+  const auto width = static_cast<std::size_t>(all.shape[1]);
+  for (std::size_t k = 0; k < static_cast<std::size_t>(all.shape[0]); ++k) {
+    const auto first = all.values.begin() + static_cast<std::ptrdiff_t>(k * width);
+    out.params.push_back({fmt::format("F.{}", k),
+                          {{all.shape[1]}, {first, first + all.shape[1]}},
+                          {},
+                          out.optimizer.eta,
+                          out.optimizer.lam});
+  }
+}
+
+void read_case(const Field& c, Case& out) {
+  out.kind = c.at("kind").text();
+  c.at("optimizer").require(c.at("optimizer").is_object(), "is not an object");
+  try {
+    const bool trains =
+        is_one_of(out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_relu_squared", "mlp2_relu", "product_unit_relu"});
+    if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
+    out.optimizer.kind = c.at("optimizer").at("kind").text();
+    if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);
+    if (trains) read_training(c, out);
+    else read_sparse(c, out);
+  } catch (const Unsupported& reason) {
+    out.unsupported = reason.what();
+  }
+}
+
+// "line 3, column 14" of a byte, counted from 1.
+std::string position(std::string_view text, std::size_t byte) {
+  const std::string_view before = text.substr(0, byte > 0 ? byte - 1 : 0);
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const std::size_t start = before.rfind('\n');
+  return fmt::format("line {}, column {}", line,
+                     start == std::string_view::npos ? before.size() + 1 : before.size() - start);
+}
+
+}  // namespace
+
+io::Result<std::vector<Case>> read_cases(const std::string& path) {
+  const auto bytes = io::read_file(path);
+  if (!bytes) return bytes.error();
+  const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  const std::string shown = io::shown_path(path);
+  Json json;
+  try {
+    json = Json::parse(text);
+  } catch (const Json::parse_error& error) {
+    return io::Error{fmt::format("{}: not JSON at {}", shown, position(text, error.byte))};
+  } catch (const Json::exception&) {
+    return io::Error{shown + ": a number is too large"};
+  }
+  if (!json.is_object() || json.empty()) return io::Error{shown + ": no object of cases by name"};
+  std::vector<Case> cases;
+  for (const auto& [name, value] : json.items()) {
+    Case& c = cases.emplace_back();
+    c.file = shown;
+    c.name = io::shown_path(name);
+    try {
+      read_case(Field(value, ""), c);
+    } catch (const Bad& complaint) {
+      return io::Error{fmt::format("{}: case {}: {}", shown, c.name, io::shown_path(complaint.what()))};
+    }
+  }
+  return cases;
+}
+
+}  // namespace emmy::golden

@@ -1,0 +1,66 @@
+// Golden cases as read from a file, checked for completeness but not yet tied to a compiled kind.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/error.hpp"
+
+namespace emmy::golden {
+
+// A row-major array; no shape: a single number.
+struct Array {
+  std::vector<int> shape;
+  std::vector<double> values;
+};
+
+struct Param {
+  std::string name;
+  Array value;
+  Array buffer;  // of the momentum at the start; no values: zero
+  double eta, lam;
+};
+
+struct Block {
+  std::string param;
+  double s;
+  int axis, power, group;
+};
+struct ChargeDefinition {
+  std::string name, type;  // "unit", "total", "gram"
+  std::vector<Block> blocks;
+};
+
+struct Optimizer {
+  std::string kind;  // "gd", "hb", "nag"
+  double eta, lam, beta, tau;
+  bool decoupled;
+  double clip;  // 0: none
+  bool clips_by_tensor;
+  int batch, steps;
+};
+
+// One number or array to compare.
+struct Expectation {
+  std::string path;  // "losses", "final.W1", "charges.rescale.budget.decay"
+  std::vector<double> values;
+  double tolerance_f64, tolerance_f32;
+};
+
+struct Case {
+  std::string file, name, kind;
+  std::string unsupported;  // why the rest was not read; empty: it was
+  Optimizer optimizer;
+  std::vector<Param> params;
+  Array inputs;             // [samples][inputs]
+  Array outputs;            // [samples][outputs], or no values
+  std::vector<int> labels;  // or none
+  std::vector<ChargeDefinition> charges;
+  std::vector<Expectation> expected;
+};
+
+// All cases of a file, in its order. Fields that only explain a case (about, needs, seed, set, variant) are not read.
+// The error names file, case and field.
+[[nodiscard]] io::Result<std::vector<Case>> read_cases(const std::string& path);
+
+}  // namespace emmy::golden

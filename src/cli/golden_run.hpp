@@ -1,0 +1,87 @@
+// What a compiled kind of golden case takes and gives: plain data, the same for every target. See golden_kinds.hpp.
+#pragma once
+
+#include <emmy/core/status.hpp>
+
+namespace emmy::golden {
+
+// A block of the net: the parameter array that it is called in golden cases. Matrices are [cols][rows] there.
+struct BlockName {
+  const char* name;
+  int rows, cols;
+};
+
+// A charge of the ledger, as a sum over parts.
+struct PartOf {
+  int block;
+  bool by_column;  // unit = column of the block, else its row
+  double weight;
+};
+struct ChargeOf {
+  static constexpr int kMaxParts = 8;
+  int first_unit, units, power;
+  bool translation;  // needs a loss that ignores a number added to all outputs
+  int parts;
+  PartOf part[kMaxParts];
+};
+
+struct Description {
+  static constexpr int kMaxBlocks = 8, kMaxCharges = 8, kMaxUnits = 32, kMaxWeights = 16;
+  const char* kind;
+  int inputs, outputs, blocks;
+  BlockName block[kMaxBlocks];
+  int charges;
+  ChargeOf charge[kMaxCharges];
+  bool clips_momentum;  // clips with momentum too, not only without
+  bool certified;       // ends with a certificate instead of charges
+};
+
+enum class RuleKind { sgd, momentum, momentum_decoupled, nesterov };
+enum class Clip { none, by_norm, by_tensor };
+
+// One case in numbers. Arrays belong to the caller; `labels` null: targets are y.
+struct Task {
+  RuleKind rule;
+  Clip clip;
+  double clip_limit, learning_rate, weight_decay, momentum, dampening;
+  int batch, steps, samples;
+  const double* x;
+  const double* y;
+  const int* labels;
+  struct Param {
+    const double* value;
+    const double* buffer;  // of the momentum at the start, null: zero
+    double learning_rate, weight_decay;
+  } param[Description::kMaxBlocks];
+};
+
+// Arrays by unit of the ledger or by charge; `losses`, `final` and `final_buf` belong to the caller.
+struct Results {
+  static constexpr int kCauses = 5;  // decay, momentum, breaking, discretisation, noether
+  double* losses;
+  double* final[Description::kMaxBlocks];
+  double* final_buf[Description::kMaxBlocks];
+  double final_full_loss;
+  int steps_clipped;
+  double before[Description::kMaxUnits], after_one[Description::kMaxUnits], after[Description::kMaxUnits];
+  double budget[kCauses][Description::kMaxUnits];
+  double max_noether[Description::kMaxCharges], max_residual[Description::kMaxCharges];
+  double weight[Description::kMaxWeights], gradient[Description::kMaxWeights],
+      margin[Description::kMaxWeights];  // certified kinds
+};
+
+// How a run ended, and the step that did not work (`steps`: the evaluation after the last one).
+struct Outcome {
+  Status status;
+  int step;
+};
+
+struct Runner {
+  const char* target;
+  const char* backend;
+  Description about;
+  Outcome (*run_f64)(const Task&, Results&) noexcept;
+  Outcome (*run_f32)(const Task&, Results&) noexcept;
+};
+
+}  // namespace emmy::golden

@@ -1,0 +1,122 @@
+// The emmy command.
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/golden.hpp"
+#include "cli/options.hpp"
+
+namespace {
+
+using namespace emmy::app;
+
+// Defaults that depend on the constraint, where the user gave none.
+void fill_defaults(Recipe& r, const CLI::App& train) {
+  const bool sparse = r.constraint == "sparse", units = r.constraint == "units";
+  const auto given = [&](const char* name) { return train.get_option(name)->count() > 0; };
+  if (!given("--epochs") && (sparse || units)) r.epochs = 60;
+  if (!given("--learning-rate") && sparse) r.learning_rate = 0.1;
+  if (!given("--strength")) r.strength = sparse ? 5e-4 : units ? 5e-3 : 0.0;
+  if (!given("--partner-decay")) r.partner = sparse ? r.strength / 2 : units ? r.strength / 16 : 0.0;
+  if (!given("--fine-tune")) r.fine_tune = sparse ? 5 : 0;
+}
+
+// CLI11 would take -1 and numbers beyond 64 bits for the largest seed.
+std::string wrong_seed(const std::string& text) {
+  std::uint64_t seed = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  return error == std::errc{} && end == text.data() + text.size() ? ""
+                                                                  : text + " is not a whole number from 0 to 2^64 - 1";
+}
+
+void add_train(CLI::App& app, TrainOptions& o) {
+  Recipe& r = o.recipe;
+  CLI::App* train = app.add_subcommand("train", "Train 64-32-10 on 8x8 digits and account for its Noether charges");
+  train->add_option("--data", o.data,
+                    "Training rows as CSV: 64 values 0..16 and the digit (default: digits that Emmy draws)");
+  train->add_option("--test", o.test, "Test rows as CSV");
+  train->add_option("--draw", r.drawn, "Training digits to draw")->capture_default_str();
+  train->add_option("--epochs", r.epochs, "Epochs (default 20; 60 with a constraint)");
+  train->add_option("--stop-after", o.stop_after,
+                    "Stop after this epoch; the schedule still ends at --epochs (save, then --resume)");
+  train->add_option("--batch", r.batch, "Batch size: 1, 16 or 64 (16 with a constraint)")->capture_default_str();
+  train->add_option("--learning-rate", r.learning_rate, "Learning rate at the start (default 0.05; 0.1 for sparse)");
+  train->add_option("--schedule", r.schedule, "linear (to 0 at the last epoch) or constant")->capture_default_str();
+  train->add_option("--momentum", r.momentum, "Momentum")->capture_default_str();
+  train->add_option("--decay", r.decay, "Weight decay (of weights that no constraint decays)")->capture_default_str();
+  train->add_option("--seed", r.seed, "Seed of the initial weights and of the order of samples")
+      ->check(wrong_seed)
+      ->capture_default_str();
+  train->add_option("--constraint", r.constraint, "none, sparse (weights of the first layer) or units (hidden units)")
+      ->capture_default_str();
+  train->add_option("--strength", r.strength,
+                    "Decay of the constraint's factors (default 0.0005 for sparse, 0.005 for units)");
+  train->add_option("--partner-decay", r.partner,
+                    "Decay of the layer next to the constrained one (default strength/2 for sparse, /16 for units)");
+  train->add_option("--fine-tune", r.fine_tune,
+                    "Epochs under the mask after the removal (default 5 for sparse, 0 for units)");
+  train->add_option("--target", o.target,
+                    "scalar, sse4, avx2 or avx3 (default: EMMY_TARGET, else the best this CPU has)");
+  train->add_option("--save", o.save, "Write the run to this file");
+  train->add_option("--resume", o.resume, "Go on with a saved run, bit-exactly");
+  train->add_option("--json", o.json, "Write the results as JSON to this file");
+  for (const char* name : {"--data", "--test", "--save", "--resume", "--json"})
+    train->get_option(name)->check([name](const std::string& path) {
+      return path.empty() ? std::string(name) + " needs the name of a file" : std::string();
+    });
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Fixed-size neural networks that watch and enforce their symmetries", "emmy"};
+  app.require_subcommand(1);
+  TrainOptions train;
+  ExportOptions model;
+  GoldenOptions golden;
+  add_train(app, train);
+  CLI::App* exporter = app.add_subcommand("export", "Write a saved run as a C++ header with its exact folded net");
+  exporter->add_option("model", model.model, "File that `emmy train --save` wrote")->required();
+  exporter->add_option("--header", model.header, "Header to write")->required();
+  CLI::App* checker = app.add_subcommand("golden", "Run golden cases and compare");
+  checker->add_option("files", golden.files, "Golden files (JSON)")->required();
+  checker->add_option("--target", golden.target, "Target (default: the best this CPU has)");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForAllHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    std::string why = e.what();
+    if (argc > 1 && argv[1][0] != '-' &&
+        app.get_subcommands([&](const CLI::App* a) { return a->get_name() == argv[1]; }).empty())
+      why = "there is no command '" + std::string(argv[1]) + "': train, export or golden";
+    for (char& c : why)
+      if (c == '\n') c = ' ';
+    std::fprintf(stderr, "emmy: %s (emmy --help)\n", why.c_str());
+    return kBadInput;
+  }
+  if (CLI::App* sub = app.get_subcommand("train"); sub->parsed()) {
+    if (sub->get_option("--epochs")->count() > 0) train.epochs = train.recipe.epochs;
+    for (const char* name : {"--draw", "--batch", "--learning-rate", "--schedule", "--momentum", "--decay", "--seed",
+                             "--constraint", "--strength", "--partner-decay", "--fine-tune"})
+      train.overrides_recipe = train.overrides_recipe || sub->get_option(name)->count() > 0;
+    fill_defaults(train.recipe, *sub);
+    return run_train(train);
+  }
+  if (exporter->parsed()) return run_export(model);
+  return run_golden(golden);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "emmy: %s\n", e.what());
+    return kFailed;
+  }
+}

@@ -1,0 +1,44 @@
+// What the user asked for.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace emmy::app {
+
+// Exit statuses of the command.
+inline constexpr int kOk = 0, kFailed = 1, kBadInput = 2;
+
+// What decides the course of a training run; saved with the model, so that resuming needs no options.
+struct Recipe {
+  std::string constraint = "none";  // none, sparse, units
+  std::string schedule = "linear";  // linear (to 0 at the last epoch), constant
+  int epochs = 20;
+  int batch = 16;
+  double learning_rate = 0.05;
+  double momentum = 0.9;
+  double decay = 0.0;     // of every weight that the constraint does not decay itself
+  double strength = 0.0;  // decay of the constraint's factors
+  double partner = 0.0;   // decay of the layer that could take over their weight
+  int fine_tune = 0;      // epochs under the mask, after the certificate
+  std::uint64_t seed = 1;
+  int drawn = 4000;  // training digits that Emmy draws when there is no data
+};
+
+struct TrainOptions {
+  Recipe recipe;
+  std::string data, test, target, save, resume, json;
+  std::optional<int> stop_after;  // epochs; the schedule still ends at recipe.epochs
+  std::optional<int> epochs;      // as given, for --resume
+  bool overrides_recipe = false;  // a recipe option was given with --resume
+};
+
+struct ExportOptions {
+  std::string model, header;
+};
+
+int run_train(const TrainOptions& options);
+int run_export(const ExportOptions& options);
+
+}  // namespace emmy::app

@@ -1,0 +1,30 @@
+#include "cli/report.hpp"
+
+#include <fmt/core.h>
+
+namespace emmy::app {
+
+const char* cause_name(int cause) {
+  static constexpr const char* kNames[kCauses] = {"decay",   "momentum", "breaking",  "discretisation",
+                                                  "noether", "rounding", "unmeasured"};
+  return kNames[cause];
+}
+
+void print_charges(const std::vector<ChargeReport>& charges) {
+  fmt::print("charges\n");
+  for (const ChargeReport& r : charges) {
+    fmt::print("  {}: {} charges, drift {:.4g}", r.symmetry, r.units, r.drift);
+    const char* separator = ": ";
+    for (int c = 0; c < kCauses; ++c)
+      if (r.share[c] > 0) {
+        fmt::print("{}{} {:.3g} %", separator, cause_name(c), 100 * r.share[c]);
+        separator = ", ";
+      }
+    fmt::print(
+        "\n    worst residual of a step {:.2g} = {:.3f} of its rounding bound ({:.1g} relative); Noether residual "
+        "{:.3f} of its bound\n",
+        r.worst_residual, r.residual_ratio, r.relative, r.noether_ratio);
+  }
+}
+
+}  // namespace emmy::app
