@@ -1,0 +1,58 @@
+// Compiled by export_test.cpp together with a header that emmy export wrote, which comes in as EXPORTED.
+#include EXPORTED
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace {
+
+using namespace emmy_model;
+
+constexpr float kFirst = kParams.weight<emmy::Layer<0>>(0, 0);  // a constant expression: the whole object is one
+static_assert(kFirst == blocks::kWeights0[0]);
+static_assert(alignof(decltype(kParams)) >= 16);
+static_assert(kPairs == 16);
+
+constexpr int kIn = 64, kOut = 10, kHidden = sizeof(blocks::kBias0) / sizeof(float);
+
+// The net as plain loops over the blocks.
+void reference(const float* x, double* y) {
+  double h[kHidden];
+  for (int j = 0; j < kHidden; ++j) {
+    h[j] = static_cast<double>(blocks::kBias0[j]);
+    for (int i = 0; i < kIn; ++i)
+      h[j] += static_cast<double>(x[i]) * static_cast<double>(blocks::kWeights0[i * kHidden + j]);
+    h[j] = std::max(h[j], 0.0);
+  }
+  for (int o = 0; o < kOut; ++o) {
+    y[o] = static_cast<double>(blocks::kBias2[o]);
+    for (int j = 0; j < kHidden; ++j) y[o] += h[j] * static_cast<double>(blocks::kWeights2[j * kOut + o]);
+  }
+}
+
+}  // namespace
+
+// Line 1: width and backend. Line 2: the stated outputs. Status 1 where a pair is off by more than 1e-5 of its row.
+int main() {
+  static emmy::Scratch<Net, 1, emmy::Infer> scratch;
+  static emmy::Buffers<Net> buffers;
+  double worst = 0;
+  for (int p = 0; p < kPairs; ++p) {
+    float y[kOut];
+    double exact[kOut], largest = 0;
+    if (emmy::infer<Net, 1>(kParams, buffers, scratch, kInputs + p * kIn, y) != emmy::Status::ok) return 2;
+    reference(kInputs + p * kIn, exact);
+    for (const double v : exact) largest = std::max(largest, std::abs(v));
+    if (!(largest > 0)) return 3;
+    for (int o = 0; o < kOut; ++o) {
+      const auto stated = static_cast<double>(kOutputs[p * kOut + o]);
+      worst = std::max(
+          {worst, std::abs(static_cast<double>(y[o]) - stated) / largest, std::abs(exact[o] - stated) / largest});
+    }
+  }
+  std::printf("%d %s %.3g\n", kHidden, EMMY_BACKEND_NAME, worst);
+  for (const float v : kOutputs) std::printf("%.9g ", static_cast<double>(v));
+  std::printf("\n");
+  return worst <= 1e-5 ? 0 : 1;
+}

@@ -1,0 +1,29 @@
+// The golden cases of ../shared, where they are.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include <tests/golden/run.hpp>
+
+namespace golden_test {
+namespace {
+
+TEST(PublicGoldenCases, DenseOnesPass) {
+  const std::string path = EMMY_GOLDEN_FOLDER "/golden.json";
+  std::ifstream file(path);
+  if (!file) GTEST_SKIP() << path << " is not there";
+  int dense = 0;
+  const nlohmann::json cases = nlohmann::json::parse(file);
+  for (const auto& c : cases) dense += c["set"] == "dense";
+  ASSERT_GE(dense, 22);
+  ASSERT_FALSE(targets().empty());
+  for (const std::string& target : targets()) {
+    const Printed r = run({path}, target);
+    EXPECT_EQ(r.status, 0);
+    EXPECT_TRUE(ends_with(r.out, totals(dense, 0, static_cast<int>(cases.size()) - dense))) << r.out;
+  }
+}
+
+}  // namespace
+}  // namespace golden_test

@@ -1,0 +1,291 @@
+// emmy/kernels/update_sweep.hpp: every rule against its double loop, and what the meter and the range say of the step.
+#include <emmy/kernels/update_sweep.hpp>
+#include <emmy/optim/momentum.hpp>
+#include <emmy/optim/sgd.hpp>
+
+#include <gtest/gtest.h>
+#include <tests/reference/optimizers.hpp>
+#include <tests/support/fenced.hpp>
+#include <tests/support/numbers.hpp>
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+namespace simd = emmy::simd;
+using support::Fenced;
+using support::fill_padded;
+using support::kRoundoff;
+using support::Random;
+
+constexpr double kRate = 0.125, kBeta = 0.875, kDecay = 0.0625, kDampening = 0.25, kClip = 0.5;
+
+// A rule and what one step of it does to n weights, in double.
+template <class C, class T>
+struct Subject {
+  C coefficients;
+  bool has_memory;
+  void (*reference)(double* w, double* buf, const double* g, int n);
+};
+template <class T>
+auto sgd() {
+  const emmy::BasicSgd<T> rule{.learning_rate = T(kRate), .weight_decay = T(kDecay)};
+  return Subject<emmy::SgdCoefficients<T>, T>{
+      emmy::coefficients(rule, T(kClip)), false,
+      [](double* w, double*, const double* g, int n) { reference::sgd_update(w, g, kRate, kDecay, n); }};
+}
+template <class T>
+auto momentum() {
+  const emmy::BasicMomentum<T> rule{
+      .learning_rate = T(kRate), .momentum = T(kBeta), .weight_decay = T(kDecay), .dampening = T(kDampening)};
+  return Subject<emmy::MomentumCoefficients<T>, T>{
+      emmy::coefficients(rule, T(kClip)), true, [](double* w, double* buf, const double* g, int n) {
+        reference::momentum_update(w, buf, g, kRate, kBeta, kDecay, kDampening, n);
+      }};
+}
+template <class T>
+auto momentum_decoupled() {
+  const emmy::BasicMomentum<T, emmy::Decay::decoupled> rule{
+      .learning_rate = T(kRate), .momentum = T(kBeta), .weight_decay = T(kDecay), .dampening = T(kDampening)};
+  return Subject<emmy::MomentumCoefficients<T>, T>{
+      emmy::coefficients(rule, T(kClip)), true, [](double* w, double* buf, const double* g, int n) {
+        reference::momentum_decoupled_update(w, buf, g, kRate, kBeta, kDecay, kDampening, n);
+      }};
+}
+template <class T>
+auto nesterov() {
+  const emmy::BasicNesterov<T> rule{.learning_rate = T(kRate), .momentum = T(kBeta), .weight_decay = T(kDecay)};
+  return Subject<emmy::NesterovCoefficients<T>, T>{emmy::coefficients(rule, T(kClip)), true,
+                                                   [](double* w, double* buf, const double* g, int n) {
+                                                     reference::nesterov_update(w, buf, g, kRate, kBeta, kDecay, n);
+                                                   }};
+}
+template <class T>
+auto frozen() {
+  return Subject<emmy::FrozenCoefficients<T>, T>{{}, false, [](double*, double*, const double*, int) {}};
+}
+
+// One instance of the sweep: M rows of Cols scalars; sums of rows and columns go to arrays of Sums.
+template <class C, class T>
+struct SweepCase {
+  int rows, cols;
+  bool measures_rows, measures_columns;
+  void (*run)(const C& c, T* theta, T* buf, const T* g, emmy::Sums<T>* row, emmy::Sums<T>* column,
+              emmy::SweepRange<T>& range, int sweeps);
+};
+// `sweeps` times M rows into the same meter, as the tiles of one block are.
+template <class C, class T, int M, int Cols, bool Rows, bool Columns, bool Factor>
+void run_sweep(const C& c, T* theta, T* buf, const T* g, emmy::Sums<T>* row, emmy::Sums<T>* column,
+               emmy::SweepRange<T>& range, int sweeps) {
+  emmy::Meter<T, Cols, Rows, Columns, C::kMemoryless> meter;
+  for (int s = 0; s < sweeps; ++s) {
+    const int at = s * M * Cols;
+    emmy::sweep_rows<Cols, M, Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, meter, range,
+                                      [&](int m, const emmy::Sums<T>& sums) { row[s * M + m] = sums; });
+  }
+  if constexpr (Columns) {
+    for (int o = 0; o < Cols; ++o) column[o] = emmy::column_sums(meter, o);
+  }
+}
+template <int M, int Pads, bool Rows, bool Columns, bool Factor = false, class C, class T>
+SweepCase<C, T> sweep_case(const Subject<C, T>&) {
+  constexpr int kCols = Pads * support::kLanes<T>;
+  return {M, kCols, Rows, Columns, &run_sweep<C, T, M, kCols, Rows, Columns, Factor>};
+}
+
+// A sum of products of two quantities along a line, and the sum of their absolute values.
+struct Line {
+  double tt = 0, nn = 0, gt = 0, gg = 0, t1 = 0, n1 = 0, g1 = 0, ut = 0, uu = 0, u1 = 0;
+  void add(double t, double n, double g, double u) {
+    tt += t * t, nn += n * n, gt += g * t, gg += g * g, t1 += t, n1 += n, g1 += g, ut += u * t, uu += u * u, u1 += u;
+  }
+};
+
+// own: roundings of theta, theta' and g are none, they are what the kernel read and wrote; u has some of its own.
+template <class T>
+void compare(const emmy::Sums<T>& got, const Line& want, const Line& size, double roundings, bool memory,
+             const char* what, std::size_t at) {
+  const double w = kRoundoff<T> * 1.0001, own = sizeof(T) == 8 ? 2.0 : 1.0;  // in f64 the reference errs as much
+  const auto near = [&](T value, double expected, double magnitude, double more, const char* name) {
+    EXPECT_LE(std::fabs(static_cast<double>(value) - expected), own * (roundings + more) * w * magnitude)
+        << name << " of " << what << ' ' << at;
+  };
+  near(got.tt, want.tt, size.tt, 0, "tt");
+  near(got.nn, want.nn, size.nn, 0, "nn");
+  near(got.gt, want.gt, size.gt, 0, "gt");
+  near(got.gg, want.gg, size.gg, 0, "gg");
+  near(got.t1, want.t1, size.t1, 0, "t1");
+  near(got.n1, want.n1, size.n1, 0, "n1");
+  near(got.g1, want.g1, size.g1, 0, "g1");
+  if (!memory) return;
+  near(got.ut, want.ut, size.ut, 6, "ut");
+  near(got.uu, want.uu, size.uu, 12, "uu");
+  near(got.u1, want.u1, size.u1, 6, "u1");
+}
+
+template <class C, class T>
+void check_sweep(const Subject<C, T>& subject, const SweepCase<C, T>& kernel, int sweeps) {
+  const auto rows = static_cast<std::size_t>(kernel.rows * sweeps), cols = static_cast<std::size_t>(kernel.cols);
+  const int used = kernel.cols - 3;  // the last lanes are a pad: they stay zero
+  Random random(rows * 100 + cols);
+  Fenced<T> theta(rows * cols), buf(rows * cols), g(rows * cols);
+  fill_padded(theta.data(), static_cast<int>(rows), used, kernel.cols, random);
+  fill_padded(buf.data(), static_cast<int>(rows), used, kernel.cols, random);
+  fill_padded(g.data(), static_cast<int>(rows), used, kernel.cols, random);
+  std::vector<double> t(theta.data(), theta.data() + theta.size()), b(buf.data(), buf.data() + buf.size()), d(g.size());
+  const std::vector<double> before = t, memory = b;
+  for (std::size_t k = 0; k < d.size(); ++k) d[k] = kClip * static_cast<double>(g[k]);  // the clip is a factor on g
+  std::vector<emmy::Sums<T>> row(rows), column(cols);
+  emmy::SweepRange<T> range{};
+  kernel.run(subject.coefficients, theta.data(), subject.has_memory ? buf.data() : nullptr, g.data(), row.data(),
+             column.data(), range, sweeps);
+  ASSERT_TRUE(theta.intact() && buf.intact() && g.intact());
+  subject.reference(t.data(), b.data(), d.data(), static_cast<int>(t.size()));
+
+  double top = 0, top_memory = 0;
+  std::vector<Line> row_sum(rows), row_size(rows), column_sum(cols), column_size(cols);
+  for (std::size_t k = 0; k < t.size(); ++k) {
+    const double now = static_cast<double>(theta[k]), held = static_cast<double>(buf[k]);
+    const double size = std::fabs(before[k]) + std::fabs(memory[k]) + std::fabs(d[k]);
+    ASSERT_LE(std::fabs(now - t[k]), 8 * kRoundoff<T> * size) << k;
+    ASSERT_LE(std::fabs(held - b[k]), 8 * kRoundoff<T> * size) << k;
+    if (k % cols >= static_cast<std::size_t>(used)) {
+      ASSERT_TRUE(now == 0 && held == 0) << "pad lane " << k;
+    }
+    top = std::fmax(top, std::fabs(now));
+    top_memory = std::fmax(top_memory, std::fabs(held));
+    const double u = static_cast<double>(subject.coefficients.k) * before[k] - t[k],
+                 u_size = std::fabs(memory[k]) + 2 * std::fabs(d[k]);
+    const double grad = static_cast<double>(g[k]);
+    for (auto [line, scale] :
+         {std::pair{&row_sum[k / cols], &row_size[k / cols]}, {&column_sum[k % cols], &column_size[k % cols]}}) {
+      line->add(before[k], now, grad, u);
+      scale->add(std::fabs(before[k]), std::fabs(now), std::fabs(grad), u_size);
+    }
+  }
+  EXPECT_EQ(static_cast<double>(range.theta), top);
+  EXPECT_EQ(static_cast<double>(range.memory), subject.has_memory ? top_memory : 0.0);
+  // The documented roundings of a sum.
+  const double lanes = static_cast<double>(simd::lanes<T>());
+  const double by_row = static_cast<double>(cols) / lanes + std::log2(lanes) + 2,
+               by_column = static_cast<double>(rows) + 2;
+  for (std::size_t r = 0; r < rows && kernel.measures_rows; ++r)
+    compare(row[r], row_sum[r], row_size[r], by_row, subject.has_memory, "row", r);
+  for (std::size_t c = 0; c < cols && kernel.measures_columns; ++c)
+    compare(column[c], column_sum[c], column_size[c], by_column, subject.has_memory, "column", c);
+}
+
+template <class T>
+class UpdateSweep : public testing::Test {};
+using Types = testing::Types<float, double>;
+TYPED_TEST_SUITE(UpdateSweep, Types);
+
+template <class S>
+void check_rule(const S& subject) {
+  check_sweep(subject, sweep_case<emmy::kTileRows, 1, false, false>(subject), 2);
+  check_sweep(subject, sweep_case<1, 3, true, false>(subject), 5);
+  check_sweep(subject, sweep_case<3, 2, true, true>(subject), 3);
+  check_sweep(subject, sweep_case<5, 1, false, true>(subject), 2);
+}
+
+TYPED_TEST(UpdateSweep, Sgd) { check_rule(sgd<TypeParam>()); }
+TYPED_TEST(UpdateSweep, Momentum) { check_rule(momentum<TypeParam>()); }
+TYPED_TEST(UpdateSweep, MomentumDecoupled) { check_rule(momentum_decoupled<TypeParam>()); }
+TYPED_TEST(UpdateSweep, Nesterov) { check_rule(nesterov<TypeParam>()); }
+TYPED_TEST(UpdateSweep, FrozenIsMeasuredAndStays) { check_rule(frozen<TypeParam>()); }
+
+TYPED_TEST(UpdateSweep, RowsOfEveryTile) {
+  using T = TypeParam;
+  const auto subject = sgd<T>();
+  support::for_each_size<1, emmy::kTileRows>(
+      [&](auto rows) { check_sweep(subject, sweep_case<decltype(rows)::value, 1, true, true>(subject), 1); });
+}
+
+TYPED_TEST(UpdateSweep, FrozenWeightsKeepTheirBits) {
+  using T = TypeParam;
+  const auto subject = frozen<T>();
+  const auto kernel = sweep_case<3, 2, true, true>(subject);
+  std::vector<T> theta(static_cast<std::size_t>(3 * kernel.cols), T(-0.0)), g(theta.size(), T(1));
+  theta[5] = std::numeric_limits<T>::denorm_min();
+  theta[7] = T(-3);
+  const std::vector<T> before = theta;
+  std::vector<emmy::Sums<T>> row(3), column(static_cast<std::size_t>(kernel.cols));
+  emmy::SweepRange<T> range{};
+  kernel.run(subject.coefficients, theta.data(), nullptr, g.data(), row.data(), column.data(), range, 1);
+  EXPECT_EQ(std::memcmp(theta.data(), before.data(), theta.size() * sizeof(T)), 0);
+  EXPECT_EQ(range.theta, T(3));
+  EXPECT_EQ(row[0].tt, row[0].nn);
+  EXPECT_EQ(column[7].t1, T(-3));
+}
+
+TYPED_TEST(UpdateSweep, RangeKeepsWhatItHas) {
+  using T = TypeParam;
+  const auto subject = momentum<T>();
+  const auto kernel = sweep_case<1, 3, true, false>(subject);
+  std::vector<T> theta(static_cast<std::size_t>(kernel.cols), T(1)), buf(theta.size(), T(1)), g(theta.size(), T(1));
+  std::vector<emmy::Sums<T>> row(1), column(theta.size());
+  emmy::SweepRange<T> range{T(50), T(60)};
+  kernel.run(subject.coefficients, theta.data(), buf.data(), g.data(), row.data(), column.data(), range, 1);
+  EXPECT_EQ(range.theta, T(50));
+  EXPECT_EQ(range.memory, T(60));
+}
+
+// A factor of a product shrinks to 1e-18 and no further, whatever side of zero it lands on; one that is 0 is free.
+TYPED_TEST(UpdateSweep, FactorsAreHeldAboveTheSmallest) {
+  using T = TypeParam;
+  constexpr T kSmallest = emmy::kSmallestFactor<T>;
+  const auto subject = sgd<T>();
+  const auto kernel = sweep_case<1, 1, true, true, true>(subject), plain = sweep_case<1, 1, true, true, false>(subject);
+  const auto n = static_cast<std::size_t>(kernel.cols);
+  std::vector<T> theta(n, T(0)), g(n, T(0));
+  const T step = T(kRate) * T(kClip);
+  theta[0] = kSmallest;  // decay alone
+  theta[1] = -kSmallest;
+  theta[2] = T(4e-18), g[2] = T(4.1e-18) / step;  // lands at about -0.35e-18
+  theta[3] = T(1), g[3] = T(0.5) / step;          // far away: no help
+  theta[4] = T(0), g[4] = T(1e-19) / step;        // exactly 0: free to move
+  theta[5] = T(2e-18);
+  std::vector<T> loose = theta;
+  std::vector<emmy::Sums<T>> row(1), column(n);
+  emmy::SweepRange<T> range{};
+  kernel.run(subject.coefficients, theta.data(), nullptr, g.data(), row.data(), column.data(), range, 1);
+  EXPECT_EQ(theta[0], kSmallest);
+  EXPECT_EQ(theta[1], -kSmallest);
+  EXPECT_EQ(theta[2], -kSmallest);
+  EXPECT_LT(std::fabs(theta[4]), kSmallest);
+  EXPECT_NE(theta[4], T(0));
+  for (std::size_t k = 6; k < n; ++k) EXPECT_EQ(theta[k], T(0));
+  plain.run(subject.coefficients, loose.data(), nullptr, g.data(), row.data(), column.data(), range, 1);
+  EXPECT_LT(loose[0], kSmallest);
+  EXPECT_EQ(theta[3], loose[3]);
+  EXPECT_EQ(theta[4], loose[4]);
+  EXPECT_EQ(theta[5], loose[5]);
+  // It takes any number of steps without a denormal.
+  for (int s = 0; s < 10000; ++s)
+    kernel.run(subject.coefficients, theta.data(), nullptr, g.data(), row.data(), column.data(), range, 1);
+  EXPECT_EQ(theta[0], kSmallest);
+  EXPECT_EQ(theta[5], kSmallest);
+}
+
+// Without a gradient the buffer decays geometrically; it must arrive at 0, not at a denormal number.
+TYPED_TEST(UpdateSweep, AnIdleBufferReachesZero) {
+  using T = TypeParam;
+  emmy::BasicMomentum<T> rule{.learning_rate = T(0.1), .momentum = T(0.9)};
+  const Subject<emmy::MomentumCoefficients<T>, T> subject{emmy::coefficients(rule, T(1)), true, nullptr};
+  const auto kernel = sweep_case<1, 3, true, false>(subject);
+  std::vector<T> theta(static_cast<std::size_t>(kernel.cols), T(1)), buf(theta.size(), T(1)), g(theta.size(), T(0));
+  std::vector<emmy::Sums<T>> row(1), column(theta.size());
+  emmy::SweepRange<T> range{};
+  int steps = 0;
+  while (buf[0] != T(0) && steps < 20000) {
+    ASSERT_GE(buf[0], std::numeric_limits<T>::min());
+    kernel.run(subject.coefficients, theta.data(), buf.data(), g.data(), row.data(), column.data(), range, 1);
+    ++steps;
+  }
+  EXPECT_EQ(buf[0], T(0));
+  EXPECT_EQ(buf.back(), T(0));
+}
+
+}  // namespace

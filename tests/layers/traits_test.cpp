@@ -1,0 +1,384 @@
+// Every trait of every layer and loss is a claim about numbers (layers/layer.hpp): here each one is computed.
+#include <emmy/train/trainer.hpp>
+#include <emmy/train/verbs.hpp>
+
+#include <gtest/gtest.h>
+#include <tests/reference/net.hpp>
+#include <tests/support/numbers.hpp>
+
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+using support::Random;
+
+// ---- elementwise layers, as functions of one number
+
+template <class L>
+double value_at(L, double x) {
+  double y[emmy::kPadBytes / 8] = {}, in[emmy::kPadBytes / 8];
+  for (double& v : in) v = x;
+  emmy::elementwise_forward<1, emmy::kPadBytes / 8, emmy::kPadBytes / 8>(L{}, static_cast<const double*>(in), y);
+  return y[0];
+}
+template <class L>
+double slope_at(L, double x) {
+  constexpr int kCols = emmy::kPadBytes / 8;
+  double y[kCols], in[kCols], dy[kCols], dx[kCols];
+  for (double& v : in) v = x;
+  for (double& v : dy) v = 1;
+  for (double& v : y) v = value_at(L{}, x);
+  emmy::elementwise_backward<false, 1, kCols>(L{}, static_cast<const double*>(in), static_cast<const double*>(y),
+                                              static_cast<const double*>(dy), dx);
+  return dx[0];
+}
+
+template <class L>
+class ElementwiseTraits : public testing::Test {};
+using Elementwise = testing::Types<emmy::Identity, emmy::Relu, emmy::LeakyRelu<>, emmy::LeakyRelu<3, 2>,
+                                   emmy::PowerRelu<1>, emmy::PowerRelu<2>, emmy::PowerRelu<5>, emmy::PowerRelu<3, 2>,
+                                   emmy::PowerRelu<4, 2>, emmy::Tanh, emmy::Sigmoid>;
+TYPED_TEST_SUITE(ElementwiseTraits, Elementwise);
+
+constexpr double kPoints[] = {-3.5, -1.25, -0.5, -0.01, 0.02, 0.75, 1.5, 4.0};
+
+TYPED_TEST(ElementwiseTraits, LayersAreEmptyTypes) {
+  using L = TypeParam;
+  static_assert(std::is_empty_v<L> && emmy::kIsElementwise<L> && !emmy::kIsAffine<L> && !emmy::kIsFrozen<L>);
+  static_assert(emmy::kWorksInPlace<L> == L::kFromOutput);
+  static_assert(std::is_same_v<emmy::output_shape<L, emmy::Shape<3, 5>>, emmy::Shape<3, 5>>);
+  static_assert(decltype(emmy::blocks_of<L, emmy::Shape<5>>())::kCount == 0 &&
+                emmy::buffers_of<L, emmy::Shape<5>>() == 0);
+  SUCCEED();
+}
+
+// One value at a time: no lane sees another, and every lane computes the same function.
+TYPED_TEST(ElementwiseTraits, ElementwiseIsElementwise) {
+  using L = TypeParam;
+  Random random(1);
+  constexpr int kCols = 3 * emmy::kPadBytes / 8;
+  double x[kCols], y[kCols];
+  for (double& v : x) v = 3 * random();
+  emmy::elementwise_forward<1, kCols, kCols>(L{}, static_cast<const double*>(x), y);
+  for (int k = 0; k < kCols; ++k) ASSERT_EQ(y[k], value_at(L{}, x[k])) << k;
+}
+
+// kFixesZero: f(0) = 0, exactly; where it is not claimed, zeros do not stay.
+TYPED_TEST(ElementwiseTraits, FixesZeroIffClaimed) {
+  using L = TypeParam;
+  EXPECT_EQ(value_at(L{}, 0.0) == 0.0, L::kFixesZero);
+}
+
+// kDegree: f(c x) = c^(p/q) f(x) for c > 0. Where it is not claimed, no power does.
+TYPED_TEST(ElementwiseTraits, DegreeIsThePowerOfScaling) {
+  using L = TypeParam;
+  if constexpr (emmy::kIsHomogeneous<L>) {
+    const double degree = static_cast<double>(L::kDegree.numerator) / L::kDegree.denominator;
+    for (const double x : kPoints) {
+      for (const double c : {0.3, 0.5, 2.0, 7.0}) {
+        const double expected = std::pow(c, degree) * value_at(L{}, x);
+        ASSERT_NEAR(value_at(L{}, c * x), expected, 1e-14 * std::fabs(expected)) << x << ' ' << c;
+      }
+    }
+  } else {
+    // The degree that x = 1 with c = 2 suggests is wrong for another c.
+    const double degree = std::log2(value_at(L{}, 2.0) / value_at(L{}, 1.0));
+    EXPECT_GT(std::fabs(value_at(L{}, 4.0) - std::pow(4.0, degree) * value_at(L{}, 1.0)), 0.01);
+  }
+}
+
+// kFromOutput: the derivative is a function of y alone; otherwise one of x. Both against central differences.
+TYPED_TEST(ElementwiseTraits, SlopeIsTheDerivative) {
+  using L = TypeParam;
+  constexpr double kStep = 1e-6;
+  for (const double x : kPoints) {
+    const double difference = (value_at(L{}, x + kStep) - value_at(L{}, x - kStep)) / (2 * kStep);
+    ASSERT_NEAR(slope_at(L{}, x), difference, 1e-8 * std::fmax(1.0, std::fabs(difference))) << x;
+  }
+}
+TYPED_TEST(ElementwiseTraits, FromOutputReadsTheOutputOnly) {
+  using L = TypeParam;
+  constexpr int kCols = emmy::kPadBytes / 8;
+  double x[kCols], y[kCols], dy[kCols], dx[kCols];
+  for (int k = 0; k < kCols; ++k) {
+    x[k] = L::kFromOutput ? std::nan("") : kPoints[k % 8];
+    y[k] = L::kFromOutput ? value_at(L{}, kPoints[k % 8]) : std::nan("");
+    dy[k] = 1;
+  }
+  emmy::elementwise_backward<false, 1, kCols>(L{}, static_cast<const double*>(x), static_cast<const double*>(y),
+                                              static_cast<const double*>(dy), dx);
+  for (int k = 0; k < kCols; ++k) EXPECT_EQ(dx[k], slope_at(L{}, kPoints[k % 8])) << k;
+}
+
+// ---- whole nets as functions of their input and weights
+
+template <class Net>
+struct Model {
+  using S = double;
+  static_assert(std::is_same_v<typename Net::scalar, S>);
+  emmy::Params<Net> params{};
+  emmy::Buffers<Net> buffers{};
+  emmy::Scratch<Net, 1, emmy::Infer> scratch{};
+
+  explicit Model(std::uint64_t seed) {
+    Random random(seed);
+    auto blocks = reference::read_blocks<Net>(params.data);
+    for (auto& block : blocks) {
+      for (double& v : block) v = random();
+    }
+    reference::write_blocks<Net>(blocks, params.data);
+  }
+  std::vector<double> operator()(const std::vector<double>& x) {
+    std::vector<double> y(Net::kOutputs);
+    EXPECT_EQ(emmy::infer(params, buffers, scratch, x.data(), y.data()), emmy::Status::ok);
+    return y;
+  }
+  // Multiplies one line of a block.
+  void scale_line(int block, emmy::Axis axis, int unit, double factor) {
+    const auto& b = emmy::kPlan<Net>.block[block];
+    const int length = axis == emmy::Axis::row ? b.cols : b.rows;
+    for (int k = 0; k < length; ++k) {
+      const int row = axis == emmy::Axis::row ? unit : k, col = axis == emmy::Axis::row ? k : unit;
+      params.data[b.offset + row * b.stride + col] *= factor;
+    }
+  }
+};
+
+std::vector<double> some_input(int n, std::uint64_t seed) {
+  Random random(seed);
+  std::vector<double> x;
+  for (int k = 0; k < n; ++k) x.push_back(random());
+  return x;
+}
+void expect_near(const std::vector<double>& a, const std::vector<double>& b, double tolerance) {
+  ASSERT_EQ(a.size(), b.size());
+  for (std::size_t k = 0; k < a.size(); ++k) EXPECT_NEAR(a[k], b[k], tolerance * std::fmax(1.0, std::fabs(b[k]))) << k;
+}
+double distance(const std::vector<double>& a, const std::vector<double>& b) {
+  double d = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) d = std::fmax(d, std::fabs(a[k] - b[k]));
+  return d;
+}
+
+using emmy::Dense;
+using emmy::Frozen;
+using emmy::NoBias;
+using emmy::Parametrized;
+using emmy::Product;
+using emmy::ProductByInput;
+using emmy::ProductByOutput;
+
+// Layers that make 7 units of what they get.
+template <class L>
+class AffineTraits : public testing::Test {};
+using Affine = testing::Types<Dense<7>, Dense<7, NoBias>, Frozen<Dense<7>>, Parametrized<Dense<7>, Product>,
+                              Parametrized<Dense<7, NoBias>, Product>, Parametrized<Dense<7>, ProductByInput>,
+                              Parametrized<Dense<7>, ProductByOutput>, Parametrized<Dense<7, NoBias>, ProductByOutput>>;
+TYPED_TEST_SUITE(AffineTraits, Affine);
+
+TYPED_TEST(AffineTraits, BlocksHoldTheWholeLayer) {
+  using L = TypeParam;
+  static_assert(std::is_empty_v<L> && emmy::kIsAffine<L> && !emmy::kIsElementwise<L>);
+  static_assert(std::is_same_v<emmy::output_shape<L, emmy::Shape<3, 5>>, emmy::Shape<3, 7>>);
+  // Every number of every block matters: nudging it moves the output.
+  using Net = emmy::Net<emmy::Scalar<double>, emmy::Input<5>, L>;
+  Model<Net> model(1);
+  const auto x = some_input(5, 2), y = model(x);
+  for (const auto& b : emmy::kPlan<Net>.block) {
+    for (int i = 0; i < b.rows; ++i) {
+      for (int o = 0; o < b.cols; ++o) {
+        double& weight = model.params.data[b.offset + i * b.stride + o];
+        const double kept = weight;
+        weight += 0.5;
+        EXPECT_GT(distance(model(x), y), 1e-6);
+        weight = kept;
+      }
+    }
+  }
+}
+
+// kAffine: y(a x + (1 - a) x') = a y(x) + (1 - a) y(x'), and the first block's product is not a constant.
+TYPED_TEST(AffineTraits, AffineIsAffine) {
+  using L = TypeParam;
+  Model<emmy::Net<emmy::Scalar<double>, emmy::Input<5>, L>> model(3);
+  const auto x = some_input(5, 4), other = some_input(5, 5);
+  std::vector<double> mixed(5), expected(7);
+  const auto y = model(x), z = model(other);
+  for (std::size_t k = 0; k < 5; ++k) mixed[k] = -0.75 * x[k] + 1.75 * other[k];
+  for (std::size_t k = 0; k < 7; ++k) expected[k] = -0.75 * y[k] + 1.75 * z[k];
+  expect_near(model(mixed), expected, 1e-14);
+  EXPECT_GT(distance(y, z), 0.01);
+}
+
+// incoming(): scaling those parts of unit j by c scales output j by c and no other one.
+TYPED_TEST(AffineTraits, IncomingPartsScaleOneUnit) {
+  using L = TypeParam;
+  constexpr auto kParts = emmy::detail::incoming_of<L>();
+  static_assert(kParts.kCount > 0);
+  for (int j = 0; j < 7; ++j) {
+    Model<emmy::Net<emmy::Scalar<double>, emmy::Input<5>, L>> model(6);
+    const auto x = some_input(5, 7);
+    auto y = model(x);
+    for (const auto& part : kParts.part) model.scale_line(part.block, part.axis, j, std::pow(1.7, part.sign));
+    y[static_cast<std::size_t>(j)] *= 1.7;
+    expect_near(model(x), y, 1e-14);
+  }
+}
+
+// outgoing(): scaling those parts of input j by 1/c undoes a c in input j.
+TYPED_TEST(AffineTraits, OutgoingPartsTakeOneInput) {
+  using L = TypeParam;
+  constexpr auto kParts = emmy::detail::outgoing_of<L>();
+  static_assert(kParts.kCount > 0);
+  for (int j = 0; j < 5; ++j) {
+    Model<emmy::Net<emmy::Scalar<double>, emmy::Input<5>, L>> model(8);
+    auto x = some_input(5, 9);
+    const auto y = model(x);
+    for (const auto& part : kParts.part) model.scale_line(part.block, part.axis, j, std::pow(1.7, -part.sign));
+    EXPECT_GT(distance(model(x), y), 1e-3);
+    x[static_cast<std::size_t>(j)] *= 1.7;
+    expect_near(model(x), y, 1e-14);
+  }
+}
+
+// internal(): scaling those parts against each other changes nothing at all.
+TYPED_TEST(AffineTraits, InternalPartsCancel) {
+  using L = TypeParam;
+  constexpr auto kParts = emmy::detail::internal_of<L>();
+  if constexpr (kParts.kCount > 0) {
+    using Net = emmy::Net<emmy::Scalar<double>, emmy::Input<5>, L>;
+    const auto& first = emmy::kPlan<Net>.block[kParts.part[0].block];
+    const int units = kParts.part[0].axis == emmy::Axis::row ? first.rows : first.cols;
+    for (int j = 0; j < units; ++j) {
+      Model<Net> model(10);
+      const auto x = some_input(5, 11), y = model(x);
+      const auto before = reference::read_blocks<Net>(model.params.data);
+      for (const auto& part : kParts.part) model.scale_line(part.block, part.axis, j, std::pow(1.7, part.sign));
+      EXPECT_NE(reference::read_blocks<Net>(model.params.data), before);
+      expect_near(model(x), y, 1e-14);
+    }
+  } else {
+    static_assert(std::is_same_v<L, Dense<7>> || std::is_same_v<L, Dense<7, NoBias>> ||
+                  std::is_same_v<L, Frozen<Dense<7>>> || std::is_same_v<L, Parametrized<Dense<7>, Product>> ||
+                  std::is_same_v<L, Parametrized<Dense<7, NoBias>, Product>>);
+  }
+}
+
+// kPlainWeights: the blocks are W and b themselves: a number added to a row of W is added to every output, times the input.
+TYPED_TEST(AffineTraits, PlainWeightsAreTheWeights) {
+  using L = TypeParam;
+  if constexpr (requires { requires L::kPlainWeights; }) {
+    using Net = emmy::Net<emmy::Scalar<double>, emmy::Input<5>, L>;
+    Model<Net> model(12);
+    const auto x = some_input(5, 13);
+    for (const auto& b : emmy::kPlan<Net>.block) {
+      for (int i = 0; i < b.rows; ++i) {
+        auto y = model(x);
+        for (int o = 0; o < b.cols; ++o) model.params.data[b.offset + i * b.stride + o] += 0.25;
+        for (double& v : y) v += 0.25 * (b.role == emmy::Role::bias ? 1.0 : x[static_cast<std::size_t>(i)]);
+        expect_near(model(x), y, 1e-14);
+      }
+    }
+  }
+}
+
+// kFrozen: a training step leaves the blocks alone; where it is not claimed, it does not.
+TYPED_TEST(AffineTraits, FrozenIffClaimed) {
+  using L = TypeParam;
+  using Net = emmy::Net<emmy::Scalar<double>, emmy::Input<5>, L, emmy::Tanh, Dense<3>>;
+  static emmy::Trainer<Net, emmy::BasicSgd<double>, 2> trainer{};
+  trainer.params = Model<Net>(14).params;
+  const auto before = reference::read_blocks<Net>(trainer.params.data), after = [&] {
+    const auto x = some_input(10, 15), t = some_input(6, 16);
+    EXPECT_EQ(
+        trainer.step(x.data(), t.data(), emmy::SquaredError{}, emmy::BasicSgd<double>{.learning_rate = 0.1}).status,
+        emmy::Status::ok);
+    return reference::read_blocks<Net>(trainer.params.data);
+  }();
+  for (std::size_t b = 0; b + 2 < before.size(); ++b) EXPECT_EQ(before[b] == after[b], emmy::kIsFrozen<L>) << b;
+  EXPECT_NE(before.back(), after.back());
+}
+
+// ---- together: the rescaling that the traits of three layers promise
+
+template <class In, class A, class Out>
+void check_rescaling() {
+  using Net = emmy::Net<emmy::Scalar<double>, emmy::Input<5>, In, A, Out>;
+  const double degree = static_cast<double>(A::kDegree.numerator) / A::kDegree.denominator, c = 1.7;
+  for (int j = 0; j < 7; ++j) {
+    Model<Net> model(17);
+    const auto x = some_input(5, 18), y = model(x);
+    const int first_out = emmy::kPlan<Net>.first_block[2];
+    for (const auto& part : emmy::detail::incoming_of<In>().part)
+      model.scale_line(part.block, part.axis, j, std::pow(c, part.sign));
+    for (const auto& part : emmy::detail::outgoing_of<Out>().part)
+      model.scale_line(first_out + part.block, part.axis, j, std::pow(c, -degree * part.sign));
+    expect_near(model(x), y, 1e-13);
+  }
+}
+TEST(Traits, PromiseARescaling) {
+  check_rescaling<Dense<7>, emmy::Relu, Dense<3>>();
+  check_rescaling<Dense<7>, emmy::PowerRelu<3, 2>, Dense<3, NoBias>>();
+  check_rescaling<Parametrized<Dense<7>, ProductByOutput>, emmy::LeakyRelu<>, Parametrized<Dense<3>, ProductByInput>>();
+  check_rescaling<Parametrized<Dense<7>, Product>, emmy::PowerRelu<2>, Parametrized<Dense<3>, Product>>();
+}
+
+// ---- losses
+
+template <class Loss>
+double loss_of(Loss loss, const std::vector<double>& y, const std::vector<double>& t, std::vector<double>& delta) {
+  constexpr int kPad = emmy::padded<double>(7);
+  double padded[kPad] = {}, dy[kPad];
+  for (std::size_t k = 0; k < 7; ++k) padded[k] = y[k];
+  const double value = emmy::loss_and_delta<1, 7>(loss, static_cast<const double*>(padded), t.data(), 1, 1.0, dy);
+  delta.assign(dy, dy + 7);
+  return value;
+}
+
+template <class Loss>
+double change_by_shift(Loss loss) {
+  Random random(19);
+  std::vector<double> y(7), t(7), before, after;
+  for (std::size_t k = 0; k < 7; ++k) {
+    y[k] = 2 * random();
+    t[k] = (1 + random()) / 7;
+  }
+  const double value = loss_of(loss, y, t, before);
+  double change = 0;
+  for (const double shift : {-20.0, -1.0, 0.5, 40.0}) {
+    auto moved = y;
+    for (double& v : moved) v += shift;
+    change = std::fmax(change, std::fabs(loss_of(loss, moved, t, after) - value));
+    change = std::fmax(change, distance(before, after));
+  }
+  return change;
+}
+
+// kShiftInvariant: a number added to all logits changes neither the loss nor its delta.
+TEST(LossTraits, ShiftInvariantIffClaimed) {
+  static_assert(emmy::kShiftInvariant<emmy::CrossEntropy> && !emmy::kShiftInvariant<emmy::SquaredError>);
+  EXPECT_LT(change_by_shift(emmy::CrossEntropy{}), 1e-13);
+  EXPECT_GT(change_by_shift(emmy::SquaredError{}), 0.1);
+}
+
+// The delta of each loss is its derivative.
+TEST(LossTraits, DeltaIsTheDerivative) {
+  const auto check = [](auto loss) {
+    const auto y = some_input(7, 20), t = some_input(7, 21);
+    std::vector<double> delta, unused;
+    loss_of(loss, y, t, delta);
+    for (std::size_t k = 0; k < 7; ++k) {
+      auto up = y, down = y;
+      up[k] += 1e-6;
+      down[k] -= 1e-6;
+      EXPECT_NEAR(delta[k], (loss_of(loss, up, t, unused) - loss_of(loss, down, t, unused)) / 2e-6, 1e-8);
+    }
+  };
+  check(emmy::CrossEntropy{});
+  check(emmy::SquaredError{});
+}
+
+}  // namespace

@@ -1,0 +1,369 @@
+// The law: every charge moves by its budget, cause by cause, down to rounding.
+#include <emmy/train/verbs.hpp>
+
+#include <tests/noether/charges.hpp>
+#include <tests/train/fixture.hpp>
+
+#include <cstdio>
+#include <initializer_list>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace emmy;  // the names of nets
+using fixture::OneHidden;
+using fixture::TwoHidden;
+using reference::UnitCharge;
+
+// f(symmetry) for each symmetry in the list.
+template <class... Symmetry, class F>
+void for_each(Symmetries<Symmetry...>, F&& f) {
+  (f(Symmetry{}), ...);
+}
+
+// ---- long runs
+
+template <class S, template <class> class NetOf, class LossType>
+struct Run {
+  using Scalar = S;
+  using Net = NetOf<S>;
+  using Loss = LossType;
+};
+// Each combination of the sections below is compiled once: they share batch size and, where they can, rule and net.
+constexpr int kBatch = 5;
+template <class R>
+struct Law : testing::Test {};
+using Runs = testing::Types<Run<float, TwoHidden, CrossEntropy>, Run<float, TwoHidden, SquaredError>,
+                            Run<float, OneHidden, CrossEntropy>, Run<double, TwoHidden, CrossEntropy>,
+                            Run<double, TwoHidden, SquaredError>, Run<double, OneHidden, SquaredError>>;
+TYPED_TEST_SUITE(Law, Runs);
+
+TYPED_TEST(Law, HoldsForTenThousandStepsWithMomentumDecayAndClipping) {
+  using S = typename TypeParam::Scalar;
+  using N = typename TypeParam::Net;
+  using Target = std::conditional_t<std::is_same_v<typename TypeParam::Loss, CrossEntropy>, int, S>;
+  constexpr int kSteps = 10000;
+  using Rule = ClipByNorm<BasicMomentum<S>>;
+  Trainer<N, Rule, kBatch> trainer{};
+  Ledger<N> ledger{};
+  fixture::Data<N, kBatch> data{};
+  Pcg32 rng{3};
+  fixture::randomise(trainer.params, rng, 0.6);
+  int clipped = 0;
+  for (int k = 0; k < kSteps; ++k) {
+    // Fresh batches keep the gradients alive; every fourth step repeats one, so that some are small.
+    if (k % 4 != 3) data.refill(rng, false);
+    const Rule rule{{S(0.05) / S(1 + k / 2000), S(0.9), S(2e-3), S(0)}, S(k % 2 == 0 ? 0.4 : 5.0)};
+    const S before = trainer.params.data[0];
+    ASSERT_EQ(trainer.step(data.x, data.template targets<Target>(), typename TypeParam::Loss{}, rule, ledger).status,
+              Status::ok);
+    ASSERT_LE(ledger.health(), S(1)) << k;
+    clipped += before != trainer.params.data[0];
+  }
+  EXPECT_GT(clipped, kSteps / 2) << "the weights must move";
+  for_each(symmetries_of<N>{}, [&](auto symmetry) {
+    const auto e = ledger.template extremes<decltype(symmetry)>();
+    const bool rests = decltype(symmetry)::kKind == Kind::translation && std::is_same_v<Target, S>;
+    std::printf("residual %.2g (%.3f of its bound), relative %.2g, noether %.2g (%.3f of its bound)\n",
+                double(e.residual), double(e.residual_ratio), double(e.relative), double(e.noether),
+                double(e.noether_ratio));
+    EXPECT_LT(e.residual_ratio, S(1));
+    EXPECT_LE(e.noether_ratio, S(1));
+    EXPECT_LT(e.relative, sizeof(S) == 4 ? S(2e-6) : S(1e-12));
+    EXPECT_EQ(e.residual > S(0), !rests) << "a residual of exactly 0 in 10,000 steps means that nothing was measured";
+  });
+}
+
+// ---- the budget by cause
+
+template <class S>
+using TwoFrozen = Net<Scalar<S>, Input<7>, Dense<9>, Relu, Frozen<Dense<5>>, LeakyRelu<1, 8>, Dense<3>>;
+template <class S>
+using Factored = Net<Scalar<S>, Input<7>, Parametrized<Dense<6>, ProductByOutput>, PowerRelu<3, 2>,
+                     Parametrized<Dense<5, NoBias>, Product>, Relu, Parametrized<Dense<3>, ProductByInput>>;
+
+// Blocks of the plain nets: W0 b0 W1 b1 W2 b2. Of Factored: u0 Z0 b0, U1 Z1, u2 Z2 b2.
+const UnitCharge kFirstUnits{2, {{0, false, 1}, {1, false, 1}, {2, true, -1}}};
+const UnitCharge kSecondUnits{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}};
+const UnitCharge kLogits{1, {{4, true, 1}}}, kLogitBias{1, {{5, true, 1}}};
+const UnitCharge kFactoredFirst{2, {{1, false, 1}, {2, false, 1}, {4, true, -1.5}}};
+const UnitCharge kFactoredSecond{2, {{4, false, 1}, {6, true, -1}}};
+const UnitCharge kBalanceByOutput{2, {{0, false, 1}, {1, false, -1}, {2, false, -1}}};
+const UnitCharge kBalanceByInput{2, {{5, false, 1}, {6, true, -1}}};
+
+template <class N, class R, class L>
+struct Booked {
+  using Net = N;
+  using Rule = R;
+  using Loss = L;
+};
+// A trainer, its ledger, and the same steps in plain double.
+template <class B>
+struct Books {
+  using N = typename B::Net;
+  using R = typename B::Rule;
+  using Target = std::conditional_t<std::is_same_v<typename B::Loss, CrossEntropy>, int, double>;
+  Trainer<N, R, kBatch> trainer{};
+  Ledger<N> ledger{};
+  fixture::Data<N, kBatch> data{};
+  Pcg32 rng{17};
+  R rule{};
+  const reference::Model model = reference::model_of<N>();
+  const std::vector<int> cols = reference::columns_of<N>();
+  reference::Blocks theta, buf, g, after;
+  double largest[5] = {};
+
+  void step() {
+    data.refill(rng, false);
+    theta = reference::read_blocks<N>(trainer.params.data);
+    buf = reference::zeros_like(theta);
+    if constexpr (R::kHasMemory) buf = reference::read_blocks<N>(trainer.state.buf);
+    const auto pass = reference::run(model, theta, data.inputs(), kBatch,
+                                     data.template reference_targets<typename B::Loss, Target>());
+    g = pass.gradient;
+    ledger.reset();
+    const auto result = trainer.step(data.x, data.template targets<Target>(), typename B::Loss{}, rule, ledger);
+    ASSERT_EQ(result.status, Status::ok);
+    ASSERT_NEAR(result.loss, pass.loss, 1e-13);
+    ASSERT_LE(ledger.health(), 1.0);
+    after = reference::read_blocks<N>(trainer.params.data);
+  }
+  // Units first .. first + units - 1 of Symmetry moved as the definition says.
+  template <class Symmetry>
+  void compare(Symmetry, const UnitCharge& c, int first, int units) {
+    for (int u = 0; u < units; ++u) {
+      const auto want = reference::budget(c, reference::rule_of<N>(rule), theta, buf, g, cols, u);
+      const Budget<double>& got = ledger.template total<Symmetry>(first + u);
+      for (std::size_t k = 0; k < 5; ++k) {
+        ASSERT_NEAR(got.amount[k], want[k], 1e-11) << "cause " << k << ", unit " << u;
+        largest[k] = std::fmax(largest[k], std::fabs(want[k]));
+      }
+      ASSERT_NEAR(got.drift(), reference::charge(c, after, cols, u) - reference::charge(c, theta, cols, u), 1e-13);
+      ASSERT_NEAR(ledger.template charge<Symmetry>(first + u), reference::charge(c, after, cols, u), 1e-12);
+      ASSERT_NEAR(got[Cause::rounding], 0.0, 1e-13);
+      ASSERT_EQ(got[Cause::unmeasured], 0.0);
+    }
+    const Budget<double> sum = ledger.template total<Symmetry>(), step = ledger.template step<Symmetry>();
+    for (int k = 0; k < kCauses; ++k) ASSERT_NEAR(step.amount[k], sum.amount[k], 1e-13);
+  }
+  void compare_all() {
+    if constexpr (std::is_same_v<N, Factored<double>>) {
+      compare(FactorBalance<Layer<0>>{}, kBalanceByOutput, 0, 6);
+      compare(Rescaling<Layer<1>>{}, kFactoredFirst, 0, 6);
+      compare(Rescaling<Layer<3>>{}, kFactoredSecond, 0, 5);
+      compare(FactorBalance<Layer<4>>{}, kBalanceByInput, 0, 5);
+    } else {
+      compare(Rescaling<Layer<1>>{}, kFirstUnits, 0, 9);
+      compare(Rescaling<Layer<3>>{}, kSecondUnits, 0, 5);
+    }
+    if constexpr (std::is_same_v<typename B::Loss, CrossEntropy>) {
+      compare(Translation<Layer<4>>{}, kLogits, 0, 5);
+      compare(Translation<Layer<4>>{}, kLogitBias, 5, 1);
+    }
+  }
+};
+
+template <class B>
+struct BudgetOf : testing::Test {};
+template <class R>
+using OnTwo = Booked<TwoHidden<double>, R, CrossEntropy>;
+using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicMomentum<double>>>,
+                                OnTwo<ClipByTensor<BasicNesterov<double>>>,
+                                OnTwo<PerBlock<BasicMomentum<double, Decay::decoupled>, TwoHidden<double>>>,
+                                Booked<TwoFrozen<double>, BasicMomentum<double>, SquaredError>,
+                                Booked<Factored<double>, BasicMomentum<double>, SquaredError>>;
+TYPED_TEST_SUITE(BudgetOf, Bookings);
+
+void set(BasicSgd<double>& r, int k) { r = {0.1 / (1 + k % 3), 0.05}; }
+template <Decay kind>
+void set(BasicMomentum<double, kind>& r, int k) {
+  r = {0.08 / (1 + k % 3), 0.85, 0.05, 0.2};
+}
+void set(BasicNesterov<double>& r, int k) { r = {0.06 / (1 + k % 3), 0.8, 0.05}; }
+template <class R, class N>
+void set(PerBlock<R, N>& r, int k) {
+  set(r.rule, k);
+  r.fill();
+  r.bias_decay(0);
+  r.template layer<Layer<2>>({0.03, 0.5});
+}
+template <class R>
+void set(ClipByNorm<R>& r, int k) {
+  set(r.rule, k);
+  r.limit = 0.2;
+}
+template <class R>
+void set(ClipByTensor<R>& r, int k) {
+  set(r.rule, k);
+  r.limit = 0.1;
+}
+
+TYPED_TEST(BudgetOf, EachCauseIsThatOfTheUpdateDifferences) {
+  using N = typename TypeParam::Net;
+  using R = typename TypeParam::Rule;
+  Books<TypeParam> books;
+  fixture::randomise(books.trainer.params, books.rng, 0.8);
+  for (int k = 0; k < 30 && !testing::Test::HasFatalFailure(); ++k) {
+    set(books.rule, k);
+    books.step();
+    books.compare_all();
+  }
+  // The comparison must not be one of zeros.
+  constexpr bool kUnequal = std::is_same_v<R, PerBlock<BasicMomentum<double, Decay::decoupled>, N>> ||
+                            kClipsByTensor<R> || std::is_same_v<N, TwoFrozen<double>>;
+  EXPECT_GT(books.largest[0], 1e-3) << "decay";
+  EXPECT_EQ(books.largest[1] > 1e-3, R::kHasMemory) << "momentum";
+  EXPECT_EQ(books.largest[2] > 1e-5, kUnequal) << "breaking";
+  EXPECT_GT(books.largest[3], 1e-6) << "discretisation";
+}
+
+// ---- the Noether identity
+
+template <class S>
+struct Identity : testing::Test {};
+using Scalars = testing::Types<float, double>;
+TYPED_TEST_SUITE(Identity, Scalars);
+
+TYPED_TEST(Identity, HoldsAtEveryWeightAndBatch) {
+  using N = TwoHidden<TypeParam>;
+  Pcg32 rng{23};
+  Params<N> params{};
+  Buffers<N> buffers{};
+  Scratch<N, kBatch, Train<BasicSgd<TypeParam>>> scratch{};
+  Gradient<N> g{};
+  fixture::Data<N, kBatch> data{};
+  const auto cols = reference::columns_of<N>();
+  double worst = 0;
+  for (int k = 0; k < 1000; ++k) {
+    fixture::randomise(params, rng, 0.9);
+    data.refill(rng, false);
+    ASSERT_EQ(gradient<false>(params, buffers, scratch, data.x, data.label, CrossEntropy{}, kBatch,
+                              TypeParam(1) / TypeParam(kBatch), g)
+                  .status,
+              Status::ok);
+    const auto theta = reference::read_blocks<N>(params.data), grad = reference::read_blocks<N>(g.data);
+    // Against the symmetry's largest unit: the gradient of a single one may have cancelled over the batch.
+    const auto add = [&](std::initializer_list<std::pair<const UnitCharge*, int>> charges) {
+      double largest = 0, scale = 0;
+      for (const auto& [c, units] : charges)
+        for (int u = 0; u < units; ++u) {
+          largest = std::fmax(largest, std::fabs(reference::noether(*c, theta, grad, cols, u)));
+          scale = std::fmax(scale, reference::noether_scale(*c, theta, grad, cols, u));
+        }
+      worst = std::fmax(worst, largest / scale);
+    };
+    add({{&kFirstUnits, 9}});
+    add({{&kSecondUnits, 5}});
+    add({{&kLogits, 5}, {&kLogitBias, 1}});
+  }
+  std::printf("|N| over the largest sum of |g theta|: %.2g\n", worst);
+  EXPECT_LT(worst, sizeof(TypeParam) == 4 ? 5e-7 : 1e-14);
+  EXPECT_GT(worst, 0.0);
+}
+
+// ---- modes and lists
+
+struct Modes : testing::Test {
+  using N = TwoHidden<double>;
+  using R = ClipByNorm<BasicMomentum<double>>;
+  using Machine = Trainer<N, R, kBatch>;
+  Machine trainer{}, other{};
+  fixture::Data<N, kBatch> data{};
+  Pcg32 rng{29};
+  const R rule{{0.05, 0.9, 0.01, 0.0}, 0.5};
+  const std::vector<int> cols = reference::columns_of<N>();
+
+  void SetUp() override {
+    fixture::randomise(trainer.params, rng, 0.7);
+    other.params = trainer.params;
+  }
+  double charge(const UnitCharge& c, int unit) const {
+    return reference::charge(c, reference::read_blocks<N>(trainer.params.data), cols, unit);
+  }
+};
+
+TEST_F(Modes, EveryThirdStepIsMeasuredAndTheRestIsBookedAsUnmeasured) {
+  Ledger<N, WatchAll, Every<3>> sparse{};
+  Ledger<N> full{};
+  const double start = charge(kFirstUnits, 2);
+  double at_last_measure = 0, moved_between = 0, before = 0;
+  for (int k = 0; k < 31; ++k) {
+    data.refill(rng, false);
+    before = charge(kFirstUnits, 2);
+    ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, sparse).status, Status::ok);
+    ASSERT_EQ(other.step(data.x, data.label, CrossEntropy{}, rule, full).status, Status::ok);
+    ASSERT_LE(sparse.health(), 1.0);
+    if (k % 3 != 0) continue;
+    if (k > 0) moved_between += before - at_last_measure;
+    at_last_measure = charge(kFirstUnits, 2);
+    ASSERT_EQ(sparse.measured, k / 3 + 1);
+    // The measured step itself is that of the other ledger.
+    for (int c = 0; c < 5; ++c)
+      ASSERT_EQ(sparse.step<Rescaling<Layer<3>>>().amount[c], full.step<Rescaling<Layer<3>>>().amount[c]) << c;  // bits
+  }
+  const Budget<double>& total = sparse.total<Rescaling<Layer<1>>>(2);
+  EXPECT_NEAR(total[Cause::unmeasured], moved_between, 1e-12);
+  EXPECT_GT(std::fabs(moved_between), 1e-3);
+  EXPECT_NEAR(total.drift(), at_last_measure - start, 1e-12);
+  EXPECT_EQ(std::memcmp(&trainer.params, &other.params, sizeof trainer.params), 0);
+}
+
+TEST_F(Modes, AListOfSymmetriesBooksWhatTheWholeLedgerBooks) {
+  Ledger<N> all{};
+  Ledger<N, Watch<Translation<Layer<4>>, Rescaling<Layer<3>>>> some{};
+  static_assert(decltype(all)::kUnits == 9 + 5 + 6 && decltype(some)::kUnits == 6 + 5);
+  static_assert(decltype(some)::kUnitsOf<Rescaling<Layer<3>>> == 5 &&
+                decltype(some)::kUnitsOf<Translation<Layer<4>>> == 6);
+  for (int k = 0; k < 20; ++k) {
+    data.refill(rng, false);
+    ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, all).status, Status::ok);
+    ASSERT_EQ(other.step(data.x, data.label, CrossEntropy{}, rule, some).status, Status::ok);
+  }
+  const auto same = [&]<class Symmetry>(Symmetry) {
+    for (int u = 0; u < decltype(some)::template kUnitsOf<Symmetry>; ++u) {
+      EXPECT_NEAR(some.charge<Symmetry>(u), all.charge<Symmetry>(u), 1e-14);
+      // Columns alone are summed in another order than columns together with rows.
+      for (int c = 0; c < kCauses; ++c)
+        EXPECT_NEAR(some.total<Symmetry>(u).amount[c], all.total<Symmetry>(u).amount[c], 1e-14);
+    }
+  };
+  same(Rescaling<Layer<3>>{});
+  same(Translation<Layer<4>>{});
+  EXPECT_EQ(std::memcmp(&trainer.params, &other.params, sizeof trainer.params), 0);
+}
+
+TEST_F(Modes, ResetForgetsTotalsAndKeepsCharges) {
+  Ledger<N> ledger{};
+  for (int k = 0; k < 5; ++k) {
+    data.refill(rng, false);
+    ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, ledger).status, Status::ok);
+  }
+  EXPECT_NE(ledger.total<Rescaling<Layer<1>>>().drift(), 0.0);
+  EXPECT_GT(ledger.worst_health(), 0.0);
+  ledger.reset();
+  for (int c = 0; c < kCauses; ++c) EXPECT_EQ(ledger.total<Rescaling<Layer<1>>>().amount[c], 0.0);
+  for (int c = 0; c < kCauses; ++c) EXPECT_EQ(ledger.step<Rescaling<Layer<1>>>().amount[c], 0.0);
+  EXPECT_EQ(ledger.extremes<Rescaling<Layer<1>>>().residual, 0.0);
+  EXPECT_EQ(ledger.worst_health(), 0.0);
+  EXPECT_EQ(ledger.steps, 0);
+  EXPECT_NEAR(ledger.charge<Rescaling<Layer<1>>>(4), charge(kFirstUnits, 4), 1e-13);
+  // The next step still finds the weights that the last one left.
+  ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, ledger).status, Status::ok);
+  EXPECT_LE(ledger.health(), 1.0);
+}
+
+TEST_F(Modes, TranslationRestsWhereTheLossIsNotShiftInvariant) {
+  Ledger<N> ledger{};
+  for (int k = 0; k < 5; ++k) {
+    data.refill(rng, false);
+    ASSERT_EQ(trainer.step(data.x, data.values, SquaredError{}, rule, ledger).status, Status::ok);
+    EXPECT_LE(ledger.health(), 1.0);
+  }
+  for (int u = 0; u < 6; ++u)
+    for (int c = 0; c < kCauses; ++c) EXPECT_EQ(ledger.total<Translation<Layer<4>>>(u).amount[c], 0.0);
+  EXPECT_NE(ledger.total<Rescaling<Layer<3>>>().drift(), 0.0);
+}
+
+}  // namespace

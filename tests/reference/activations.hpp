@@ -1,0 +1,47 @@
+// Activations as plain double loops: y (N) = f(x (N)); x_backward adds dy f'(x) to dx.
+#pragma once
+
+#include <cmath>
+
+namespace reference {
+
+inline void identity_forward(double* y, const double* x, int N) {
+  for (int n = 0; n < N; ++n) y[n] = x[n];
+}
+inline void identity_backward(double* dx, const double* dy, const double*, int N) {
+  for (int n = 0; n < N; ++n) dx[n] += dy[n];
+}
+
+// x > 0 ? x : slope x; slope 0 is the ReLU. At 0 the derivative is the slope.
+inline void leaky_relu_forward(double* y, const double* x, double slope, int N) {
+  for (int n = 0; n < N; ++n) y[n] = x[n] > 0 ? x[n] : slope * x[n];
+}
+inline void leaky_relu_backward(double* dx, const double* dy, const double* x, double slope, int N) {
+  for (int n = 0; n < N; ++n) dx[n] += x[n] > 0 ? dy[n] : slope * dy[n];
+}
+
+// max(x, 0)^power, power >= 1
+inline void power_relu_forward(double* y, const double* x, double power, int N) {
+  for (int n = 0; n < N; ++n) y[n] = x[n] > 0 ? std::pow(x[n], power) : 0.0;
+}
+inline void power_relu_backward(double* dx, const double* dy, const double* x, double power, int N) {
+  for (int n = 0; n < N; ++n) {
+    if (x[n] > 0) dx[n] += dy[n] * power * std::pow(x[n], power - 1);
+  }
+}
+
+inline void tanh_forward(double* y, const double* x, int N) {
+  for (int n = 0; n < N; ++n) y[n] = std::tanh(x[n]);
+}
+inline void tanh_backward(double* dx, const double* dy, const double* x, int N) {
+  for (int n = 0; n < N; ++n) dx[n] += dy[n] / (std::cosh(x[n]) * std::cosh(x[n]));
+}
+
+inline void sigmoid_forward(double* y, const double* x, int N) {
+  for (int n = 0; n < N; ++n) y[n] = 1 / (1 + std::exp(-x[n]));
+}
+inline void sigmoid_backward(double* dx, const double* dy, const double* x, int N) {
+  for (int n = 0; n < N; ++n) dx[n] += dy[n] / ((1 + std::exp(-x[n])) * (1 + std::exp(x[n])));
+}
+
+}  // namespace reference

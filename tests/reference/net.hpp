@@ -1,0 +1,252 @@
+// An emmy::Net as plain double loops, made from its type: forward, loss, gradients of the parameters, Residual too.
+// Weights are one unpadded array a block, in the order of the net's plan.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include <emmy/layers/activations.hpp>
+#include <emmy/layers/frozen.hpp>
+#include <emmy/net/memory.hpp>
+#include <emmy/parametrize/product.hpp>
+#include <tests/reference/activations.hpp>
+#include <tests/reference/dense.hpp>
+#include <tests/reference/losses.hpp>
+#include <tests/reference/product.hpp>
+
+namespace reference {
+
+using Values = std::vector<double>;
+using Blocks = std::vector<Values>;
+
+enum class Factors { none, by_element, by_input, by_output };
+
+// One layer: reads tensor `from` (and `skip`, an Add), tensor 0 is the input, stage i makes tensor i + 1. Affine ones
+// have blocks; the others a pair of functions on arrays.
+struct Stage {
+  bool affine = false, bias = false, adds = false;
+  int from = 0, skip = -1;
+  int in = 0, out = 0, positions = 1, first_block = 0;
+  Factors factors = Factors::none;
+  void (*forward)(double* y, const double* x, int n) = nullptr;
+  void (*backward)(double* dx, const double* dy, const double* x, int n) = nullptr;
+};
+
+inline void describe(Stage& s, emmy::Identity) { s.forward = identity_forward, s.backward = identity_backward; }
+inline void describe(Stage& s, emmy::Tanh) { s.forward = tanh_forward, s.backward = tanh_backward; }
+inline void describe(Stage& s, emmy::Sigmoid) { s.forward = sigmoid_forward, s.backward = sigmoid_backward; }
+template <int N, int D>
+void describe(Stage& s, emmy::LeakyRelu<N, D>) {
+  s.forward = [](double* y, const double* x, int n) { leaky_relu_forward(y, x, double{N} / D, n); };
+  s.backward = [](double* dx, const double* dy, const double* x, int n) {
+    leaky_relu_backward(dx, dy, x, double{N} / D, n);
+  };
+}
+inline void describe(Stage& s, emmy::Relu) {
+  s.forward = [](double* y, const double* x, int n) { leaky_relu_forward(y, x, 0.0, n); };
+  s.backward = [](double* dx, const double* dy, const double* x, int n) { leaky_relu_backward(dx, dy, x, 0.0, n); };
+}
+template <int P, int Q>
+void describe(Stage& s, emmy::PowerRelu<P, Q>) {
+  s.forward = [](double* y, const double* x, int n) { power_relu_forward(y, x, double{P} / Q, n); };
+  s.backward = [](double* dx, const double* dy, const double* x, int n) {
+    power_relu_backward(dx, dy, x, double{P} / Q, n);
+  };
+}
+inline void describe(Stage& s, emmy::Add) { s.adds = true; }
+inline void describe(Stage& s, emmy::WithBias) { s.bias = true; }
+inline void describe(Stage&, emmy::NoBias) {}
+inline void describe(Stage& s, emmy::Product) { s.factors = Factors::by_element; }
+inline void describe(Stage& s, emmy::ProductByInput) { s.factors = Factors::by_input; }
+inline void describe(Stage& s, emmy::ProductByOutput) { s.factors = Factors::by_output; }
+template <int Out, class Bias>
+void describe(Stage& s, emmy::Dense<Out, Bias>) {
+  s.affine = true;
+  describe(s, Bias{});
+}
+template <int Out, class Bias, class P>
+void describe(Stage& s, emmy::Parametrized<emmy::Dense<Out, Bias>, P>) {
+  describe(s, emmy::Dense<Out, Bias>{});
+  describe(s, P{});
+}
+
+using Model = std::vector<Stage>;
+
+template <class Net>
+Model model_of() {
+  Model model;
+  [&]<class... N>(emmy::Nodes<N...>) {
+    const auto add = [&]<class Node>(Node) {
+      Stage s;
+      s.in = Node::in::kChannels;
+      s.out = Node::out::kChannels;
+      s.positions = Node::in::kPositions;
+      s.from = Node::kFrom;
+      s.skip = Node::kSkip;
+      s.first_block = emmy::kPlan<Net>.first_block[model.size()];
+      describe(s, typename Node::layer{});
+      model.push_back(s);
+    };
+    (add(N{}), ...);
+  }(typename Net::nodes{});
+  return model;
+}
+
+// ---- weights: from and to the padded layout
+
+template <class Net, class S>
+Blocks read_blocks(const S* data) {
+  Blocks all;
+  for (int b = 0; b < emmy::kPlan<Net>.kBlocks; ++b) {
+    const auto& block = emmy::kPlan<Net>.block[b];
+    Values v;
+    for (int i = 0; i < block.rows; ++i)
+      for (int o = 0; o < block.cols; ++o) v.push_back(static_cast<double>(data[block.offset + i * block.stride + o]));
+    all.push_back(v);
+  }
+  return all;
+}
+template <class Net, class S>
+void write_blocks(const Blocks& all, S* data) {
+  for (int b = 0; b < emmy::kPlan<Net>.kBlocks; ++b) {
+    const auto& block = emmy::kPlan<Net>.block[b];
+    const double* from = all[static_cast<std::size_t>(b)].data();
+    for (int i = 0; i < block.rows; ++i)
+      for (int o = 0; o < block.cols; ++o)
+        data[block.offset + i * block.stride + o] = static_cast<S>(from[i * block.cols + o]);
+  }
+}
+inline Blocks zeros_like(const Blocks& all) {
+  Blocks zeros;
+  for (const auto& v : all) zeros.emplace_back(v.size(), 0.0);
+  return zeros;
+}
+
+// ---- effective weights: what an affine layer multiplies by
+
+struct Effective {
+  Values w, b;
+};
+
+inline Effective effective_of(const Stage& s, const Blocks& theta) {
+  const auto at = static_cast<std::size_t>(s.first_block);
+  const bool factored = s.factors != Factors::none;
+  Effective e{theta[at + (factored ? 1 : 0)], {}};
+  if (s.bias) e.b = theta[at + (factored ? 2 : 1)];
+  const double* u = theta[at].data();
+  const Values z = e.w, zb = e.b;
+  if (s.factors == Factors::by_element) product_forward(e.w.data(), u, z.data(), s.in, s.out);
+  if (s.factors == Factors::by_input) product_by_input_forward(e.w.data(), u, z.data(), s.in, s.out);
+  if (s.factors == Factors::by_output) {
+    product_by_output_forward(e.w.data(), u, z.data(), s.in, s.out);
+    if (s.bias) product_by_output_forward(e.b.data(), u, zb.data(), 1, s.out);
+  }
+  return e;
+}
+// g: gradient of the effective weights; adds to the gradient of the parameters.
+inline void pull_back(const Stage& s, const Blocks& theta, const Effective& g, Blocks& gradient) {
+  const auto at = static_cast<std::size_t>(s.first_block);
+  const bool factored = s.factors != Factors::none;
+  double *du = gradient[at].data(), *dz = factored ? gradient[at + 1].data() : nullptr;
+  const double *u = theta[at].data(), *z = factored ? theta[at + 1].data() : nullptr;
+  const bool factored_bias = s.bias && s.factors == Factors::by_output;
+  if (s.factors == Factors::none) gradient[at] = g.w;
+  if (s.factors == Factors::by_element) product_backward(du, dz, g.w.data(), u, z, s.in, s.out);
+  if (s.factors == Factors::by_input) product_by_input_backward(du, dz, g.w.data(), u, z, s.in, s.out);
+  if (s.factors == Factors::by_output) product_by_output_backward(du, dz, g.w.data(), u, z, s.in, s.out);
+  if (factored_bias)
+    product_by_output_backward(du, gradient[at + 2].data(), g.b.data(), u, theta[at + 2].data(), 1, s.out);
+  else if (s.bias) gradient[at + (factored ? 2 : 1)] = g.b;
+}
+
+// ---- forward, loss, backward
+
+struct Targets {
+  bool softmax;   // cross-entropy, else squared error
+  Values values;  // one a output
+};
+inline Targets labels(const std::vector<int>& label, int classes) {
+  Targets t{true, Values(label.size() * static_cast<std::size_t>(classes))};
+  one_hot(t.values.data(), label.data(), static_cast<int>(label.size()), classes);
+  return t;
+}
+
+inline std::vector<Values> forward(const Model& model, const Blocks& theta, const Values& x, int samples) {
+  std::vector<Values> act{x};
+  for (const Stage& s : model) {
+    const int rows = samples * s.positions;
+    Values y(static_cast<std::size_t>(rows * s.out));
+    const Values& in = act[static_cast<std::size_t>(s.from)];
+    if (s.affine) {
+      const Effective e = effective_of(s, theta);
+      dense_forward(y.data(), in.data(), e.w.data(), s.bias ? e.b.data() : nullptr, rows, s.in, s.out);
+    } else if (s.adds) {
+      for (std::size_t k = 0; k < y.size(); ++k) y[k] = in[k] + act[static_cast<std::size_t>(s.skip)][k];
+    } else {
+      s.forward(y.data(), in.data(), rows * s.out);
+    }
+    act.push_back(y);
+  }
+  return act;
+}
+
+// The gradient of the parameters from `dy`, the gradient of the last tensor.
+inline Blocks backward(const Model& model, const Blocks& theta, const std::vector<Values>& act, const Values& dy,
+                       int samples) {
+  Blocks gradient = zeros_like(theta);
+  std::vector<Values> delta;
+  for (const Values& a : act) delta.emplace_back(a.size(), 0.0);
+  delta.back() = dy;
+  for (std::size_t k = model.size(); k-- > 0;) {
+    const Stage& s = model[k];
+    const auto from = static_cast<std::size_t>(s.from);
+    const Values& d = delta[k + 1];
+    Values& dx = delta[from];
+    if (s.affine) {
+      const Effective e = effective_of(s, theta);
+      Effective g{Values(e.w.size()), Values(e.b.size())};
+      dense_backward(dx.data(), g.w.data(), s.bias ? g.b.data() : nullptr, d.data(), act[from].data(), e.w.data(),
+                     samples * s.positions, s.in, s.out);
+      pull_back(s, theta, g, gradient);
+    } else if (s.adds) {
+      for (std::size_t n = 0; n < d.size(); ++n) {
+        dx[n] += d[n];
+        delta[static_cast<std::size_t>(s.skip)][n] += d[n];
+      }
+    } else {
+      s.backward(dx.data(), d.data(), act[from].data(), static_cast<int>(d.size()));
+    }
+  }
+  return gradient;
+}
+
+// The loss is a mean over samples, the loops of losses.hpp take one over rows.
+inline double loss_of(const Model& model, const Values& outputs, int samples, const Targets& t) {
+  const int positions = model.back().positions, cols = model.back().out;
+  return (t.softmax ? cross_entropy_forward : squared_error_forward)(outputs.data(), t.values.data(),
+                                                                     samples * positions, cols) *
+         positions;
+}
+inline Values delta_of(const Model& model, const Values& outputs, int samples, const Targets& t) {
+  const int positions = model.back().positions, cols = model.back().out;
+  Values dy(outputs.size());
+  (t.softmax ? cross_entropy_backward : squared_error_backward)(dy.data(), outputs.data(), t.values.data(),
+                                                                samples * positions, cols);
+  for (double& d : dy) d *= positions;
+  return dy;
+}
+
+struct Pass {
+  double loss;
+  Values outputs;
+  Blocks gradient;  // of the parameters
+};
+
+inline Pass run(const Model& model, const Blocks& theta, const Values& x, int samples, const Targets& t) {
+  const auto act = forward(model, theta, x, samples);
+  const Values& outputs = act.back();
+  return {loss_of(model, outputs, samples, t), outputs,
+          backward(model, theta, act, delta_of(model, outputs, samples, t), samples)};
+}
+
+}  // namespace reference

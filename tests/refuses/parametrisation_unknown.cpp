@@ -1,0 +1,9 @@
+// refuses: emmy: Parametrized<Dense<...>, P> takes Product, ProductByInput or ProductByOutput
+#include <emmy/parametrize/product.hpp>
+
+#ifdef EMMY_REFUSED
+struct Sum {};
+emmy::Parametrized<emmy::Dense<3>, Sum> layer;
+#else
+emmy::Parametrized<emmy::Dense<3>, emmy::Product> layer;
+#endif

@@ -1,0 +1,12 @@
+// refuses: emmy: this net has no such layer (Layer<1> is the second one after Input)
+#include <emmy/layers/activations.hpp>
+#include <emmy/layers/dense.hpp>
+#include <emmy/noether/ledger.hpp>
+
+using Small = emmy::Net<emmy::Input<4>, emmy::Dense<6>, emmy::Relu, emmy::Dense<3>>;
+#ifdef EMMY_REFUSED
+using Wanted = emmy::Translation<emmy::Layer<4>>;
+#else
+using Wanted = emmy::Translation<emmy::Layer<2>>;
+#endif
+emmy::Ledger<Small, emmy::Watch<Wanted>> ledger{};

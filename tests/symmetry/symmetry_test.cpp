@@ -1,0 +1,206 @@
+// Which symmetries a net has, what they do to its function, and what its charges are made of.
+#include <emmy/symmetry/symmetries_of.hpp>
+
+#include <emmy/noether/watch.hpp>
+#include <emmy/train/verbs.hpp>
+#include <tests/train/fixture.hpp>
+
+#include <array>
+#include <cmath>
+#include <type_traits>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace emmy;  // the names of nets and symmetries
+
+struct Head;
+struct Body;
+template <class... L>
+using Of = Net<Scalar<double>, L...>;
+template <class NetType, class... Symmetry>
+inline constexpr bool kHasExactly = std::is_same_v<symmetries_of<NetType>, Symmetries<Symmetry...>>;
+
+// ---- the nets of this file, and all their symmetries
+
+using OneHidden = Of<Input<7>, Dense<9>, Relu, Dense<3>>;
+using TwoHidden = Of<Input<7>, Dense<9>, Relu, Dense<5>, LeakyRelu<1, 8>, Dense<3>>;
+using Powers = Of<Input<7>, Dense<9>, PowerRelu<2>, Dense<5>, PowerRelu<3, 2>, Dense<3>>;
+using Linear = Of<Input<7>, Dense<9>, Dense<5, NoBias>, Identity, Dense<3>>;
+using Stacked = Of<Input<7>, Dense<9, NoBias>, Relu, PowerRelu<2>, LeakyRelu<>, Dense<3, NoBias>>;
+using Branch = Of<Input<7>, Dense<6>, Residual<Dense<9>, Relu, Dense<5>, Relu, Dense<6>>, Dense<3>>;
+using Picture = Of<Input<2, 4>, Dense<6>, Relu, Dense<5>, Relu, Dense<3>>;
+using Cold = Of<Input<7>, Frozen<Dense<9>>, Relu, Dense<5>, Relu, Frozen<Dense<3>>>;
+using ByInput =
+    Of<Input<7>, Dense<9>, Relu, Parametrized<Dense<5>, ProductByInput>, Relu, Parametrized<Dense<3>, ProductByInput>>;
+using ByOutput = Of<Input<7>, Parametrized<Dense<9>, ProductByOutput>, Relu,
+                    Parametrized<Dense<5, NoBias>, ProductByOutput>, PowerRelu<2>, Dense<3>>;
+using ByElement = Of<Input<7>, Parametrized<Dense<9>, Product>, Relu, Dense<3>>;
+
+static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
+static_assert(kHasExactly<TwoHidden, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<4>>>);
+static_assert(kHasExactly<Powers, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<4>>>);
+static_assert(kHasExactly<Linear, Rescaling<Layer<0>>, Rescaling<Layer<2>>, Translation<Layer<3>>>);
+static_assert(kHasExactly<Stacked, Rescaling<Layer<3>>, Translation<Layer<4>>>,
+              "the site is the last layer before the next affine one");
+static_assert(kHasExactly<Branch, Rescaling<Layer<1, 1>>, Rescaling<Layer<1, 3>>, Translation<Layer<2>>>,
+              "inside the block, not across the skip");
+static_assert(kHasExactly<Picture, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<4>>>);
+static_assert(kHasExactly<Cold, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<4>>>,
+              "a frozen side still has its symmetry");
+static_assert(
+    kHasExactly<ByInput, Rescaling<Layer<1>>, FactorBalance<Layer<2>>, Rescaling<Layer<3>>, FactorBalance<Layer<4>>>,
+    "logits of factors do not translate");
+static_assert(kHasExactly<ByOutput, FactorBalance<Layer<0>>, Rescaling<Layer<1>>, FactorBalance<Layer<2>>,
+                          Rescaling<Layer<3>>, Translation<Layer<4>>>);
+static_assert(kHasExactly<ByElement, Rescaling<Layer<1>>, Translation<Layer<2>>>, "one charge a weight: not watched");
+
+// None where the units are not homogeneous, where others read them, or where no affine layer follows.
+static_assert(kHasExactly<Of<Input<7>, Dense<9>, Tanh, Dense<5>, Sigmoid, Dense<3>>, Translation<Layer<4>>>);
+static_assert(kHasExactly<Of<Input<7>, Dense<9>, Relu, Tanh, Dense<3>>, Translation<Layer<3>>>);
+static_assert(kHasExactly<Of<Input<7>, Dense<9>, Relu, Dense<3>, Relu>, Rescaling<Layer<1>>>);
+static_assert(kHasExactly<Of<Input<7>, Dense<7>, Residual<Relu>, Dense<3>>, Translation<Layer<2>>>);
+static_assert(kHasExactly<Of<Input<7>, Relu, Dense<3>>, Translation<Layer<1>>>, "no weights make the input");
+static_assert(kHasExactly<Of<Input<7>, Tanh, Relu>>);
+
+// A tag names the same site as the position.
+using Tagged = Of<Input<7>, Dense<9>, Named<Body, Relu>, Named<Head, Dense<3>>>;
+static_assert(kHasExactly<Tagged, Rescaling<Layer<1>>, Translation<Layer<2>>>);
+static_assert(kNodeOf<Tagged, Body> == 1 && kNodeOf<Tagged, Head> == 2 && kNodeOf<Tagged, Layer<2>> == 2 &&
+              kNodeOf<Tagged, Layer<3>> == -1);
+static_assert(charges_of<Tagged>(Rescaling<Body>{}).charge[0].incoming_node == 0 &&
+              charges_of<Tagged>(Rescaling<Body>{}).charge[0].units == 9);
+static_assert(charges_of<Tagged>(Translation<Head>{}).kCount == 2);
+using Nested = Of<Input<7>, Dense<6>, Residual<Dense<9>, Named<Body, Relu>, Dense<6>>, Dense<3>>;
+static_assert(charges_of<Nested>(Rescaling<Body>{}).charge[0].incoming_node ==
+              charges_of<Nested>(Rescaling<Layer<1, 1>>{}).charge[0].incoming_node);
+
+// ---- what they do
+
+template <class NetType>
+struct Action : testing::Test {
+  static constexpr int kBatch = 3;
+  using Outputs = std::array<double, kBatch * NetType::kOutputs>;
+  Params<NetType> params{};
+  Buffers<NetType> buffers{};
+  Scratch<NetType, kBatch, Infer> scratch{};
+  fixture::Data<NetType, kBatch> data{};
+  Pcg32 rng{43};
+
+  void SetUp() override {
+    fixture::randomise(params, rng, 0.9);
+    data.refill(rng, false);
+  }
+  Outputs outputs(const Params<NetType>& of) {
+    Outputs y{};
+    EXPECT_EQ(infer(of, buffers, scratch, data.x, y.data()), Status::ok);
+    return y;
+  }
+  // f(entry, weight of its part) for every weight in the charge of one unit.
+  template <class F>
+  static void over_unit(const Charge& charge, int unit, F&& f) {
+    for (int p = 0; p < charge.parts; ++p) {
+      const ChargePart& part = charge.part[p];
+      const auto& block = kPlan<NetType>.block[part.block];
+      const bool by_row = part.axis == Axis::row;
+      for (int k = 0; k < (by_row ? block.cols : block.rows); ++k)
+        f(block.offset + (by_row ? unit * block.stride + k : k * block.stride + unit), part.weight, part.is_incoming);
+    }
+  }
+  // Quadratic charges: theta -> c^weight theta, the flow of the generator. Linear ones: theta -> theta + c.
+  static Params<NetType> moved(const Params<NetType>& from, const Charge& charge, int unit, double c) {
+    Params<NetType> by = from;
+    over_unit(charge, unit, [&](int at, Ratio weight, bool) {
+      double& w = by.data[at];
+      if (charge.power == 2) w *= std::pow(c, static_cast<double>(weight.numerator) / weight.denominator);
+      else w += c;
+    });
+    return by;
+  }
+  // Outputs up to what the loss does not see: for a translation, a number for each row.
+  static double difference(const Outputs& a, const Outputs& b, bool up_to_shift) {
+    double worst = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const std::size_t first = i / NetType::output::kChannels * NetType::output::kChannels;
+      worst = std::fmax(worst, std::fabs(a[i] - b[i] - (up_to_shift ? a[first] - b[first] : 0.0)));
+    }
+    return worst;
+  }
+};
+using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput>;
+TYPED_TEST_SUITE(Action, Nets);
+
+template <class... Symmetry, class F>
+void for_each(Symmetries<Symmetry...>, F&& f) {
+  (f(Symmetry{}), ...);
+}
+
+TYPED_TEST(Action, LeavesTheFunctionAndMovesTheWeights) {
+  const auto before = this->outputs(this->params);
+  int charges = 0;
+  for_each(symmetries_of<TypeParam>{}, [&](auto symmetry) {
+    constexpr bool kShift = decltype(symmetry)::kKind == Kind::translation;
+    const auto list = charges_of<TypeParam>(symmetry);
+    for (const Charge& charge : list.charge)
+      for (int unit = 0; unit < charge.units; ++unit, ++charges)
+        for (const double c : {0.5, 1.7}) {
+          const auto after = TestFixture::moved(this->params, charge, unit, c);
+          ASSERT_NE(std::memcmp(&after, &this->params, sizeof after), 0);
+          EXPECT_LT(TestFixture::difference(this->outputs(after), before, kShift), 1e-12) << "unit " << unit;
+        }
+  });
+  EXPECT_EQ(charges, (kCharges<TypeParam, WatchAll>.units));
+}
+
+// The same with the incoming side alone is no symmetry: the test above can fail.
+TYPED_TEST(Action, OnOneSideAloneChangesTheFunction) {
+  const auto before = this->outputs(this->params);
+  for_each(symmetries_of<TypeParam>{}, [&](auto symmetry) {
+    if constexpr (decltype(symmetry)::kKind == Kind::rescaling) {
+      double worst = 0;
+      const Charge charge = charges_of<TypeParam>(symmetry).charge[0];
+      for (int unit = 0; unit < charge.units; ++unit) {
+        auto after = this->params;
+        TestFixture::over_unit(charge, unit,
+                               [&](int at, Ratio, bool incoming) { after.data[at] *= incoming ? 1.5 : 1.0; });
+        worst = std::fmax(worst, TestFixture::difference(this->outputs(after), before, false));
+      }
+      EXPECT_GT(worst, 1e-3);
+    }
+  });
+}
+
+// What the generator takes from one side it gives to the other, to second order in the flow's parameter: the charge is
+// the squared norm that the generator measures, each part with its degree.
+TEST(ChargeTable, WeighsOutgoingPartsByTheDegree) {
+  const Charge squared = charges_of<Powers>(Rescaling<Layer<1>>{}).charge[0],
+               root = charges_of<Powers>(Rescaling<Layer<3>>{}).charge[0];
+  ASSERT_EQ(squared.parts, 3);
+  const int incoming[] = {1, 1, 0};
+  for (int p = 0; p < 3; ++p) {
+    EXPECT_EQ(squared.part[p].block, p);
+    EXPECT_EQ(root.part[p].block, p + 2);
+    EXPECT_EQ(squared.part[p].is_incoming, incoming[p] == 1);
+    EXPECT_EQ(squared.part[p].axis, incoming[p] == 1 ? Axis::column : Axis::row);
+    EXPECT_EQ(squared.part[p].weight.numerator, incoming[p] == 1 ? 1 : -2);
+    EXPECT_EQ(root.part[p].weight.numerator * 2, (incoming[p] == 1 ? 2 : -3) * root.part[p].weight.denominator);
+  }
+  const Charge stacked = charges_of<Stacked>(Rescaling<Layer<3>>{}).charge[0];
+  EXPECT_EQ(stacked.parts, 2) << "no biases";
+  EXPECT_EQ(stacked.part[1].weight.numerator, -2 * stacked.part[1].weight.denominator) << "degrees multiply";
+}
+
+TEST(ChargeTable, TranslationsSumTheRowsOfTheLastLayer) {
+  const auto logits = charges_of<TwoHidden>(Translation<Layer<4>>{});
+  ASSERT_EQ(logits.kCount, 2);
+  EXPECT_EQ(logits.charge[0].units, 5);
+  EXPECT_EQ(logits.charge[1].units, 1);
+  for (const Charge& c : logits.charge) {
+    EXPECT_EQ(c.power, 1);
+    EXPECT_EQ(c.parts, 1);
+    EXPECT_EQ(c.part[0].axis, Axis::row);
+  }
+}
+
+}  // namespace
