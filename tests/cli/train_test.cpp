@@ -150,7 +150,7 @@ TEST(Train, OptionsReachTheTraining) {
   EXPECT_EQ(share(plain, "decay"), 0);
   EXPECT_GT(share(decayed, "decay"), 0.01);
   EXPECT_GT(share(plain, "momentum"), 0.5);
-  EXPECT_EQ(share(slow, "momentum"), 0);
+  EXPECT_LT(share(slow, "momentum"), 1e-4);  // 0 but for the rounding of its sums
   EXPECT_EQ(few.at("steps"), 3 * (1000 / 16));
   EXPECT_NE(steady.at("train_loss"), plain.at("train_loss"));
 }

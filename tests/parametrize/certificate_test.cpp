@@ -26,9 +26,9 @@ struct Pruned : testing::Test {
   Trainer<N, R, kSamples> trainer{};
   Params<Plain> plain{};
   fixture::Data<N, kSamples> data{};
-  Pcg32 rng{67};
+  Pcg32 rng{61};
 
-  // Two ReLU units make the targets; the net has eight.
+  // Two ReLU units that one cannot replace make the targets; the net has eight.
   void SetUp() override {
     data.refill(rng, false);
     double in[2][3], out[2][2];

@@ -35,7 +35,7 @@ struct Dispatch : testing::TestWithParam<const char*> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Targets, Dispatch, testing::ValuesIn(kTargets),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& target) { return std::string(target.param); });
 
 TEST_P(Dispatch, HundredStepsAgreeWithThePlainLoops) {
   const auto model = reference::model_of<N>();

@@ -5,6 +5,8 @@
 
 // On every function that exists outside the target namespace and on the small helpers of a kernel.
 #define EMMY_INLINE [[gnu::always_inline]] inline
+// On the large parts of a step, each a function of its own: inlined, they would only make the compiler slow.
+#define EMMY_OUTLINE [[gnu::noinline]] inline
 // After the parameter list of a lambda that is part of a kernel: a register tile is a chain of lambdas.
 #define EMMY_LAMBDA __attribute__((always_inline))
 

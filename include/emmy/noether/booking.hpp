@@ -155,8 +155,8 @@ EMMY_INLINE void for_each_part(F&& f) noexcept {
 
 // Books one line (unit `unit` along Line) of block Block into every charge that it is part of.
 template <int Block, Axis Line, bool Memoryless, class Net, class Spec, class Mode, class S>
-EMMY_INLINE void book_line(Ledger<Net, Spec, Mode>& ledger, int unit, const Sums<S>& m, const BlockTerms<S>& b,
-                           S batch) noexcept {
+EMMY_OUTLINE void book_line(Ledger<Net, Spec, Mode>& ledger, int unit, const Sums<S>& m, const BlockTerms<S>& b,
+                            S batch) noexcept {
   const S r = line_terms<S>(kPlan<Net>.block[Block], Line).r;
   for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>,
                                                   std::integral_constant<int, Index>) EMMY_LAMBDA {
@@ -216,7 +216,7 @@ EMMY_INLINE S terms_of(const Charge& charge, const PlannedBlock* blocks) noexcep
 
 // Closes the books of a step: residuals, bounds, worst cases, and whether the weights are those that the last step left.
 template <class Net, class Spec, class Mode>
-EMMY_INLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
+EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
   using S = typename Net::scalar;
   constexpr int kRoundingCause = static_cast<int>(Cause::rounding),
                 kUnmeasuredCause = static_cast<int>(Cause::unmeasured);

@@ -23,7 +23,7 @@ namespace emmy::inline EMMY_TARGET {
 
 // Charges and memories from the weights themselves.
 template <class Net, class Spec, class Mode, class S>
-EMMY_INLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, const S* buf) noexcept {
+EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, const S* buf) noexcept {
   for (auto& r : ledger.record) r.charge = r.memory = S(0);
   for_each_part<Net, Spec>(
       [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
@@ -64,7 +64,7 @@ EMMY_INLINE void predict_line(Ledger<Net, Spec, Predict>& ledger, int unit, cons
 
 // Moves every charge by its law.
 template <class Net, class Spec, class Rule>
-EMMY_INLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule& rule) noexcept {
+EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule& rule) noexcept {
   using S = typename Net::scalar;
   static_assert(
       requires { law_rates(rule); },

@@ -39,7 +39,7 @@ struct Peaks {
 };
 
 template <int T, class Net, int Batch, class Led>
-EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Peaks<Net>& peaks, Led& ledger) noexcept {
+EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Peaks<Net>& peaks, Led& ledger) noexcept {
   using S = typename Net::scalar;
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
@@ -67,8 +67,8 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Peaks<Net>& p
 
 // The largest |value| of each block, read from the weights: once, and after they were changed from outside.
 template <class Net, class Rule>
-EMMY_INLINE bool measure_largest(const Params<Net>& params, const State<Net, Rule>& state,
-                                 Largest<Net>& largest) noexcept {
+EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Rule>& state,
+                                  Largest<Net>& largest) noexcept {
   using S = typename Net::scalar;
   S probe = 0;
   const auto all = [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA {
@@ -110,7 +110,7 @@ EMMY_INLINE typename Net::scalar partner_of(const Largest<Net>& largest, int blo
 
 // Rates in range, and an upper bound of all that phase B computes in range: squares of it are summed by the ledger.
 template <class Net, int Batch, class Rule>
-EMMY_INLINE Status check_update(const Peaks<Net>& peaks, const Largest<Net>& largest, const Rule& rule) noexcept {
+EMMY_OUTLINE Status check_update(const Peaks<Net>& peaks, const Largest<Net>& largest, const Rule& rule) noexcept {
   using S = typename Net::scalar;
   if (!clip_ok(rule)) return Status::bad_rate;
   Status status = Status::ok;
@@ -156,7 +156,7 @@ EMMY_INLINE void no_clips(Clips<Net>& clips) noexcept {
 }
 
 template <class Net, int Batch, class Rule>
-EMMY_INLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule, Clips<Net>& clips) noexcept {
+EMMY_OUTLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule, Clips<Net>& clips) noexcept {
   if constexpr (Rule::kClips) {
     typename Net::scalar squares[kPlan<Net>.kBlocks] = {};
     for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
@@ -207,9 +207,9 @@ EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule) no
 
 // Phase B of node I.
 template <int I, bool Measuring, int Batch, class Net, class Rule, class Led, int... Local>
-EMMY_INLINE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
-                             const Rule& rule, const Clips<Net>& clips, Led& ledger,
-                             std::integer_sequence<int, Local...>) noexcept {
+EMMY_OUTLINE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                              const Rule& rule, const Clips<Net>& clips, Led& ledger,
+                              std::integer_sequence<int, Local...>) noexcept {
   using L = typename node_at<Net, I>::layer;
   constexpr int kFirst = kPlan<Net>.first_block[I];
   if constexpr (Measuring || !kIsFrozen<L>) {

@@ -1,0 +1,124 @@
+// Predicted charges are the measured ones, for every rule that has a closed law, and read the weights again when told.
+#include <tests/noether/charges.hpp>
+#include <tests/train/fixture.hpp>
+
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace emmy;  // the names of nets and rules
+using fixture::TwoHidden;
+
+constexpr int kBatch = 5;
+template <class S>
+using Factored =
+    Net<Scalar<S>, Input<7>, Dense<6>, Relu, Parametrized<Dense<5>, ProductByInput>, LeakyRelu<1, 8>, Dense<3>>;
+
+template <class N, class R>
+struct Run {
+  using Net = N;
+  using Rule = R;
+};
+template <class R>
+struct Predicted : testing::Test {};
+using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
+                            Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
+                            Run<Factored<double>, BasicMomentum<double>>,
+                            Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
+TYPED_TEST_SUITE(Predicted, Runs);
+
+template <class S>
+void set(BasicSgd<S>& r, int k) {
+  r = {S(0.05) / S(1 + k / 100), S(0.02)};
+}
+template <class S, Decay kind>
+void set(BasicMomentum<S, kind>& r, int k) {
+  r = {S(0.05) / S(1 + k / 100), S(0.9), S(0.02), S(0.1)};
+}
+template <class R>
+void set(ClipByNorm<R>& r, int k) {
+  set(r.rule, k);
+  r.limit = typename R::scalar(0.5);
+}
+
+TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
+  using N = typename TypeParam::Net;
+  using R = typename TypeParam::Rule;
+  using S = typename N::scalar;
+  constexpr bool kSingle = sizeof(S) == 4;
+  Trainer<N, R, kBatch> trainer{}, other{};
+  Ledger<N> measured{};
+  Ledger<N, WatchAll, Predict> predicted{};
+  fixture::Data<N, kBatch> data{};
+  Pcg32 rng{31};
+  fixture::randomise(trainer.params, rng, 0.7);
+  other.params = trainer.params;
+  double worst = 0, largest = 0, caused[3] = {};
+  for (int k = 0; k < 300; ++k) {
+    data.refill(rng, false);
+    R rule{};
+    set(rule, k);
+    ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, measured).status, Status::ok);
+    ASSERT_EQ(other.step(data.x, data.label, CrossEntropy{}, rule, predicted).status, Status::ok);
+    ASSERT_EQ(std::memcmp(&trainer.params, &other.params, sizeof trainer.params), 0) << "a mode changed the training";
+    if (k != 150) continue;
+    // Weights changed from outside: told so, both ledgers start from the new ones.
+    trainer.params.data[0] += S(0.25);
+    other.params.data[0] += S(0.25);
+    measured.resync();
+    predicted.resync();
+  }
+  for (int u = 0; u < Ledger<N>::kUnits; ++u) {
+    const auto &want = measured.record[u], &got = predicted.record[u];
+    worst = std::fmax(worst, std::fabs(double(got.charge) - double(want.charge)));
+    largest = std::fmax(largest, std::fabs(double(want.charge)));
+    constexpr Cause kOf[] = {Cause::decay, Cause::momentum, Cause::discretisation};
+    for (int c = 0; c < 3; ++c) {
+      EXPECT_NEAR(double(got.total[kOf[c]]), double(want.total[kOf[c]]), kSingle ? 1e-4 : 1e-12) << c;
+      caused[c] = std::fmax(caused[c], std::fabs(double(want.total[kOf[c]])));
+    }
+  }
+  std::printf("predicted against measured after 300 steps: %.2g (charges up to %.2g)\n", worst, largest);
+  EXPECT_LT(worst, kSingle ? 1e-4 : 1e-12);
+  // The comparison must not be one of zeros.
+  EXPECT_GT(largest, 0.01);
+  EXPECT_GT(caused[0], 1e-3);
+  EXPECT_EQ(caused[1] > 1e-3, R::kHasMemory);
+  EXPECT_GT(caused[2], 1e-4);
+}
+
+// What `resync` is for: without it the law goes on from the old weights.
+TEST(Predict, DoesNotReadTheWeightsUnlessTold) {
+  using N = TwoHidden<double>;
+  Trainer<N, BasicSgd<double>, kBatch> trainer{};
+  Ledger<N, WatchAll, Predict> ledger{};
+  fixture::Data<N, kBatch> data{};
+  Pcg32 rng{37};
+  fixture::randomise(trainer.params, rng, 0.7);
+  const BasicSgd<double> rule{0.05, 0.0};
+  const auto step = [&] {
+    data.refill(rng, false);
+    ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, ledger).status, Status::ok);
+  };
+  const auto error = [&] {
+    const reference::UnitCharge first{2, {{0, false, 1}, {1, false, 1}, {2, true, -1}}};
+    const double now =
+        reference::charge(first, reference::read_blocks<N>(trainer.params.data), reference::columns_of<N>(), 0);
+    return std::fabs(ledger.charge<Rescaling<Layer<1>>>(0) - now);
+  };
+  step();
+  EXPECT_LT(error(), 1e-13);
+  trainer.params.weight<Layer<0>>(0, 0) += 2.0;
+  step();
+  EXPECT_GT(error(), 1e-2);
+  EXPECT_EQ(ledger.health(), 0.0) << "a prediction sees no fault";
+  ledger.resync();
+  step();
+  EXPECT_LT(error(), 1e-13);
+}
+
+}  // namespace
