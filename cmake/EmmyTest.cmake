@@ -1,8 +1,10 @@
 # Tests of this project.
 #
-#   emmy_add_test(<name> SOURCES <a.cpp>... [TARGETS <target>... | HOST] [LIBRARIES <lib>...] [LABELS <label>...])
+#   emmy_add_test(<name> SOURCES <a.cpp>... [TARGETS <target>... | HOST] [DEFINITIONS <macro>...] [LIBRARIES <lib>...]
+#                 [LABELS <label>...])
 #       one GoogleTest program per target from the same sources, registered as <name>.<target>; all targets by default.
 #       HOST: once, without flags, as <name>.host. A program whose target this CPU lacks is skipped with its reason.
+#       In a cross build it runs once on each CPU of the target, as <name>.<run> (cmake/EmmyTargets.cmake).
 #   emmy_add_refusal(<name> SOURCE <a.cpp>)
 #       SOURCE must not compile where EMMY_REFUSED is defined, must say the text of its line "// refuses: <text>", and
 #       must compile where it is not defined.
@@ -14,7 +16,8 @@ include_guard(GLOBAL)
 
 get_property(_dispatch GLOBAL PROPERTY EMMY_DISPATCH_TARGETS)
 get_property(_xsimd GLOBAL PROPERTY EMMY_XSIMD_TARGETS)
-set(EMMY_TEST_TARGETS ${_dispatch} ${_xsimd} CACHE STRING "The targets that tests are built for")
+get_property(_static GLOBAL PROPERTY EMMY_STATIC_TARGETS)
+set(EMMY_TEST_TARGETS ${_dispatch} ${_xsimd} ${_static} CACHE STRING "The targets that tests are built for")
 option(EMMY_FUZZ "Build the fuzzers; needs clang and -fsanitize=fuzzer-no-link" OFF)
 set(EMMY_TEST_TIMEOUT 300)
 
@@ -32,9 +35,10 @@ function(emmy_add_test_main target features)
 endfunction()
 
 # The headers of others that every test includes, parsed once a target: by its first program.
-# Not for HOST programs: g++ 12 then takes std::string for the user's code and warns of it.
+# Not for HOST programs: g++ 12 then takes std::string for the user's code and warns of it. Not for SVE: g++ 12 crashes
+# in what follows a precompiled header, whatever it holds.
 function(emmy_precompile_headers program target)
-  if(target STREQUAL "host")
+  if(target MATCHES "^(host|sve)$")
     return()
   endif()
   get_property(first GLOBAL PROPERTY EMMY_FIRST_PROGRAM_${target})
@@ -53,7 +57,7 @@ function(emmy_precompile_headers program target)
 endfunction()
 
 function(emmy_add_test_program name target)
-  cmake_parse_arguments(PARSE_ARGV 2 A "" "" "SOURCES;LIBRARIES;LABELS;FLAGS;DEFINITIONS;FEATURES")
+  cmake_parse_arguments(PARSE_ARGV 2 A "" "" "SOURCES;LIBRARIES;LABELS;FLAGS;DEFINITIONS;FEATURES;CPUS")
   emmy_add_test_main(${target} "${A_FEATURES}")
   set(program ${name}.${target})
   add_executable(${program} ${A_SOURCES})
@@ -65,14 +69,34 @@ function(emmy_add_test_program name target)
     target_link_libraries(${program} PRIVATE emmy_xsimd)
   endif()
   emmy_precompile_headers(${program} ${target})
-  add_test(NAME ${program} COMMAND ${program})
-  set_tests_properties(${program} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${EMMY_TEST_TIMEOUT} LABELS "${A_LABELS}")
+  emmy_register_runs(${name} ${target} CPUS ${A_CPUS} LABELS ${A_LABELS})
+endfunction()
+
+# One test, or under an emulator one for each CPU: <name of the run>=<-cpu of QEMU>. The programs link the target's
+# shared libraries, which the emulator finds.
+function(emmy_register_runs name target)
+  cmake_parse_arguments(PARSE_ARGV 2 A "" "" "CPUS;LABELS")
+  set(program ${name}.${target})
+  if(NOT CMAKE_CROSSCOMPILING OR NOT A_CPUS)
+    set(A_CPUS ${target}=)
+  endif()
+  foreach(cpu IN LISTS A_CPUS)
+    string(REGEX MATCH "^([^=]+)=(.*)$" cpu ${cpu})
+    set(run ${name}.${CMAKE_MATCH_1})
+    set(command ${program})
+    if(CMAKE_MATCH_2)
+      set(command ${CMAKE_CROSSCOMPILING_EMULATOR} -cpu ${CMAKE_MATCH_2} $<TARGET_FILE:${program}>)
+    endif()
+    add_test(NAME ${run} COMMAND ${command})
+    set_tests_properties(${run} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT ${EMMY_TEST_TIMEOUT} LABELS "${A_LABELS}"
+                         ENVIRONMENT "EMMY_TEST_RUN=${CMAKE_MATCH_1}")
+  endforeach()
 endfunction()
 
 function(emmy_add_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 A "HOST" "" "SOURCES;TARGETS;LIBRARIES;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "HOST" "" "SOURCES;TARGETS;DEFINITIONS;LIBRARIES;LABELS")
   if(A_UNPARSED_ARGUMENTS OR NOT A_SOURCES OR (A_HOST AND A_TARGETS))
-    message(FATAL_ERROR "emmy: emmy_add_test(<name> SOURCES ... [TARGETS ... | HOST] [LIBRARIES ...] [LABELS ...])")
+    message(FATAL_ERROR "emmy: emmy_add_test(<name> SOURCES ... [TARGETS ... | HOST] [DEFINITIONS ...] [LIBRARIES ...] [LABELS ...])")
   endif()
   set(common SOURCES ${A_SOURCES} LIBRARIES ${A_LIBRARIES} LABELS ${A_LABELS})
   if(A_HOST)
@@ -85,8 +109,8 @@ function(emmy_add_test name)
   foreach(target IN LISTS A_TARGETS)
     emmy_describe_target(${target} T)
     if(target IN_LIST EMMY_TEST_TARGETS)
-      emmy_add_test_program(${name} ${target} ${common} FLAGS ${T_FLAGS} DEFINITIONS ${T_DEFINITIONS}
-                            FEATURES ${T_FEATURES})
+      emmy_add_test_program(${name} ${target} ${common} FLAGS ${T_FLAGS} DEFINITIONS ${T_DEFINITIONS} ${A_DEFINITIONS}
+                            FEATURES ${T_FEATURES} CPUS ${T_CPUS})
     endif()
   endforeach()
 endfunction()

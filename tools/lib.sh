@@ -2,6 +2,9 @@
 
 emmy_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(g++ cmake ninja-build libhwy-dev libcli11-dev libfmt-dev nlohmann-json3-dev)
+# googletest is its source, built for each Linux target; clang-19 is the second compiler of the M55.
+arm_packages=(g++-aarch64-linux-gnu g++-arm-linux-gnueabihf gcc-arm-none-eabi libstdc++-arm-none-eabi-newlib
+  clang-19 lld-19 qemu-user qemu-system-arm googletest python3)
 
 say() { printf '== %s\n' "$*"; }
 

@@ -6,9 +6,11 @@
 #include <emmy/core/shape.hpp>
 #include <emmy/core/status.hpp>
 #include <emmy/kernels/reduce.hpp>
+#include <emmy/net/hash.hpp>
 #include <emmy/net/init.hpp>
 #include <emmy/net/pack.hpp>
 #include <emmy/parametrize/certificate.hpp>
 #include <emmy/parametrize/fold.hpp>
+#include <emmy/simd/strict.hpp>
 #include <emmy/train/trainer.hpp>
 #include <emmy/train/verbs.hpp>

@@ -257,8 +257,9 @@ PerBlock<Plain, Net> per_block(const Task& task, Plain rule) noexcept {
 template <class Net, class Rule>
 bool clips(const Gradient<Net>& g, const State<Net, Rule>& state, const Rule& rule) noexcept {
   typename Net::scalar squares[kPlan<Net>.kBlocks] = {};
-  static_cast<void>(inner::check_gradient<Net>(g, state.largest, rule, squares));
-  inner::Clips<Net> factors;
+  auto largest = state.largest;
+  static_cast<void>(inner::check_gradient<Net>(g, largest, rule, squares));
+  Clips<Net> factors;
   inner::clips_from_squares(squares, rule, factors);
   bool any = false;
   for (const auto factor : factors.block) any = any || factor < 1;

@@ -12,7 +12,7 @@ namespace {
 TEST(PublicGoldenCases, DenseOnesPass) {
   const std::string path = EMMY_GOLDEN_FOLDER "/golden.json";
   std::ifstream file(path);
-  if (!file) GTEST_SKIP() << path << " is not there";
+  if (!file) GTEST_SKIP() << "SKIPPED: " << path << " is not there";
   int dense = 0;
   const nlohmann::json cases = nlohmann::json::parse(file);
   for (const auto& c : cases) dense += c["set"] == "dense";

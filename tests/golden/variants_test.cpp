@@ -25,11 +25,11 @@ bool succeeds(const std::string& command) { return std::system(command.c_str()) 
 
 TEST(GoldenVariants, DenseOnesPass) {
   const std::string script = EMMY_GOLDEN_FOLDER "/golden.py";
-  if (!std::ifstream(script)) GTEST_SKIP() << script << " is not there";
+  if (!std::ifstream(script)) GTEST_SKIP() << "SKIPPED: " << script << " is not there";
   std::string python;
   for (const char* name : {"python3", "/usr/bin/python3"})
     if (python.empty() && succeeds(std::string(name) + " -c 'import numpy' 2>/dev/null")) python = name;
-  if (python.empty()) GTEST_SKIP() << "no python3 with numpy";
+  if (python.empty()) GTEST_SKIP() << "SKIPPED: no python3 with numpy";
   const std::string names = dense_names();
   const auto count = std::count(names.begin(), names.end(), ' ');
   const emmy::io::TemporaryFolder folder;

@@ -7,6 +7,7 @@
 #include <tests/reference/dense.hpp>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <cmath>
 #include <vector>
@@ -22,7 +23,7 @@ using support::Random;
 
 template <class T>
 class Affine : public testing::Test {};
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 TYPED_TEST_SUITE(Affine, Types);
 
 // The reference of a fused activation: its value, the largest slope near it, and the documented ulps of its own.

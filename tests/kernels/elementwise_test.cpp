@@ -6,6 +6,7 @@
 #include <tests/reference/activations.hpp>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <cmath>
 #include <vector>
@@ -19,7 +20,7 @@ using support::Random;
 
 template <class T>
 class Elementwise : public testing::Test {};
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 TYPED_TEST_SUITE(Elementwise, Types);
 
 // The double loop of each activation, and how many ulps of the value and of the slope its header allows.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <cmath>
 #include <vector>
@@ -19,7 +20,7 @@ using support::Random;
 
 template <class T>
 class Gemm : public testing::Test {};
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 TYPED_TEST_SUITE(Gemm, Types);
 
 constexpr int kGaps = 16;
@@ -237,7 +238,8 @@ void check_transpose(const PlainCase<T>& kernel) {
 
 template <class T, int In, int Out>
 void run_row_dots(const T* w, const T* dy, T* d) {
-  emmy::row_dots<In, emmy::padded<T>(In), emmy::padded<T>(Out)>(w, dy, d);
+  for (int i = In; i < emmy::padded<T>(In); ++i) d[i] = T(0);
+  emmy::row_dots<emmy::padded<T>(Out)>(w, In, dy, [&](int i, T dot) { d[i] = dot; });
 }
 template <class T>
 void check_row_dots(const PlainCase<T>& kernel) {

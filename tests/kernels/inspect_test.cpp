@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <cmath>
 #include <limits>
@@ -44,7 +45,7 @@ class Inspect : public testing::Test {
     });
   }
 };
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 TYPED_TEST_SUITE(Inspect, Types);
 
 // Values in rows of stride; padded rows end in zeros, as the invariant has it; unpadded ones end at the fence.

@@ -2,6 +2,7 @@
 #include <emmy/kernels/reduce.hpp>
 
 #include <gtest/gtest.h>
+#include <tests/support/scalars.hpp>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -122,7 +123,7 @@ class Reduce : public testing::Test {
 #if defined(__arm__)
 using Types = testing::Types<float>;  // NEON of Armv7 has no f64
 #else
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 #endif
 TYPED_TEST_SUITE(Reduce, Types);
 

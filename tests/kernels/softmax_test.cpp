@@ -5,6 +5,7 @@
 #include <tests/reference/losses.hpp>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <cmath>
 #include <limits>
@@ -38,7 +39,7 @@ class Softmax : public testing::Test {
     });
   }
 };
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 TYPED_TEST_SUITE(Softmax, Types);
 
 template <class T>

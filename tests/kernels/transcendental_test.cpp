@@ -2,6 +2,7 @@
 #include <emmy/kernels/transcendental.hpp>
 
 #include <gtest/gtest.h>
+#include <tests/support/scalars.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -143,7 +144,7 @@ class Transcendental : public testing::Test {
 #if defined(__arm__)
 using Types = testing::Types<float>;  // NEON of Armv7 has no f64
 #else
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 #endif
 TYPED_TEST_SUITE(Transcendental, Types);
 

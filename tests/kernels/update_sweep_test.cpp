@@ -7,6 +7,7 @@
 #include <tests/reference/optimizers.hpp>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <cmath>
 #include <cstring>
@@ -179,7 +180,7 @@ void check_sweep(const Subject<C, T>& subject, const SweepCase<C, T>& kernel, in
 
 template <class T>
 class UpdateSweep : public testing::Test {};
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 TYPED_TEST_SUITE(UpdateSweep, Types);
 
 template <class S>

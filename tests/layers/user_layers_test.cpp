@@ -275,7 +275,7 @@ TEST(UserLayersGradient, MatchesDifferences) {
 
 // A user's activation has whatever traits it states: this one scales, so its net has rescalings.
 struct Cube {
-  static constexpr bool kElementwise = true, kFromOutput = false, kFixesZero = true;
+  static constexpr bool kElementwise = true, kFromOutput = false;
   static constexpr emmy::Ratio kDegree{3, 1};
 };
 TEST(UserLayersSymmetry, FollowFromTheTraitsStated) {

@@ -5,6 +5,7 @@
 #include <tests/reference/losses.hpp>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <cmath>
 #include <limits>
@@ -45,7 +46,7 @@ class CrossEntropyLoss : public testing::Test {
     });
   }
 };
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 TYPED_TEST_SUITE(CrossEntropyLoss, Types);
 
 template <class T>
@@ -93,6 +94,13 @@ void compare(const Case<T>& kernel, Logits<T>& logits, const std::vector<double>
   }
 }
 
+// y was given as dy too.
+template <class T>
+void expect_same_in_place(Logits<T>& logits, T loss, T again) {
+  EXPECT_EQ(loss, again);
+  for (std::size_t k = 0; k < logits.dy.size(); ++k) ASSERT_EQ(logits.y[k], logits.dy[k]) << k;
+}
+
 TYPED_TEST(CrossEntropyLoss, OfLabels) {
   using T = TypeParam;
   this->for_each_width([](const auto& kernel) {
@@ -107,6 +115,9 @@ TYPED_TEST(CrossEntropyLoss, OfLabels) {
         const T loss =
             kernel.labels(logits.y.data(), label.data(), count, T(1) / static_cast<T>(count), logits.dy.data());
         compare(kernel, logits, target, loss, count, 1);
+        const T again =
+            kernel.labels(logits.y.data(), label.data(), count, T(1) / static_cast<T>(count), logits.y.data());
+        expect_same_in_place(logits, loss, again);
       }
     }
   });
@@ -130,6 +141,8 @@ TYPED_TEST(CrossEntropyLoss, OfSoftTargetsAtEveryMisalignment) {
       const T loss = kernel.soft(logits.y.data(), given.data(), count, T(1) / static_cast<T>(count), logits.dy.data());
       ASSERT_TRUE(given.intact());
       compare(kernel, logits, target, loss, count, 1 + mass);
+      const T again = kernel.soft(logits.y.data(), given.data(), count, T(1) / static_cast<T>(count), logits.y.data());
+      expect_same_in_place(logits, loss, again);
     }
   });
 }

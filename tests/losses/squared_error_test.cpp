@@ -5,6 +5,7 @@
 #include <tests/reference/losses.hpp>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <cmath>
 #include <limits>
@@ -29,7 +30,7 @@ T run(const T* y, const T* target, int count, T scale, T* dy) {
 
 template <class T>
 class SquaredErrorLoss : public testing::Test {};
-using Types = testing::Types<float, double>;
+using Types = support::Scalars;
 TYPED_TEST_SUITE(SquaredErrorLoss, Types);
 
 template <class T>
@@ -64,6 +65,8 @@ void check(const Case<T>& kernel, int count, std::size_t gap) {
           << kernel.cols << " at " << r << ' ' << o;
     }
   }
+  EXPECT_EQ(kernel.run(y.data(), target.data(), count, T(1) / static_cast<T>(count), y.data()), loss) << "in place";
+  for (std::size_t k = 0; k < rows * pad; ++k) ASSERT_EQ(y[k], dy[k]) << "in place, " << k;
 }
 
 TYPED_TEST(SquaredErrorLoss, MatchesTheDoubleLoops) {

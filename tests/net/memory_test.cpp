@@ -77,7 +77,7 @@ TEST(Sizes, AreThoseOfThePlan) {
   // Plain SGD keeps the largest |w| of each block and no number a weight; momentum one a weight.
   static_assert(sizeof(emmy::State<Demo, emmy::Sgd>) <= 48);
   static_assert(sizeof(emmy::State<Demo, emmy::Momentum>) ==
-                up(sizeof(emmy::Largest<Demo>)) + sizeof(emmy::Params<Demo>));
+                up(sizeof(emmy::Largest<Demo, true>)) + sizeof(emmy::Params<Demo>));
   static_assert(sizeof(emmy::State<Demo, emmy::ClipByNorm<emmy::Nesterov>>) ==
                 sizeof(emmy::State<Demo, emmy::Momentum>));
   SUCCEED();

@@ -25,11 +25,11 @@ using emmy::Tanh;
 
 struct NodeFacts {
   int from, skip, out_positions, out_channels;
-  bool weighted, trained;
+  bool weighted, trained, affine;
   int kept, work;  // scalars, before padding
 };
 
-template <class Net>
+template <class Net, int Batch>
 std::vector<NodeFacts> facts_of() {
   std::vector<NodeFacts> facts;
   [&]<class... N>(emmy::Nodes<N...>) {
@@ -37,11 +37,13 @@ std::vector<NodeFacts> facts_of() {
       using L = typename Node::layer;
       using In = typename Node::in;
       using S = typename Net::scalar;
-      NodeFacts f{Node::kFrom, Node::kSkip, Node::out::kPositions, Node::out::kChannels, false, false, 0, 0};
+      NodeFacts f{Node::kFrom,          Node::kSkip, Node::out::kPositions,
+                  Node::out::kChannels, false,       false,
+                  emmy::kIsAffine<L>,   0,           0};
       f.weighted = decltype(emmy::blocks_of<L, In>())::kCount > 0;
       f.trained = f.weighted && !emmy::kIsFrozen<L>;
       if constexpr (requires { L::template kKept<S, In>; }) f.kept = L::template kKept<S, In>;
-      if constexpr (requires { L::template kWork<S, In>; }) f.work = L::template kWork<S, In>;
+      if constexpr (requires { L::template kWork<S, In, Batch>; }) f.work = L::template kWork<S, In, Batch>;
       facts.push_back(f);
     };
     (add(N{}), ...);
@@ -68,7 +70,7 @@ std::vector<Value> values_of() {
   using S = typename Net::scalar;
   constexpr auto arena = emmy::kArena<Net, Batch, Training>;
   constexpr auto& plan = emmy::kPlan<Net>;
-  const auto nodes = facts_of<Net>();
+  const auto nodes = facts_of<Net, Batch>();
   const int n = static_cast<int>(nodes.size()), end = 2 * n + 1;
   std::vector<Value> values;
   for (int t = 1; t <= n; ++t) {
@@ -79,11 +81,17 @@ std::vector<Value> values_of() {
       const NodeFacts& reader = nodes[static_cast<std::size_t>(i)];
       if ((reader.from == t || reader.skip == t) && i > last_read) last_read = i;
     }
-    // Training inspects every activation and delta before it updates.
-    values.push_back({"activation " + std::to_string(t), arena.act[t], size, t - 1, Training ? end : last_read,
-                      plan.tensor[t].root});
+    // The loss writes its gradient over outputs that their maker does not look at again; apart from those, training
+    // inspects every activation and delta before it updates.
+    const bool becomes_delta = Training && t == n && (maker.affine || maker.skip >= 0);
+    if (becomes_delta) {
+      EXPECT_EQ(arena.delta[t], arena.act[t]);
+    }
+    values.push_back({"activation " + std::to_string(t), arena.act[t], size, t - 1,
+                      Training && !becomes_delta ? end : last_read, plan.tensor[t].root});
     if (Training && (trains_before(nodes, t) || t == n)) {
-      values.push_back({"delta " + std::to_string(t), arena.delta[t], size, n, end, 1000 + plan.tensor[t].root});
+      values.push_back({"delta " + std::to_string(t), arena.delta[t], size, n, end,
+                        (becomes_delta ? 0 : 1000) + plan.tensor[t].root});
     }
   }
   for (int i = 0; i < n; ++i) {
@@ -158,7 +166,7 @@ TYPED_TEST(Plan, NothingAliveOverlaps) {
 }
 
 TYPED_TEST(Plan, DeltasReachExactlyWhereAWeightTrains) {
-  const auto nodes = facts_of<TypeParam>();
+  const auto nodes = facts_of<TypeParam, 1>();
   for (int t = 0; t <= TypeParam::kNodes; ++t)
     EXPECT_EQ(emmy::kPlan<TypeParam>.needs_delta[t], trains_before(nodes, t)) << t;
 }
@@ -201,14 +209,15 @@ TEST(PlanSizes, OfTheDemo) {
   static_assert(emmy::kPlan<Demo>.params == 64 * 32 + 32 + 32 * 16 + 16 &&
                 emmy::kPlan<Demo>.weights == 64 * 32 + 32 + 320 + 10);
   static_assert(emmy::kArena<Demo, 1, false>.scalars == 32 + 16);
-  static_assert(emmy::kArena<Demo, 16, true>.scalars == 2 * 16 * (32 + 16) + 10 * 32,
-                "activations, deltas, and W^T of the second layer");
+  static_assert(emmy::kArena<Demo, 16, true>.scalars == 16 * (32 + 32 + 16) + 10 * 32,
+                "hidden values, their deltas, outputs that become deltas, and W^T of the second layer");
+  static_assert(emmy::kArena<Demo, 1, true>.scalars == 32 + 32 + 16, "one row needs no W^T");
   // Three layers of inference need the memory of two.
   using Deep = emmy::Net<Input<8>, Dense<32>, Relu, Dense<32>, Relu, Dense<32>, Relu, Dense<32>>;
   static_assert(emmy::kArena<Deep, 1, false>.scalars == 64);
   // No delta and no W^T below the last layer that trains.
   using Top = emmy::Net<Input<8>, Frozen<Dense<32>>, Relu, Frozen<Dense<32>>, Relu, Dense<16>>;
-  static_assert(emmy::kArena<Top, 1, true>.scalars == 32 + 32 + 16 + 16);
+  static_assert(emmy::kArena<Top, 1, true>.scalars == 32 + 32 + 16);
   SUCCEED();
 }
 

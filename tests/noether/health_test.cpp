@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include <gtest/gtest.h>
+#include <tests/support/scalars.hpp>
 
 namespace suspect {
 
@@ -181,7 +182,7 @@ struct Health : testing::Test {
     EXPECT_GT(v.noether, 1.0) << "bug " << static_cast<int>(bug) << " in layer " << site;
   }
 };
-using Scalars = testing::Types<float, double>;
+using Scalars = support::Scalars;
 TYPED_TEST_SUITE(Health, Scalars);
 
 TYPED_TEST(Health, IsGreenWithoutABug) {

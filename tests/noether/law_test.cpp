@@ -26,8 +26,12 @@ struct Run {
 constexpr int kBatch = 5;
 template <class R>
 struct Law : testing::Test {};
+#if defined(__arm__) && !defined(EMMY_BACKEND_SCALAR)  // the vectors of 32-bit Arm have no f64
+using Runs = testing::Types<Run<float, TwoHidden, CrossEntropy>, Run<float, OneHidden, SquaredError>>;
+#else
 using Runs = testing::Types<Run<float, TwoHidden, CrossEntropy>, Run<float, OneHidden, SquaredError>,
                             Run<double, TwoHidden, SquaredError>, Run<double, OneHidden, CrossEntropy>>;
+#endif
 TYPED_TEST_SUITE(Law, Runs);
 
 TYPED_TEST(Law, HoldsForTenThousandStepsWithMomentumDecayAndClipping) {

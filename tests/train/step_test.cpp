@@ -90,14 +90,34 @@ struct Step : testing::Test {
   void refill() { data.refill(rng, std::is_same_v<typename C::Loss, CrossEntropy>); }
 };
 using Setups =
-    testing::Types<Labels<Sgd>, Labels<MomentumW>, Labels<Nesterov>, Labels<PerBlock<Momentum, TwoHidden<float>>>,
-                   Labels<ClipByNorm<Momentum>>, Labels<ClipByTensor<PerBlock<Nesterov, TwoHidden<float>>>>,
+    testing::Types<Labels<Sgd>, Setup<TwoHidden<float>, Sgd, 1, CrossEntropy, float>, Labels<MomentumW>,
+                   Labels<Nesterov>, Labels<PerBlock<Momentum, TwoHidden<float>>>, Labels<ClipByNorm<Momentum>>,
+                   Labels<ClipByTensor<PerBlock<Nesterov, TwoHidden<float>>>>,
+#if !defined(__arm__) || defined(EMMY_BACKEND_SCALAR)  // the vectors of 32-bit Arm have no f64
                    Setup<TwoHidden<double>, ClipByNorm<BasicMomentum<double>>, 4, SquaredError, double>,
+#endif
                    Setup<TwoFrozen, Momentum, 1, CrossEntropy, float>, Setup<Factored, Momentum, 3, CrossEntropy, int>>;
 TYPED_TEST_SUITE(Step, Setups);
 
+// What the state knows of the weights: no weight and no momentum is larger.
+template <class TrainerType>
+void expect_bounds(const TrainerType& trainer) {
+  using N = typename TrainerType::net;
+  for (int b = 0; b < kPlan<N>.kBlocks; ++b) {
+    const auto& block = kPlan<N>.block[b];
+    for (int p = block.offset; p < block.offset + block.rows * block.stride; ++p) {
+      ASSERT_LE(std::fabs(trainer.params.data[p]), trainer.state.largest.theta[b]) << "block " << b;
+      if constexpr (TrainerType::rule::kHasMemory) {
+        ASSERT_LE(std::fabs(trainer.state.buf[p]), trainer.state.largest.memory[b]) << "block " << b;
+      }
+    }
+  }
+}
+
 TYPED_TEST(Step, IsGradientAndApplyBitForBitWithAndWithoutLedger) {
   using N = typename TypeParam::Net;
+  using RuleType = typename TypeParam::Rule;
+  constexpr bool kNoGradient = TypeParam::kBatch == 1 && !RuleType::kHasMemory;
   Machine<TypeParam> fused, quiet, split;
   Gradient<N> g{};
   fixture::randomise(fused.trainer.params, this->rng, 0.8);
@@ -113,11 +133,24 @@ TYPED_TEST(Step, IsGradientAndApplyBitForBitWithAndWithoutLedger) {
     ASSERT_EQ(b.status, Status::ok);
     ASSERT_EQ(c.status, Status::ok);
     ASSERT_EQ(a.loss, b.loss);
-    ASSERT_EQ(a.loss, c.loss);
+    if (kNoGradient) ASSERT_NEAR(static_cast<double>(a.loss), static_cast<double>(c.loss), 1e-5);
+    else ASSERT_EQ(a.loss, c.loss);
     ASSERT_TRUE(Snapshot(fused.trainer.params).still_is(quiet.trainer.params)) << k;
-    ASSERT_TRUE(Snapshot(fused.trainer.params).still_is(split.trainer.params)) << k;
-    ASSERT_TRUE(Snapshot(fused.trainer.state).still_is(quiet.trainer.state)) << k;
-    ASSERT_TRUE(Snapshot(fused.trainer.state).still_is(split.trainer.state)) << k;
+    if constexpr (kNoGradient) {  // x (a0 dy) instead of a0 (x dy)
+      for (int p = 0; p < kPlan<N>.params; ++p)
+        ASSERT_NEAR(static_cast<double>(fused.trainer.params.data[p]),
+                    static_cast<double>(split.trainer.params.data[p]), 1e-6)
+            << k;
+    } else {
+      ASSERT_TRUE(Snapshot(fused.trainer.params).still_is(split.trainer.params)) << k;
+    }
+    if constexpr (RuleType::kHasMemory) {
+      ASSERT_EQ(std::memcmp(fused.trainer.state.buf, quiet.trainer.state.buf, sizeof quiet.trainer.state.buf), 0) << k;
+      ASSERT_EQ(std::memcmp(fused.trainer.state.buf, split.trainer.state.buf, sizeof split.trainer.state.buf), 0) << k;
+    }
+    expect_bounds(fused.trainer);
+    expect_bounds(quiet.trainer);
+    expect_bounds(split.trainer);
     ASSERT_LE(fused.ledger.health(), 1) << k;
   }
   EXPECT_TRUE(fixture::pads_are_zero<N>(fused.trainer.params.data));

@@ -3,11 +3,21 @@
 
 #include <emmy/kernels/gemm.hpp>
 
-namespace emmy::inline EMMY_TARGET {
+namespace emmy {
 
 // Below this many rows dx is made by dot products with the rows of W; above, by a tile on a transposed copy: copying
 // costs In * Out moves once, a dot a horizontal sum for every element (64-32-10, AVX2: even at about 3 rows).
 inline constexpr int kTransposeFromRows = 3;
+
+// Scalars of `work` that affine_backward needs.
+template <class S>
+EMMY_INLINE constexpr int affine_work(int rows, int in, int out) noexcept {
+  return rows < kTransposeFromRows ? 0 : out * padded<S>(in);
+}
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
 
 // y[r, o] = activation(b[o] + sum_i x[r, i] w[i, o]); w [In][padded(Out)], x rows of InStride, y rows of padded(Out)
 // whose pad lanes become zero. b may be null. Error: (In + 1) w_r (|b| + sum |x w|), and the activation's. Test:
@@ -25,7 +35,7 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
 }
 
 // dx[r, i] (+)= below'(x[r, i]) sum_o dy[r, o] w[i, o]; below' is taken from x, the output of the activation below.
-// work: Out * padded(In) scalars for the transposed copy. Error: (Out + 6) w_r (|dx| + max(1, |below'|) sum |dy w|),
+// work: affine_work scalars for the transposed copy. Error: (Out + 6) w_r (|dx| + max(1, |below'|) sum |dy w|),
 // with the rounding of x itself.
 template <bool kAdd, int Rows, int In, int Out, class T, class Below>
 EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* work, Below) noexcept {
@@ -38,11 +48,19 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
     simd::store(v, dx + at);
   };
   if constexpr (Rows < kTransposeFromRows) {
+    // The dots go where dx is going to be, or a pad at a time beside it where they are added; then what is fused.
+    constexpr int kStep = kAdd ? padded<T>(1) : kInPad;
     const int lanes = static_cast<int>(simd::lanes<T>());
-    for (int r = 0; r < Rows; ++r) {
-      row_dots<In, kInPad, kOutPad>(w, dy + r * kOutPad, work);
-      for (int i = 0; i < kInPad; i += lanes) finish(r, i, simd::load(work + i));
-    }
+    alignas(kPadBytes) T part[kAdd ? kStep : 1];
+    for (int r = 0; r < Rows; ++r)
+      for (int i = 0; i < kInPad; i += kStep) {
+        T* dots = kAdd ? part : dx + r * kInPad;
+        const int count = i + kStep <= In ? kStep : In - i;
+        row_dots<kOutPad>(w + i * kOutPad, count, dy + r * kOutPad, [&](int j, T dot) EMMY_LAMBDA { dots[j] = dot; });
+        for (int j = count; j < kStep; ++j) dots[j] = T(0);
+        if constexpr (kAdd || !__is_same(Below, std::nullptr_t))
+          for (int j = 0; j < kStep; j += lanes) finish(r, i + j, simd::load(dots + j));
+      }
   } else {
     transpose<In, Out, kInPad, kOutPad>(w, work);
     gemm<Rows, kInPad>(
@@ -53,6 +71,10 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
 // db[o] = sum_r dy[r, o], handed to visit(db) as one padded row.
 template <int Padded, int Rows, class T, class Visit>
 EMMY_INLINE void bias_gradient(const T* dy, Visit&& visit) noexcept {
+  if constexpr (Rows == 1 && !EMMY_GRADIENT_HOOKED) {
+    visit(dy);
+    return;
+  }
   alignas(kPadBytes) T g[Padded];
   sum_rows<Padded, Rows>(dy, g);
   EMMY_GRADIENT_HOOK(g, Padded);

@@ -16,10 +16,14 @@
 #include <type_traits>
 #include <utility>
 
+#include <emmy/kernels/reduce.hpp>
 #include <emmy/simd/simd.hpp>
 
 // Tests define it to damage a gradient between its product and its use.
-#ifndef EMMY_GRADIENT_HOOK
+#ifdef EMMY_GRADIENT_HOOK
+#define EMMY_GRADIENT_HOOKED true
+#else
+#define EMMY_GRADIENT_HOOKED false
 #define EMMY_GRADIENT_HOOK(values, count) static_cast<void>(0)
 #endif
 
@@ -28,10 +32,13 @@ namespace emmy::inline EMMY_TARGET {
 // Tile of M rows x N vectors: M N accumulators + N loads + 1 broadcast (+ 1 product without FMA) <= registers - 1.
 inline constexpr int kTileVectors = simd::kRegisters >= 8 ? 2 : 1;
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : 6;  // 16+2+1 of 32, 12+2+1 of 16
+inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : simd::kRegisters >= 16 ? 6 : 2;  // of 8: 4+2+1
 #else
-inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : 5;  // 10+2+1+1 of 16
+inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : simd::kRegisters >= 16 ? 5 : 2;  // 10+2+1+1 of 16
 #endif
+
+// One row: nothing is shared between rows, so the panel is as wide as half the registers allow.
+inline constexpr int kRowVectors = simd::kRegisters / 2;
 
 // Declares Count vectors as locals of nested inlined frames and calls f(v0&, v1&, ...): the array of sizeless types.
 template <class T, int Count, class F, class... V>
@@ -82,13 +89,32 @@ EMMY_INLINE void for_row_tiles(F&& f) noexcept {
   if constexpr (Rows % M != 0) f(r, std::integral_constant<int, Rows % M>{});
 }
 
+// Is the number of lanes a constant, and so the number of vectors in a row?
+template <class T>
+inline constexpr bool kLanesKnown = requires {
+  typename std::integral_constant<std::size_t, simd::lanes<T>()>;
+};
+
 // Does a row of Padded scalars divide into panels of N vectors? Known where the number of lanes is a constant; then the
 // single vectors are not even compiled, which halves the compile time of a product.
 template <class T, int Padded, int N>
 consteval bool only_whole_panels() {
-  if constexpr (requires { typename std::integral_constant<std::size_t, simd::lanes<T>()>; })
-    return Padded % (N * static_cast<int>(simd::lanes<T>())) == 0;
+  if constexpr (kLanesKnown<T>) return Padded % (N * static_cast<int>(simd::lanes<T>())) == 0;
   else return N == 1;
+}
+
+// The vectors of the panels that one padded row divides into: the most that kRowVectors allows, 2 where the number of
+// lanes is not known.
+template <class T, int Padded>
+consteval int row_panel() {
+  if constexpr (kLanesKnown<T>) {
+    constexpr int kVectors = Padded / static_cast<int>(simd::lanes<T>());
+    int n = kVectors < kRowVectors ? kVectors : kRowVectors;
+    while (kVectors % n != 0) --n;
+    return n;
+  } else {
+    return 2;
+  }
 }
 
 // f(col, constant<N>) over a padded row in panels of N vectors, then single vectors.
@@ -107,7 +133,7 @@ template <int Rows, int Padded, class T, class Start, class Finish>
 EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t K, Start&& start,
                       Finish&& finish) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
-  for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
+  for_panels<T, Padded, Rows == 1 ? row_panel<T, Padded>() : kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
     for_row_tiles<Rows, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
       tile<T, decltype(m_)::value, decltype(n_)::value>(
           a + static_cast<std::size_t>(row) * am, am, ak, b + col, Padded, K,
@@ -153,16 +179,32 @@ EMMY_INLINE void transpose(const T* w, T* wt) noexcept {
   }
 }
 
-// d[i] = sum_o w[i, o] dy[o] for In rows of W; pad lanes of d become zero.
-template <int In, int InPad, int OutPad, class T>
-EMMY_INLINE void row_dots(const T* w, const T* dy, T* d) noexcept {
-  for (int i = 0; i < In; ++i) {
-    auto s = simd::mul(simd::load(w + i * OutPad), simd::load(dy));
-    for (int o = static_cast<int>(simd::lanes<T>()); o < OutPad; o += static_cast<int>(simd::lanes<T>()))
-      s = simd::mul_add(simd::load(w + i * OutPad + o), simd::load(dy + o), s);
-    d[i] = simd::sum(s);
+// put(i, sum_o w[i, o] dy[o]) for each of `rows` rows of W. A dy that fits stays in registers.
+template <int OutPad, class T, class Put>
+EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept {
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  if constexpr (simd::kStrict) {
+    for (int i = 0; i < rows; ++i) put(i, ordered_dot(w + i * OutPad, dy, OutPad));
+  } else if constexpr (kLanesKnown<T> && row_panel<T, OutPad>() * static_cast<int>(simd::lanes<T>()) == OutPad) {
+    with_vectors<T, row_panel<T, OutPad>()>([&](auto& first, auto&... rest) EMMY_LAMBDA {
+      const T* from = dy;
+      first = simd::load(from);
+      ((rest = simd::load(from += lanes)), ...);
+      for (int i = 0; i < rows; ++i) {
+        const T* row = w + i * OutPad;
+        auto s = simd::mul(simd::load(row), first);
+        ((s = simd::mul_add(simd::load(row += lanes), rest, s)), ...);
+        put(i, simd::sum(s));
+      }
+    });
+  } else {
+    for (int i = 0; i < rows; ++i) {
+      auto s = simd::mul(simd::load(w + i * OutPad), simd::load(dy));
+      for (int o = lanes; o < OutPad; o += lanes)
+        s = simd::mul_add(simd::load(w + i * OutPad + o), simd::load(dy + o), s);
+      put(i, simd::sum(s));
+    }
   }
-  for (int i = In; i < InPad; ++i) d[i] = T(0);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -103,6 +103,20 @@ T max_abs(const T* p, std::size_t n) noexcept {
   return simd::max_lane(reduction::accumulate<T>(n, step, reduction::Max()));
 }
 
+// start + a_0 b_0 + a_1 b_1 ... one term after the other: the sum of strict text. Zeros at the end change nothing, so
+// neither does the padding, as long as `start` is not -0.
+template <class T>
+EMMY_INLINE T ordered_dot(const T* a, const T* b, int n, T start = T(0)) noexcept {
+  for (int i = 0; i < n; ++i) start += a[i] * b[i];
+  return start;
+}
+template <class T>
+EMMY_INLINE T ordered_sum(const T* p, int n) noexcept {
+  T s = 0;
+  for (int i = 0; i < n; ++i) s += p[i];
+  return s;
+}
+
 template <class T>
 bool all_finite(const T* p, std::size_t n) noexcept {
   const auto step = [p](auto acc, auto read) EMMY_LAMBDA { return reduction::probe(acc, read(p)); };

@@ -1,6 +1,7 @@
 // Softmax of one padded row, and its logarithm's normaliser.
 #pragma once
 
+#include <emmy/kernels/reduce.hpp>
 #include <emmy/kernels/transcendental.hpp>
 #include <emmy/simd/simd.hpp>
 
@@ -21,9 +22,14 @@ EMMY_INLINE T softmax_row(const T* y, T* p) noexcept {
   const T largest = simd::max_lane(top);
   for (int o = 0; o < kPadded; o += lanes) simd::store(exp(simd::sub(simd::load(p + o), simd::set(largest))), p + o);
   for (int o = Cols; o < kPadded; ++o) p[o] = T(0);
-  auto total = simd::load(p);
-  for (int o = lanes; o < kPadded; o += lanes) total = simd::add(total, simd::load(p + o));
-  const T sum = simd::sum(total);
+  T sum;
+  if constexpr (simd::kStrict) {
+    sum = ordered_sum(p, Cols);
+  } else {
+    auto total = simd::load(p);
+    for (int o = lanes; o < kPadded; o += lanes) total = simd::add(total, simd::load(p + o));
+    sum = simd::sum(total);
+  }
   const auto scale = simd::set(T(1) / sum);
   for (int o = 0; o < kPadded; o += lanes) simd::store(simd::mul(simd::load(p + o), scale), p + o);
   T log_sum;

@@ -28,6 +28,17 @@ struct SweepRange {
   S theta, memory;
 };
 
+// Where nobody wants to know.
+struct NoRange {};
+
+// The weights of one sample's rank-1 update, for a rule without memory: x_i of M rows, v = a0 dy of a row.
+template <class S>
+struct Outer {
+  const S* x;
+  const S* v;
+};
+struct NoOuter {};
+
 // Coefficients of a block that does not move but is measured.
 template <class S>
 struct FrozenCoefficients {
@@ -108,20 +119,23 @@ EMMY_INLINE V keep_factor(V before, V after) noexcept {
 }
 
 namespace inner {
-// One vector: theta, g and buf are read, theta' and buf' written; t, n, gradient and u go to the meter.
-template <bool Factor, class C, class T, class V>
-EMMY_INLINE void step_vector(const C& c, T* theta, T* buf, const T* g, V& t, V& n, V& gradient, V& u, V& top,
-                             V& top_buf) noexcept {
+// One vector at row m, column o: theta, g and buf are read, theta' and buf' written; t, n, gradient and u go to the
+// meter.
+template <bool Factor, bool Tracks, class C, class T, class V, class O>
+EMMY_INLINE void step_vector(const C& c, T* theta, T* buf, const T* g, const O& outer, int m, int o, V& t, V& n,
+                             V& gradient, V& u, V& top, V& top_buf) noexcept {
   t = simd::load(theta);
   gradient = simd::load(g);
   V b = C::kMemoryless ? simd::zero<T>() : simd::load(buf);
   apply(c, t, gradient, b, n, u);
+  if constexpr (!__is_same(O, NoOuter))  // as sweep_outer does it, so that measuring changes no bit
+    n = simd::neg_mul_add(simd::set(outer.x[m]), simd::load(outer.v + o), simd::mul(simd::set(c.k), t));
   if constexpr (Factor) n = keep_factor(t, n);
   if constexpr (!__is_same(C, FrozenCoefficients<T>)) simd::store(n, theta);
-  top = simd::max(top, simd::abs(n));
+  if constexpr (Tracks) top = simd::max(top, simd::abs(n));
   if constexpr (!C::kMemoryless) {
     simd::store(b, buf);
-    top_buf = simd::max(top_buf, simd::abs(b));
+    if constexpr (Tracks) top_buf = simd::max(top_buf, simd::abs(b));
   }
 }
 
@@ -132,10 +146,11 @@ EMMY_INLINE void add_to_columns(M& meter, int o, Acc&... acc) noexcept {
 }
 }  // namespace inner
 
-// Sweeps M rows of a block. on_row(m, Sums) is called for each row if the meter wants rows.
-template <int Cols, int M, bool Factor, class C, class T, class MeterType, class OnRow>
-EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType& meter, SweepRange<T>& range,
-                            OnRow&& on_row) noexcept {
+// Sweeps M rows of a block. on_row(m, Sums) is called for each row if the meter wants rows. With `outer`, g is x dy^T.
+template <int Cols, int M, bool Factor, class C, class T, class MeterType, class Range, class OnRow, class O = NoOuter>
+EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType& meter, Range& range, OnRow&& on_row,
+                            const O& outer = {}) noexcept {
+  constexpr bool kTracks = !__is_same(Range, NoRange);
   using V = simd::Vec<T>;
   const int lanes = static_cast<int>(simd::lanes<T>());
   V top = simd::zero<T>(), top_buf = simd::zero<T>(), t = top, n = top, gradient = top, u = top;
@@ -144,8 +159,8 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
       with_vectors<T, MeterType::kProducts>([&](auto&... row) EMMY_LAMBDA {
         for (int o = 0; o < Cols; o += lanes) {
           const int at = m * Cols + o;
-          inner::step_vector<Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, t, n, gradient, u, top,
-                                     top_buf);
+          inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, m, o, t, n,
+                                              gradient, u, top, top_buf);
           accumulate(t, n, gradient, u, row...);
           if constexpr (MeterType::kColumns) {
             with_vectors<T, MeterType::kProducts>([&](auto&... product) EMMY_LAMBDA {
@@ -165,21 +180,52 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
       with_vectors<T, MeterType::kProducts>([&](auto&... column) EMMY_LAMBDA {
         for (int m = 0; m < M; ++m) {
           const int at = m * Cols + o;
-          inner::step_vector<Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, t, n, gradient, u, top,
-                                     top_buf);
+          inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, m, o, t, n,
+                                              gradient, u, top, top_buf);
           accumulate(t, n, gradient, u, column...);
         }
         inner::add_to_columns<T, MeterType, V>(meter, o, column...);
       });
     }
   } else {
+    static_assert(__is_same(O, NoOuter), "sweep_outer does it");
     for (int at = 0; at < M * Cols; at += lanes)
-      inner::step_vector<Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, t, n, gradient, u, top,
-                                 top_buf);
+      inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, 0, 0, t, n,
+                                          gradient, u, top, top_buf);
   }
-  const T theta_top = simd::max_lane(top), buf_top = simd::max_lane(top_buf);
-  range.theta = theta_top > range.theta ? theta_top : range.theta;
-  range.memory = buf_top > range.memory ? buf_top : range.memory;
+  if constexpr (kTracks) {
+    const T theta_top = simd::max_lane(top), buf_top = simd::max_lane(top_buf);
+    range.theta = theta_top > range.theta ? theta_top : range.theta;
+    range.memory = buf_top > range.memory ? buf_top : range.memory;
+  }
+}
+
+// One sample, a rule without memory, nobody measuring: theta'[i, o] = k theta[i, o] - x_i v_o, v = a0 dy. The gradient
+// x dy^T never exists; a panel of v stays in registers while the rows pass by.
+template <int Cols, class T>
+EMMY_INLINE void sweep_outer(T k, T* theta, int rows, const T* x, const T* v) noexcept {
+  const std::size_t lanes = simd::lanes<T>();
+  for_panels<T, Cols, row_panel<T, Cols>()>([&](int col, auto n_) EMMY_LAMBDA {
+    with_vectors<T, decltype(n_)::value>([&](auto&... panel) EMMY_LAMBDA {
+      std::size_t n = 0;
+      ((panel = simd::load(v + col + n++ * lanes)), ...);
+      const auto pass = [&](auto decays) EMMY_LAMBDA {
+        T* row = theta + col;
+        for (int i = 0; i < rows; ++i, row += Cols) {
+          const auto xi = simd::set(x[i]);
+          T* at = row;
+          ((simd::store(
+                simd::neg_mul_add(xi, panel,
+                                  decltype(decays)::value ? simd::mul(simd::set(k), simd::load(at)) : simd::load(at)),
+                at),
+            at += lanes),
+           ...);
+        }
+      };
+      if (k == T(1)) pass(std::false_type{});
+      else pass(std::true_type{});
+    });
+  });
 }
 
 // The sums of column o.

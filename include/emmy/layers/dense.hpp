@@ -19,8 +19,8 @@ struct Dense {
   static constexpr bool kHasBias = __is_same(Bias, WithBias);
   template <class InShape>
   using output = with_channels<InShape, Out>;
-  template <class S, class InShape>
-  static constexpr int kWork = Out* padded<S>(InShape::kChannels);  // W^T, for dx
+  template <class S, class InShape, int Batch>
+  static constexpr int kWork = affine_work<S>(Batch* InShape::kPositions, InShape::kChannels, Out);
 };
 
 template <int Out, class InShape>
@@ -61,14 +61,18 @@ EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below) noexcept {
   affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
 }
 
-// dW = x^T dy, db = sum of the rows of dy.
+// dW = x^T dy, db = sum of the rows of dy. One row: a visitor that can takes x and dy instead of dW.
 template <int Out, class Bias, class F, class Visitor>
 EMMY_INLINE void gradients(Dense<Out, Bias>, const F& f, Visitor& visitor) noexcept {
-  for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy,
-                                                        [&](int row, auto m, auto* g) EMMY_LAMBDA {
-                                                          visitor.check(row, m, g);
-                                                          visitor.template rows<0>(row, m, g);
-                                                        });
+  if constexpr (F::kOutRows == 1 && requires { visitor.template outer<0>(f.x, f.dy); }) {
+    visitor.template outer<0>(f.x, f.dy);
+  } else {
+    for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy,
+                                                          [&](int row, auto m, auto* g) EMMY_LAMBDA {
+                                                            visitor.check(row, m, g);
+                                                            visitor.template rows<0>(row, m, g);
+                                                          });
+  }
   if constexpr (Dense<Out, Bias>::kHasBias)
     bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA {
       visitor.check_bias(g);

@@ -9,7 +9,7 @@
 //   kAffine                                     y = x W + b with blocks of weights
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
 //   incoming(), outgoing(), internal() consteval the parts of its blocks that rescalings act on
-//   kBuffers<InShape>, kKept<S, InShape>, kWork<S, InShape>   scalars it keeps for ever (one set of them, written by
+//   kBuffers<InShape>, kKept<S, InShape>, kWork<S, InShape, Batch>   scalars it keeps for ever (one set of them, written by
 //       `commit` only) / from forward to update / in backward
 // Each of these is a claim that tests/layers/traits_test.cpp checks numerically for every layer.
 //
@@ -79,6 +79,10 @@ inline constexpr bool kIsElementwise = requires {
 template <class L>
 inline constexpr bool kIsAffine = requires {
   requires L::kAffine;
+};
+template <class L>
+inline constexpr bool kHasPlainWeights = requires {
+  requires L::kPlainWeights;
 };
 template <class L>
 inline constexpr bool kIsFrozen = requires {

@@ -30,14 +30,15 @@ EMMY_INLINE Status check_targets(CrossEntropy, const S*, int) noexcept {
 
 namespace emmy::inline EMMY_TARGET {
 
-// y, dy: Rows padded rows of Cols logits; the first `rows` count, dy of the others becomes 0. scale = 1 / batch.
+// dy may be y. y, dy: Rows padded rows of Cols logits; the first `rows` count, dy of the others becomes 0. scale = 1 / batch.
 template <int Rows, int Cols, class T>
 EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const int* labels, int rows, T scale, T* dy) noexcept {
   constexpr int kStride = padded<T>(Cols);
   T loss = 0;
   for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride) {
     if (r < rows) {
-      loss += softmax_row<Cols>(y, dy) - y[labels[r]];
+      const T logit = y[labels[r]];
+      loss += softmax_row<Cols>(y, dy) - logit;
       dy[labels[r]] -= T(1);
       for (int o = 0; o < Cols; ++o) dy[o] *= scale;
     } else {
@@ -53,12 +54,12 @@ EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const T* target, int rows
   T loss = 0;
   for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride, target += Cols) {
     if (r < rows) {
-      const T log_sum = softmax_row<Cols>(y, dy);
-      T mass = 0;
+      T mass = 0, logits = 0;
       for (int o = 0; o < Cols; ++o) {
         mass += target[o];
-        loss += target[o] * (log_sum - y[o]);
+        logits += target[o] * y[o];
       }
+      loss += mass * softmax_row<Cols>(y, dy) - logits;
       for (int o = 0; o < Cols; ++o) dy[o] = (dy[o] * mass - target[o]) * scale;
     } else {
       for (int o = 0; o < kStride; ++o) dy[o] = T(0);

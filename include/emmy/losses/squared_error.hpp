@@ -19,6 +19,7 @@ EMMY_INLINE Status check_targets(SquaredError, const S*, int) noexcept {
 
 namespace emmy::inline EMMY_TARGET {
 
+// dy may be y.
 template <int Rows, int Cols, class T>
 EMMY_INLINE T loss_and_delta(SquaredError, const T* y, const T* target, int rows, T scale, T* dy) noexcept {
   constexpr int kStride = padded<T>(Cols);

@@ -20,12 +20,6 @@ struct Uniform {
 };
 
 namespace detail {
-EMMY_INLINE constexpr double limit_squared(He, int in, int) noexcept { return 6.0 / in; }
-EMMY_INLINE constexpr double limit_squared(Glorot, int in, int out) noexcept { return 6.0 / (in + out); }
-template <class S>
-EMMY_INLINE constexpr double limit_squared(Uniform<S> u, int, int) noexcept {
-  return static_cast<double>(u.limit) * static_cast<double>(u.limit);
-}
 template <class Init>
 inline constexpr bool kBiasesToo = false;
 template <class S>
@@ -41,6 +35,27 @@ namespace emmy::inline EMMY_TARGET {
 template <int>
 void split_factors() = delete;
 
+namespace inner {
+template <class S>
+EMMY_INLINE S variance_limit(int fan) noexcept {
+  S limit;
+  simd::store_first(simd::sqrt(simd::set(S(6) / S(fan))), &limit, 1);
+  return limit;
+}
+template <class S>
+EMMY_INLINE S limit_of(He, int in, int) noexcept {
+  return variance_limit<S>(in);
+}
+template <class S>
+EMMY_INLINE S limit_of(Glorot, int in, int out) noexcept {
+  return variance_limit<S>(in + out);
+}
+template <class S, class Limit>
+EMMY_INLINE S limit_of(Uniform<Limit> u, int, int) noexcept {
+  return S(u.limit);
+}
+}  // namespace inner
+
 // Draws every block of every layer, in the order of the net, row by row; pad lanes become 0. A parametrised layer draws
 // its effective weights and splits them over its factors (parametrize/product.hpp). Test: tests/net/init_test.cpp.
 template <class Net, class Init = He>
@@ -48,8 +63,7 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
   using S = typename Net::scalar;
   for (S& v : params.data) v = S(0);
   const auto draw_block = [&](const PlannedBlock& block) {
-    S limit;
-    simd::store_first(simd::sqrt(simd::set(S(detail::limit_squared(how, block.rows, block.cols)))), &limit, 1);
+    const S limit = inner::limit_of<S>(how, block.rows, block.cols);
     for (int i = 0; i < block.rows; ++i)
       for (int o = 0; o < block.cols; ++o)
         params.data[block.offset + i * block.stride + o] = limit * S(2.0f * rng.uniform() - 1.0f);

@@ -56,22 +56,40 @@ struct Buffers {
 template <class Net>
 struct Buffers<Net, false> {};
 
-// The largest |value| of each block, kept by the update sweeps, so that the bound of the next step reads no weights.
-template <class Net>
+// An upper bound of |value| in each block, moved along by every step, so that the bound of the next one reads no weights.
+// Exact for factors and in measured steps, where the sweep returns it for free.
+template <class Net, bool Memory>
 struct Largest {
-  typename Net::scalar theta[kPlan<Net>.kBlocks > 0 ? kPlan<Net>.kBlocks : 1];
-  typename Net::scalar memory[kPlan<Net>.kBlocks > 0 ? kPlan<Net>.kBlocks : 1];  // of the momentum buffer
-  bool known;  // false at first and after `refresh`: the next step reads the weights once
+  using S = typename Net::scalar;
+  static constexpr int kCount = kPlan<Net>.kBlocks > 0 ? kPlan<Net>.kBlocks : 1;
+  S theta[kCount];
+  S memory[kCount];  // of the momentum buffer
+  bool known;        // false at first and after `refresh`: the next step reads the weights once
+
+  EMMY_INLINE constexpr S memory_of(int block) const noexcept { return memory[block]; }
+  EMMY_INLINE constexpr void set(int block, S weights, S buf) noexcept {
+    theta[block] = weights;
+    memory[block] = buf;
+  }
+};
+template <class Net>
+struct Largest<Net, false> {
+  using S = typename Net::scalar;
+  S theta[Largest<Net, true>::kCount];
+  bool known;
+
+  EMMY_INLINE constexpr S memory_of(int) const noexcept { return S(0); }
+  EMMY_INLINE constexpr void set(int block, S weights, S) noexcept { theta[block] = weights; }
 };
 
 // What the type of the rule needs from step to step. Momentum-type rules keep one number a weight.
 template <class Net, class Rule, bool Memory = Rule::kHasMemory>
 struct State {
-  Largest<Net> largest;
+  Largest<Net, false> largest;
 };
 template <class Net, class Rule>
 struct State<Net, Rule, true> {
-  Largest<Net> largest;
+  Largest<Net, true> largest;
   alignas(kPadBytes) typename Net::scalar buf[kPlan<Net>.params];
 };
 

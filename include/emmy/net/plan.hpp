@@ -68,6 +68,9 @@ EMMY_INLINE constexpr void add_node(Plan& plan, int node, int& next_block) {
   plan.needs_delta[node + 1] = upstream || (kList.kCount > 0 && !kIsFrozen<L>);
 }
 
+template <class L>
+inline constexpr bool kForgetsOutput = kIsAffine<L> || __is_same(L, Add);
+
 // An activation whose derivative needs its output only shares its input's memory, if nobody else needs that input:
 // neither another reader nor the node that made it (an affine layer and Add do not look at their output again).
 template <class NodeType, class Plan>
@@ -86,7 +89,7 @@ consteval auto make_plan(Nodes<N...> nodes) {
   int node = 0, next_block = 0;
   (add_node<S, N>(plan, node++, next_block), ...);
   node = 0;
-  const bool forgets_output[] = {(kIsAffine<typename N::layer> || __is_same(typename N::layer, Add))...};
+  const bool forgets_output[] = {kForgetsOutput<typename N::layer>...};
   (share<N>(plan, node++, forgets_output), ...);
   return plan;
 }
@@ -141,9 +144,10 @@ consteval int kept_of() {
   if constexpr (requires { L::template kKept<S, InShape>; }) return padded<S>(L::template kKept<S, InShape>);
   else return 0;
 }
-template <class L, class S, class InShape>
+template <class L, class S, class InShape, int Batch>
 consteval int work_of() {
-  if constexpr (requires { L::template kWork<S, InShape>; }) return padded<S>(L::template kWork<S, InShape>);
+  if constexpr (requires { L::template kWork<S, InShape, Batch>; })
+    return padded<S>(L::template kWork<S, InShape, Batch>);
   else return 0;
 }
 
@@ -159,6 +163,7 @@ consteval auto make_arena(Nodes<N...>) {
   // How long a tensor is read: by its consumers; in training until the update (deltas and inputs form the gradient).
   int last[n + 1] = {};
   const int from[] = {N::kFrom...}, skip[] = {N::kSkip...};
+  constexpr bool forgets_output[] = {kForgetsOutput<typename N::layer>...};
   for (int i = 0; i < n; ++i) {
     const int root = plan.tensor[from[i]].root;
     last[root] = i > last[root] ? i : last[root];
@@ -170,14 +175,17 @@ consteval auto make_arena(Nodes<N...>) {
     const int size = Batch * plan.tensor[t].positions * plan.tensor[t].stride;
     act_value[t] = count;
     value[count++] = {size, t - 1, Training ? kUpdate : last[t], 0};
-    if (Training) {
+    // The loss turns outputs into their gradient, in place unless the last layer still wants to see them.
+    if (Training && t == n && forgets_output[n - 1]) {
+      delta_value[t] = act_value[t];
+    } else if (Training) {
       const bool needed = plan.needs_delta[t] || t == plan.tensor[n].root;  // the loss writes the last one in any case
       delta_value[t] = count;
       value[count++] = {needed ? size : 0, n, kUpdate, 0};
     }
   }
   const int kept[] = {kept_of<typename N::layer, S, typename N::in>()...};
-  const int work[] = {work_of<typename N::layer, S, typename N::in>()...};
+  const int work[] = {work_of<typename N::layer, S, typename N::in, Batch>()...};
   for (int i = 0; i < n; ++i) {
     kept_value[i] = count;
     value[count++] = {kept[i], i, Training ? kUpdate : i, 0};

@@ -66,9 +66,11 @@ template <class S, Decay kind>
 EMMY_INLINE constexpr S gradient_share(const BasicMomentum<S, kind>& r) noexcept {
   return S(1) - r.dampening;
 }
-template <class S, Decay kind>
-EMMY_INLINE constexpr S largest_update(const BasicMomentum<S, kind>& r, S g, S memory, S theta) noexcept {
-  return (S(1) + r.learning_rate) * (memory + g + r.weight_decay * theta);  // of u and of buf'
+template <class S>
+EMMY_INLINE constexpr void bound_step(const MomentumCoefficients<S>& c, S g, S& theta, S& memory) noexcept {
+  const S m = c.beta * memory + c.c * g;
+  memory = m + c.stored * theta;
+  theta = c.k * theta + c.eta * m;
 }
 
 // m = beta buf + c g,  u = eta (c g + beta m),  buf' = m + lam theta,  theta' = k theta - u.
@@ -91,8 +93,10 @@ EMMY_INLINE constexpr S gradient_share(const BasicNesterov<S>&) noexcept {
   return S(1);
 }
 template <class S>
-EMMY_INLINE constexpr S largest_update(const BasicNesterov<S>& r, S g, S memory, S theta) noexcept {
-  return (S(1) + r.learning_rate) * (memory + g + g + r.weight_decay * theta);
+EMMY_INLINE constexpr void bound_step(const NesterovCoefficients<S>& c, S g, S& theta, S& memory) noexcept {
+  const S m = c.beta * memory + c.c * g;
+  memory = m + c.stored * theta;
+  theta = c.k * theta + c.eta * (c.beta * m + c.c * g);
 }
 
 }  // namespace emmy

@@ -40,10 +40,10 @@ template <class S>
 EMMY_INLINE constexpr S gradient_share(const BasicSgd<S>&) noexcept {
   return S(1);
 }
-// An upper bound of |u| where |g| <= g and |buf| <= memory.
+// From upper bounds of |theta|, |g| and |buf| to those of |theta'| and |buf'|.
 template <class S>
-EMMY_INLINE constexpr S largest_update(const BasicSgd<S>& r, S g, S, S) noexcept {
-  return r.learning_rate * g;
+EMMY_INLINE constexpr void bound_step(const SgdCoefficients<S>& c, S g, S& theta, S&) noexcept {
+  theta = c.k * theta + c.a0 * g;
 }
 
 }  // namespace emmy

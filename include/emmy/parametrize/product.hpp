@@ -37,8 +37,8 @@ struct Parametrized<Dense<Out, Bias>, P> {
   using output = with_channels<InShape, Out>;
   template <class S, class InShape>
   static constexpr int kKept = (InShape::kChannels + 1) * padded<S>(Out);  // effective W and b
-  template <class S, class InShape>
-  static constexpr int kWork = Out* padded<S>(InShape::kChannels);
+  template <class S, class InShape, int Batch>
+  static constexpr int kWork = affine_work<S>(Batch* InShape::kPositions, InShape::kChannels, Out);
 };
 
 template <int Out, class Bias, class P, class InShape>
@@ -181,7 +181,9 @@ EMMY_INLINE void product_gradients(const F& f, Visitor& visitor) noexcept {
               simd::store(simd::mul(gv, simd::load(u + o)), gz + at);
             }
           }
-          if constexpr (__is_same(P, ProductByInput)) gu[row + m] = simd::sum(dot);
+          if constexpr (__is_same(P, ProductByInput))
+            gu[row + m] =
+                simd::kStrict ? ordered_dot(g + m * kStride, z + (row + m) * kStride, kStride) : simd::sum(dot);
         }
         if constexpr (__is_same(P, Product)) visitor.template rows<0>(row, m_, static_cast<const T*>(gu));
         visitor.template rows<1>(row, m_, static_cast<const T*>(gz));

@@ -127,11 +127,19 @@ EMMY_INLINE V abs(V a) noexcept {
 }
 template <class V>
 EMMY_INLINE V mul_add(V a, V b, V c) noexcept {
+#if defined(EMMY_STRICT)
+  return hn::Add(hn::Mul(a, b), c);
+#else
   return hn::MulAdd(a, b, c);
+#endif
 }
 template <class V>
 EMMY_INLINE V neg_mul_add(V a, V b, V c) noexcept {
+#if defined(EMMY_STRICT)
+  return hn::Sub(c, hn::Mul(a, b));
+#else
   return hn::NegMulAdd(a, b, c);
+#endif
 }
 template <class V>
 EMMY_INLINE V min(V a, V b) noexcept {

@@ -10,7 +10,12 @@
 
 namespace emmy::inline EMMY_TARGET::simd {
 
-inline constexpr int kRegisters = 16;  // what a register tile may count on
+// What a register tile may count on.
+#if defined(__aarch64__) || defined(__ARM_FP)
+inline constexpr int kRegisters = 32;
+#else
+inline constexpr int kRegisters = 16;
+#endif
 
 template <class T>
 using Vec = T;
@@ -77,7 +82,7 @@ EMMY_INLINE T abs(T a) noexcept {
 // Fused only where it is one instruction: elsewhere the builtin would call libm.
 template <class T>
 EMMY_INLINE T mul_add(T a, T b, T c) noexcept {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#if !defined(EMMY_STRICT) && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
   if constexpr (sizeof(T) == 4) return __builtin_fmaf(a, b, c);
 #if !defined(__ARM_FP) || (__ARM_FP & 8)
   else return __builtin_fma(a, b, c);
@@ -136,10 +141,67 @@ EMMY_INLINE T shift_right(T a) noexcept {
   return std::bit_cast<T>(std::bit_cast<Bits<T>>(a) >> Count);
 }
 
+// Where no instruction gives it: digit by digit on the significand, rounded to nearest.
+template <class T>
+EMMY_INLINE T sqrt_by_digits(T a) noexcept {
+  constexpr int kMantissa = sizeof(T) == 4 ? 23 : 52, kBias = sizeof(T) == 4 ? 127 : 1023;
+  using U = Bits<T>;
+  if (!(a > T(0)) || a - a != T(0))
+    return a < T(0) ? (a - a) / (a - a) : a;  // NaN below 0; 0, infinity, NaN as they are
+  U bits = std::bit_cast<U>(a), significand = bits & ((U(1) << kMantissa) - 1);
+  int exponent = static_cast<int>(bits >> kMantissa);
+  if (exponent == 0) {
+    exponent = 1;
+    while ((significand >> kMantissa) == 0) {
+      significand <<= 1;
+      --exponent;
+    }
+  } else {
+    significand |= U(1) << kMantissa;
+  }
+  exponent -= kBias;
+  if ((exponent & 1) != 0) {
+    significand <<= 1;
+    --exponent;
+  }
+  // root^2 <= significand 2^mantissa + ..., one digit at a time and one more to round by.
+  U root = 0, rest = significand << 1, sum = 0, digit = U(1) << (kMantissa + 1);
+  for (; digit != 0; digit >>= 1) {
+    const U trial = sum + digit;
+    if (trial <= rest) {
+      sum = trial + digit;
+      rest -= trial;
+      root += digit;
+    }
+    rest <<= 1;
+  }
+  if (rest != 0) root += root & 1;  // never a tie
+  return std::bit_cast<T>((root >> 1) + (static_cast<U>(exponent / 2 + kBias - 1) << kMantissa));
+}
+
 // __builtin_sqrt calls libm for the errno of a negative argument unless -fno-math-errno, so the hardware's own is named.
 template <class T>
 EMMY_INLINE T sqrt(T a) noexcept {
-#if defined(__SSE2__)
+#if defined(__aarch64__)
+  T root;
+  if constexpr (sizeof(T) == 4) __asm__("fsqrt %s0, %s1" : "=w"(root) : "w"(a));
+  else __asm__("fsqrt %d0, %d1" : "=w"(root) : "w"(a));
+  return root;
+#elif defined(__ARM_FP)
+  if constexpr (sizeof(T) == 4) {
+    T root;
+    __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(a));
+    return root;
+  } else {
+#if (__ARM_FP & 8)
+    T root;
+    __asm__("vsqrt.f64 %P0, %P1" : "=w"(root) : "w"(a));
+    return root;
+#else
+    return sqrt_by_digits(a);
+#endif
+  }
+#elif defined(__SSE2__)
   if constexpr (sizeof(T) == 4) {
     using V = float __attribute__((vector_size(16)));
     return __builtin_ia32_sqrtss(V{a})[0];
@@ -148,9 +210,7 @@ EMMY_INLINE T sqrt(T a) noexcept {
     return __builtin_ia32_sqrtsd(V{a})[0];
   }
 #else
-  // Newton's iteration on the integer square root of the mantissa would be needed on cores without an FPU.
-  if constexpr (sizeof(T) == 4) return __builtin_sqrtf(a);
-  else return __builtin_sqrt(a);
+  return sqrt_by_digits(a);
 #endif
 }
 

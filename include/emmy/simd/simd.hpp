@@ -3,13 +3,17 @@
 // Kernels are written once, against the words below, and call them qualified (`simd::mul_add`): a vector is opaque,
 // may be sizeless (SVE), so it lives in named locals only: no members, no arrays, no operators.
 //
-// Backend: define one of EMMY_BACKEND_SCALAR, EMMY_BACKEND_HIGHWAY, EMMY_BACKEND_XSIMD, or none: Highway where its
-// header is found and the compiler's flags give it vectors, else scalar.
+// Backend: define one of EMMY_BACKEND_SCALAR, EMMY_BACKEND_HIGHWAY, EMMY_BACKEND_XSIMD, EMMY_BACKEND_HELIUM, or none:
+// Helium where the flags give it, Highway where its header is found and the flags give it vectors, else scalar.
 //
-// EMMY_TARGET       the inline namespace of all executable text; its name encodes backend and instruction set, so that
-//                   objects compiled for different targets never share a function
-// EMMY_TARGET_NAME  the name that a user sees: "scalar", "sse2", "sse4", "avx2", "avx3", "neon", "sve"
-// EMMY_BACKEND_NAME "scalar", "highway", "xsimd"
+// Strict: with EMMY_STRICT defined, mul_add is a multiplication, then an addition, and sums run one term after the other
+// (kernels/reduce.hpp), so that training gives the same bits on every target. Where vectors flush subnormals (Armv7
+// NEON, Helium) strict text is scalar. Checked by strict_ok (simd/strict.hpp) and tests/train/strict_test.cpp.
+//
+// EMMY_TARGET       the inline namespace of all executable text; its name encodes backend, instruction set and
+//                   strictness, so that objects compiled for different targets never share a function
+// EMMY_TARGET_NAME  the name that a user sees: "scalar", "sse2", "sse4", "avx2", "avx3", "neon", "sve", "mve"
+// EMMY_BACKEND_NAME "scalar", "highway", "xsimd", "helium"
 //
 // The words (T is float or double, V the backend's vector of T, M its mask, n a size_t):
 //
@@ -21,8 +25,8 @@
 //   set(x), zero<T>()         every lane x; every lane +0
 //   add sub mul div (a, b)    IEEE, round to nearest
 //   neg(a), abs(a)            sign bit flipped; cleared
-//   mul_add(a, b, c)          a*b + c, fused where the target fuses
-//   neg_mul_add(a, b, c)      c - a*b, fused where the target fuses
+//   mul_add(a, b, c)          a*b + c, fused where the target fuses; never in strict text
+//   neg_mul_add(a, b, c)      c - a*b, likewise
 //   min max (a, b)            a < b ? a : b, a > b ? a : b; which operand a NaN yields is the target's choice
 //   sqrt(a)                   correctly rounded
 //   less(a, b), less_equal(a, b), equal(a, b)    masks; false where a lane is NaN
@@ -37,8 +41,10 @@
 
 #include <emmy/core/macros.hpp>
 
-#if defined(EMMY_BACKEND_SCALAR) + defined(EMMY_BACKEND_HIGHWAY) + defined(EMMY_BACKEND_XSIMD) > 1
-#error "emmy: define at most one of EMMY_BACKEND_SCALAR, EMMY_BACKEND_HIGHWAY, EMMY_BACKEND_XSIMD"
+#if defined(EMMY_BACKEND_SCALAR) + defined(EMMY_BACKEND_HIGHWAY) + defined(EMMY_BACKEND_XSIMD) + \
+        defined(EMMY_BACKEND_HELIUM) >                                                           \
+    1
+#error "emmy: define at most one of EMMY_BACKEND_SCALAR, EMMY_BACKEND_HIGHWAY, EMMY_BACKEND_XSIMD, EMMY_BACKEND_HELIUM"
 #endif
 
 // The instruction set that the compiler's flags select.
@@ -55,36 +61,71 @@
 #define EMMY_ISA sve
 #elif defined(__ARM_NEON)
 #define EMMY_ISA neon
+#elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+#define EMMY_ISA mve
 #else
 #define EMMY_ISA portable
 #endif
 
-#if !defined(EMMY_BACKEND_SCALAR) && !defined(EMMY_BACKEND_HIGHWAY) && !defined(EMMY_BACKEND_XSIMD)
+// Vectors that flush subnormals to zero, whatever the program asks for.
+#if (defined(__ARM_NEON) && !defined(__aarch64__)) || defined(__ARM_FEATURE_MVE)
+#define EMMY_VECTORS_FLUSH
+#endif
+#if defined(EMMY_STRICT) && defined(EMMY_VECTORS_FLUSH) && \
+    (defined(EMMY_BACKEND_HIGHWAY) || defined(EMMY_BACKEND_XSIMD) || defined(EMMY_BACKEND_HELIUM))
+#error \
+    "emmy: EMMY_STRICT needs subnormals, and these vectors flush them: leave the backend out or use EMMY_BACKEND_SCALAR"
+#endif
+
+#if !defined(EMMY_BACKEND_SCALAR) && !defined(EMMY_BACKEND_HIGHWAY) && !defined(EMMY_BACKEND_XSIMD) && \
+    !defined(EMMY_BACKEND_HELIUM)
 // Highway has no SSE2, and no vectors on Cortex-M.
-#if __has_include(<hwy/highway.h>) && (defined(__SSE4_2__) || defined(__ARM_NEON) || defined(__ARM_FEATURE_SVE))
+#if defined(EMMY_STRICT) && defined(EMMY_VECTORS_FLUSH)
+#define EMMY_BACKEND_SCALAR
+#elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 2)
+#define EMMY_BACKEND_HELIUM
+#elif __has_include(<hwy/highway.h>) && (defined(__SSE4_2__) || defined(__ARM_NEON) || defined(__ARM_FEATURE_SVE))
 #define EMMY_BACKEND_HIGHWAY
 #else
 #define EMMY_BACKEND_SCALAR
 #endif
 #endif
 
-#define EMMY_CONCAT_(a, b) a##b
-#define EMMY_CONCAT(a, b) EMMY_CONCAT_(a, b)
+#define EMMY_CONCAT_(a, b, c) a##b##c
+#define EMMY_CONCAT(a, b, c) EMMY_CONCAT_(a, b, c)
+#if defined(EMMY_STRICT)
+#define EMMY_STRICTNESS _strict
+#else
+#define EMMY_STRICTNESS
+#endif
 
 #if defined(EMMY_BACKEND_HIGHWAY)
-#define EMMY_TARGET EMMY_CONCAT(highway_, EMMY_ISA)
+#define EMMY_TARGET EMMY_CONCAT(highway_, EMMY_ISA, EMMY_STRICTNESS)
 #define EMMY_TARGET_NAME EMMY_STRINGIFY(EMMY_ISA)
 #define EMMY_BACKEND_NAME "highway"
 #include <emmy/simd/highway.hpp>
 #elif defined(EMMY_BACKEND_XSIMD)
-#define EMMY_TARGET EMMY_CONCAT(xsimd_, EMMY_ISA)
+#define EMMY_TARGET EMMY_CONCAT(xsimd_, EMMY_ISA, EMMY_STRICTNESS)
 #define EMMY_TARGET_NAME EMMY_STRINGIFY(EMMY_ISA)
 #define EMMY_BACKEND_NAME "xsimd"
 #include <emmy/simd/xsimd.hpp>
+#elif defined(EMMY_BACKEND_HELIUM)
+#define EMMY_TARGET helium_mve
+#define EMMY_TARGET_NAME "mve"
+#define EMMY_BACKEND_NAME "helium"
+#include <emmy/simd/helium.hpp>
 #else
 // The instruction set stays in the name: the compiler uses it (FMA, wider moves) in scalar text too.
-#define EMMY_TARGET EMMY_CONCAT(scalar_, EMMY_ISA)
+#define EMMY_TARGET EMMY_CONCAT(scalar_, EMMY_ISA, EMMY_STRICTNESS)
 #define EMMY_TARGET_NAME "scalar"
 #define EMMY_BACKEND_NAME "scalar"
 #include <emmy/simd/scalar.hpp>
 #endif
+
+namespace emmy::inline EMMY_TARGET::simd {
+#if defined(EMMY_STRICT)
+inline constexpr bool kStrict = true;
+#else
+inline constexpr bool kStrict = false;
+#endif
+}  // namespace emmy::inline EMMY_TARGET::simd

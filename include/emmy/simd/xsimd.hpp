@@ -127,7 +127,9 @@ EMMY_INLINE V abs(V a) noexcept {
 // xsimd 8.1 multiplies, then adds, on AVX-512.
 template <class V>
 EMMY_INLINE V mul_add(V a, V b, V c) noexcept {
-#if defined(__AVX512F__)
+#if defined(EMMY_STRICT)
+  return add(mul(a, b), c);
+#elif defined(__AVX512F__)
   if constexpr (sizeof(Scalar<V>) == 4) return _mm512_fmadd_ps(a, b, c);
   else return _mm512_fmadd_pd(a, b, c);
 #else
@@ -136,7 +138,9 @@ EMMY_INLINE V mul_add(V a, V b, V c) noexcept {
 }
 template <class V>
 EMMY_INLINE V neg_mul_add(V a, V b, V c) noexcept {
-#if defined(__AVX512F__)
+#if defined(EMMY_STRICT)
+  return sub(c, mul(a, b));
+#elif defined(__AVX512F__)
   if constexpr (sizeof(Scalar<V>) == 4) return _mm512_fnmadd_ps(a, b, c);
   else return _mm512_fnmadd_pd(a, b, c);
 #elif defined(__FMA__)

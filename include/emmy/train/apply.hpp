@@ -6,9 +6,10 @@
 namespace emmy::inline EMMY_TARGET {
 namespace inner {
 
-// Is the gradient finite, are the rates in range, can anything overflow? Gives the squared norm of each block.
+// Is the gradient finite, are the rates in range, can anything overflow? Gives the squared norm of each block, and in
+// `largest` the bounds after the step.
 template <class Net, class Rule>
-EMMY_INLINE Status check_gradient(const Gradient<Net>& g, const Largest<Net>& largest, const Rule& rule,
+EMMY_INLINE Status check_gradient(const Gradient<Net>& g, Largest<Net, Rule::kHasMemory>& largest, const Rule& rule,
                                   typename Net::scalar* squares) noexcept {
   using S = typename Net::scalar;
   if (!clip_ok(rule)) return Status::bad_rate;
@@ -21,10 +22,7 @@ EMMY_INLINE Status check_gradient(const Gradient<Net>& g, const Largest<Net>& la
       const auto plain = of_block(rule, Block);
       if (!valid(plain)) status = Status::bad_rate;
       if (!(seen.probe == S(0))) status = Status::not_finite;
-      const S bound = largest.theta[Block] + seen.largest +
-                      largest_update(plain, seen.largest, largest.memory[Block], largest.theta[Block]);
-      const S sum = bound * bound * S(kBlock.rows * kBlock.stride);
-      if (!finite(sum) && status == Status::ok) status = Status::out_of_range;
+      if (!bound_block<Net>(plain, Block, seen.largest, largest) && status == Status::ok) status = Status::out_of_range;
       NormVisitor<Net, Block> norm{squares};
       for_row_tiles<kBlock.rows, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
         norm.template rows<0>(row, m, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].stride);
@@ -53,7 +51,7 @@ EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const G
   const auto one = [&]<int Block>(std::integral_constant<int, Block>) EMMY_LAMBDA {
     constexpr auto kBlock = kPlan<Net>.block[Block];
     if constexpr (Measuring || kBlock.trained) {
-      auto sweep = make_sweep<BlockSweep<Net, Rule, Led, Measuring, Block>>(params, state, rule, clips, ledger, 1);
+      BlockSweep<Net, Rule, Led, Measuring, Block, 0> sweep(params, state, rule, clips, ledger, 1);
       for_row_tiles<kBlock.rows, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
         sweep.template rows<decltype(m)::value>(
             row, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].stride);

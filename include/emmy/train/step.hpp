@@ -50,7 +50,8 @@ EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Peaks<Net>& 
       act_abs = ledger.act_abs + kAt;
       delta_abs = ledger.delta_abs + kAt;
     }
-    inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(m.template act<T>(), act_abs, act);
+    if constexpr (!kBecomesDelta<Net, Batch, T>)
+      inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(m.template act<T>(), act_abs, act);
     if constexpr (kPlan<Net>.needs_delta[T])
       inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(static_cast<const S*>(m.template delta<T>()),
                                                                        delta_abs, delta);
@@ -68,7 +69,7 @@ EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Peaks<Net>& 
 // The largest |value| of each block, read from the weights: once, and after they were changed from outside.
 template <class Net, class Rule>
 EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Rule>& state,
-                                  Largest<Net>& largest) noexcept {
+                                  Largest<Net, Rule::kHasMemory>& largest) noexcept {
   using S = typename Net::scalar;
   S probe = 0;
   const auto all = [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA {
@@ -80,8 +81,7 @@ EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Ru
       if constexpr (Rule::kHasMemory)
         inspect<kBlock.rows, kBlock.stride, kBlock.stride, false>(state.buf + kBlock.offset, static_cast<S*>(nullptr),
                                                                   memory);
-      largest.theta[Block] = weights.largest;
-      largest.memory[Block] = memory.largest;
+      largest.set(Block, weights.largest, memory.largest);
       probe += weights.probe + memory.probe;
     };
     (one(std::integral_constant<int, B>{}), ...);
@@ -91,29 +91,28 @@ EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Ru
   return largest.known;
 }
 
-// How much larger than |theta| the effective weight can be, and the effective gradient's pullback than it: the other
-// factors of a parametrised layer.
-template <class Net>
-EMMY_INLINE typename Net::scalar partner_of(const Largest<Net>& largest, int block) noexcept {
+// Moves the bounds of a block by one step with gradients up to g; false where squares of what is computed may overflow.
+template <class Net, class Rule, bool Memory>
+EMMY_INLINE bool bound_block(const Rule& plain, int b, typename Net::scalar g, Largest<Net, Memory>& largest) noexcept {
   using S = typename Net::scalar;
-  const auto& own = kPlan<Net>.block[block];
-  if (own.role != Role::factor) return S(1);
-  S partner = 0, entries = 1;
-  for (int b = kPlan<Net>.first_block[own.node]; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
-    const auto& other = kPlan<Net>.block[b];
-    if (b == block || other.role != Role::factor) continue;
-    partner = larger(partner, largest.theta[b]);
-    entries = larger(entries, S(other.rows * other.cols) / S(own.rows * own.cols));
-  }
-  return partner * entries;
+  constexpr S kRounding = S(1) + S(0x1p-20);
+  S theta = largest.theta[b], memory = largest.memory_of(b);
+  const S before = theta + memory;
+  bound_step(coefficients(plain, S(1)), g, theta, memory);
+  largest.set(b, theta * kRounding, memory * kRounding);
+  const S bound = before + g + theta + memory;
+  return finite(bound * bound * S(kPlan<Net>.block[b].rows * kPlan<Net>.block[b].stride));
 }
 
 // Rates in range, and an upper bound of all that phase B computes in range: squares of it are summed by the ledger.
+// `largest` becomes that of the weights after the step.
 template <class Net, int Batch, class Rule>
-EMMY_OUTLINE Status check_update(const Peaks<Net>& peaks, const Largest<Net>& largest, const Rule& rule) noexcept {
+EMMY_OUTLINE Status check_update(const Peaks<Net>& peaks, Largest<Net, Rule::kHasMemory>& largest,
+                                 const Rule& rule) noexcept {
   using S = typename Net::scalar;
   if (!clip_ok(rule)) return Status::bad_rate;
   Status status = Status::ok;
+  const Largest<Net, Rule::kHasMemory> before = largest;
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
     constexpr int I = decltype(node)::value;
     using N = node_at<Net, I>;
@@ -123,21 +122,12 @@ EMMY_OUTLINE Status check_update(const Peaks<Net>& peaks, const Largest<Net>& la
       const auto plain = of_block(rule, b);
       if (!valid(plain)) status = Status::bad_rate;
       const S g =
-          S(Batch * N::in::kPositions) * larger(S(1), peaks.act[kIn]) * peaks.delta[kOut] * partner_of(largest, b);
-      const S bound = largest.theta[b] + g + largest_update(plain, g, largest.memory[b], largest.theta[b]);
-      const S sum = bound * bound * S(kPlan<Net>.block[b].rows * kPlan<Net>.block[b].stride);
-      if (!finite(sum) && status == Status::ok) status = Status::out_of_range;
+          S(Batch * N::in::kPositions) * larger(S(1), peaks.act[kIn]) * peaks.delta[kOut] * partner_of(before, b);
+      if (!bound_block<Net>(plain, b, g, largest) && status == Status::ok) status = Status::out_of_range;
     }
   });
   return status;
 }
-
-// Factors on g for each block.
-template <class Net>
-struct Clips {
-  typename Net::scalar block[kPlan<Net>.kBlocks];
-  typename Net::scalar all;  // of a global clip
-};
 
 template <class Net, class Rule>
 EMMY_INLINE void clips_from_squares(const typename Net::scalar* squares, const Rule& rule, Clips<Net>& clips) noexcept {
@@ -172,22 +162,6 @@ EMMY_OUTLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule
   }
 }
 
-template <class Sweep, class Net, class Rule, class Led>
-EMMY_INLINE Sweep make_sweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule, const Clips<Net>& clips,
-                             Led& ledger, int batch) noexcept {
-  using S = typename Net::scalar;
-  constexpr int kBlock = Sweep::kIndex;
-  const auto plain = of_block(rule, kBlock);
-  typename Sweep::Coefficients c{};
-  if constexpr (Sweep::kBlock.trained) c = coefficients(plain, clips.block[kBlock]);
-  const auto& base = reference(rule);
-  const BlockTerms<S> terms{c.k, c.a0, base.learning_rate * gradient_share(base) * clips.all,
-                            partner_of(state.largest, kBlock)};
-  S* buf = nullptr;
-  if constexpr (Rule::kHasMemory) buf = state.buf + Sweep::kBlock.offset;
-  return Sweep{params.data + Sweep::kBlock.offset, buf, c, terms, S(batch), ledger, {}, {}};
-}
-
 // Opens and closes the books of one step.
 template <class Net, class Spec, class Mode, class Rule>
 EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>& params,
@@ -214,10 +188,8 @@ EMMY_OUTLINE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& pa
   constexpr int kFirst = kPlan<Net>.first_block[I];
   if constexpr (Measuring || !kIsFrozen<L>) {
     const auto frame = m.template frame<I>();
-    LayerSweep<Net, Rule, Led, Measuring, I, Batch, (kFirst + Local)...> sweep{
-        ledger, frame,
-        make_sweep<BlockSweep<Net, Rule, Led, Measuring, kFirst + Local>>(params, state, rule, clips, ledger,
-                                                                          Batch)...};
+    LayerSweep<Net, Rule, Led, Measuring, I, Batch, (kFirst + Local)...> sweep(params, state, rule, clips, ledger,
+                                                                               frame);
     gradients(L{}, frame, sweep);
     sweep.finish(state.largest);
   }
@@ -255,17 +227,20 @@ EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
 template <class Loss>
 EMMY_INLINE void note_loss(NoLedger&) noexcept {}
 
-// Forward, loss and deltas of the first `count` samples.
+// Forward, loss and the deltas of the outputs of the first `count` samples, each weighted by `scale`. NaN if an output is
+// not finite.
 template <class Net, int Batch, class Loss, class Target>
-EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Loss, const Target* target,
-                                           int count) noexcept {
+EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Loss loss, const Target* target,
+                                           int count, typename Net::scalar scale) noexcept {
   using S = typename Net::scalar;
-  constexpr int kPositions = Net::output::kPositions;
+  constexpr int kRows = Batch * Net::output::kPositions, kCols = Net::output::kChannels;
   forward_pass(m);
-  const S loss = loss_and_delta<Batch * kPositions, Net::output::kChannels>(Loss{}, m.template act<Net::kNodes>(),
-                                                                            target, count * kPositions, S(1) / S(count),
-                                                                            m.template delta<Net::kNodes>());
-  return loss;
+  const S* y = m.template act<Net::kNodes>();
+  Inspection<S> outputs{};
+  if constexpr (kBecomesDelta<Net, Batch, Net::kNodes>)
+    inspect<kRows, kCols, padded<S>(kCols), false>(y, static_cast<S*>(nullptr), outputs);
+  return outputs.probe + loss_and_delta<kRows, kCols>(loss, y, target, count * Net::output::kPositions, scale,
+                                                      m.template delta<Net::kNodes>());
 }
 
 }  // namespace inner
@@ -282,16 +257,21 @@ StepResult<typename Net::scalar> train_step(Params<Net>& params, Buffers<Net>& b
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
       s != Status::ok)
     return {s, S(0)};
-  const S value = inner::loss_pass(m, loss, target, Batch);
+  const S value = inner::loss_pass(m, loss, target, Batch, S(1) / S(Batch));
   backward_pass(m);
   inner::Peaks<Net> peaks{};
   inner::inspect_tensor<0>(m, peaks, ledger);
   if constexpr (kIsLedger<Led>) ledger.unbounded = false;
   if (!(peaks.probe == S(0)) || !inner::finite(value)) return {Status::not_finite, value};
-  Largest<Net> largest = state.largest;
+  auto largest = state.largest;
   if (!largest.known && !inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
-  if (const Status s = inner::check_update<Net, Batch>(peaks, largest, rule); s != Status::ok) return {s, value};
-  inner::Clips<Net> clips;
+  Status checked = inner::check_update<Net, Batch>(peaks, largest, rule);
+  if (checked == Status::out_of_range && state.largest.known) {  // bounds only grow: look at the weights again
+    if (!inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
+    checked = inner::check_update<Net, Batch>(peaks, largest, rule);
+  }
+  if (checked != Status::ok) return {checked, value};
+  Clips<Net> clips;
   inner::find_clips(m, rule, clips);
   // From here on nothing can fail.
   state.largest = largest;

@@ -37,12 +37,39 @@ struct Wants<Net, Ledger<Net, Spec, Mode>> {
 };
 
 }  // namespace detail
+
+// Factors on g for each block.
+template <class Net>
+struct Clips {
+  typename Net::scalar block[kPlan<Net>.kBlocks];
+  typename Net::scalar all;  // of a global clip
+};
+
 }  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {
 
-// One block in the sweep of its layer.
-template <class Net, class Rule, class Led, bool Measuring, int Block>
+namespace inner {
+// How much larger than |theta| the effective weight can be, and the effective gradient's pullback than it: the other
+// factors of a parametrised layer.
+template <class Net, bool Memory>
+EMMY_INLINE typename Net::scalar partner_of(const Largest<Net, Memory>& largest, int block) noexcept {
+  using S = typename Net::scalar;
+  const auto& own = kPlan<Net>.block[block];
+  if (own.role != Role::factor) return S(1);
+  S partner = 0, entries = 1;
+  for (int b = kPlan<Net>.first_block[own.node]; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
+    const auto& other = kPlan<Net>.block[b];
+    if (b == block || other.role != Role::factor) continue;
+    partner = larger(partner, largest.theta[b]);
+    entries = larger(entries, S(other.rows * other.cols) / S(own.rows * own.cols));
+  }
+  return partner * entries;
+}
+}  // namespace inner
+
+// One block in the sweep of its layer; Rows: samples times positions, 0 for a gradient that comes from elsewhere.
+template <class Net, class Rule, class Led, bool Measuring, int Block, int Rows>
 struct BlockSweep {
   using S = typename Net::scalar;
   static constexpr int kIndex = Block;
@@ -55,14 +82,35 @@ struct BlockSweep {
   static constexpr bool kRows = Measuring && detail::Wants<Net, Led>::template kLine<Block, Axis::row>;
   static constexpr bool kColumns = Measuring && detail::Wants<Net, Led>::template kLine<Block, Axis::column>;
 
+  // One sample, a layer x W, a rule without memory: the update is x (a0 dy)^T, measured or not.
+  static constexpr bool kOuter = Rows == 1 && kMemoryless && kBlock.trained && kBlock.role == Role::weight &&
+                                 kHasPlainWeights<typename node_at<Net, kBlock.node>::layer>;
+  // Factors bound each other's gradients, so their bounds must not drift away from them; a measured sweep is free to look.
+  static constexpr bool kTracks = kBlock.trained && (Measuring || kBlock.role == Role::factor);
+
   S* theta;
-  S* buf;
-  Coefficients c;
+  S* buf = nullptr;
+  Coefficients c{};
   BlockTerms<S> terms;
   S batch;
   Led& ledger;
-  SweepRange<S> range{};
+  std::conditional_t<kTracks, SweepRange<S>, NoRange> range{};
+  const S* x;
+  alignas(kPadBytes) S v[kOuter ? kStride : 1];
   Meter<S, kStride, kRows, kColumns, kMemoryless, kPredicting> meter{};
+
+  // input and dy of the layer: read where kOuter.
+  EMMY_INLINE BlockSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule, const Clips<Net>& clips,
+                         Led& to, int samples, const S* input = nullptr, const S* dy = nullptr) noexcept
+      : theta(params.data + kBlock.offset), batch(S(samples)), ledger(to), x(input) {
+    if constexpr (Rule::kHasMemory) buf = state.buf + kBlock.offset;
+    if constexpr (kBlock.trained) c = coefficients(of_block(rule, Block), clips.block[Block]);
+    const auto& base = reference(rule);
+    terms = {c.k, c.a0, base.learning_rate * gradient_share(base) * clips.all, inner::partner_of(state.largest, Block)};
+    if constexpr (kOuter)
+      for (int o = 0; o < kStride; o += static_cast<int>(simd::lanes<S>()))
+        simd::store(simd::mul(simd::set(c.a0), simd::load(dy + o)), v + o);
+  }
 
   template <Axis Line>
   EMMY_INLINE void book(int unit, const Sums<S>& sums) noexcept {
@@ -73,18 +121,18 @@ struct BlockSweep {
   EMMY_INLINE void rows(int row, const S* g) noexcept {
     S* memory = nullptr;
     if constexpr (!kMemoryless) memory = buf + row * kStride;
-    sweep_rows<kStride, M, kBlock.role == Role::factor>(c, theta + row * kStride, memory, g, meter, range,
-                                                        [&](int m, const Sums<S>& sums) EMMY_LAMBDA {
-                                                          if constexpr (kRows) book<Axis::row>(row + m, sums);
-                                                        });
+    const auto on_row = [&](int m, const Sums<S>& sums) EMMY_LAMBDA {
+      if constexpr (kRows) book<Axis::row>(row + m, sums);
+    };
+    constexpr bool kFactor = kBlock.role == Role::factor;
+    if constexpr (kOuter && Measuring)
+      sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row, Outer<S>{x + row, v});
+    else sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row);
   }
-  EMMY_INLINE void finish(Largest<Net>& largest) noexcept {
+  EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept {
     if constexpr (kColumns)
       for (int o = 0; o < kBlock.cols; ++o) book<Axis::column>(o, column_sums(meter, o));
-    if constexpr (kBlock.trained) {
-      largest.theta[Block] = range.theta;
-      largest.memory[Block] = range.memory;
-    }
+    if constexpr (kTracks) largest.set(Block, range.theta, range.memory);
   }
 };
 
@@ -132,12 +180,12 @@ EMMY_INLINE T row_total(const T* p) noexcept {
 
 // The visitor that a layer's `gradients` calls in phase B.
 template <class Net, class Rule, class Led, bool Measuring, int I, int Batch, int... Block>
-struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block>... {
+struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at<Net, I>::in::kPositions>... {
   using S = typename Net::scalar;
   using N = node_at<Net, I>;
   static constexpr int kFirst = kPlan<Net>.first_block[I];
   template <int B>
-  using At = BlockSweep<Net, Rule, Led, Measuring, B>;
+  using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::in::kPositions>;
   using Expected = std::conditional_t<Measuring && !kPredicts<Led>, ExpectedRows<Net, I, Batch>, NothingExpected>;
 
   static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::in::kPositions;
@@ -150,8 +198,16 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block>... {
     return kRoundoff<S> * S(2 * (kSamples + kPad) + 16) * checks.delta[kPlan<Net>.tensor[I + 1].root].row_sum;
   }
 
-  EMMY_INLINE LayerSweep(Led& to, const frame_of<Net, I, Batch>& f, const At<Block>&... sweeps) noexcept
-      : At<Block>(sweeps)..., checks(to), expected(f) {}
+  EMMY_INLINE LayerSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule, const Clips<Net>& clips,
+                         Led& to, const frame_of<Net, I, Batch>& f) noexcept
+      : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f) {}
+
+  template <int Local>
+  EMMY_INLINE void outer(const S* x, const S*) noexcept
+      requires(!Measuring && At<kFirst + Local>::kOuter && !EMMY_GRADIENT_HOOKED) {
+    auto& block = static_cast<At<kFirst + Local>&>(*this);
+    sweep_outer<At<kFirst + Local>::kStride>(block.c.k, block.theta, N::in::kChannels, x, block.v);
+  }
 
   template <int Local, int M, class G>
   EMMY_INLINE void rows(int row, std::integral_constant<int, M>, const G* g) noexcept {
@@ -171,7 +227,7 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block>... {
     if constexpr (Measuring && !kPredicts<Led>)
       check_row(checks, row_total<S, kPad>(g), expected.total, check_scale() * S(kSamples));
   }
-  EMMY_INLINE void finish(Largest<Net>& largest) noexcept { (At<Block>::finish(largest), ...); }
+  EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept { (At<Block>::finish(largest), ...); }
 };
 
 // A norm: sum of squares, for all blocks together or each by itself.
@@ -183,10 +239,14 @@ struct NormVisitor {
   template <int Local, int M, class G>
   EMMY_INLINE void rows(int, std::integral_constant<int, M>, const G* g) noexcept {
     constexpr int kCount = M * kPlan<Net>.block[First + Local].stride;
-    auto v = simd::zero<S>();
-    for (int at = 0; at < kCount; at += static_cast<int>(simd::lanes<S>()))
-      v = simd::mul_add(simd::load(g + at), simd::load(g + at), v);
-    squares[First + Local] += simd::sum(v);
+    if constexpr (simd::kStrict) {
+      squares[First + Local] = ordered_dot(g, g, kCount, squares[First + Local]);
+    } else {
+      auto v = simd::zero<S>();
+      for (int at = 0; at < kCount; at += static_cast<int>(simd::lanes<S>()))
+        v = simd::mul_add(simd::load(g + at), simd::load(g + at), v);
+      squares[First + Local] += simd::sum(v);
+    }
   }
   template <class M, class G>
   EMMY_INLINE void check(int, M, const G*) noexcept {}

@@ -98,9 +98,7 @@ StepResult<typename Net::scalar> gradient(const Params<Net>& params, Buffers<Net
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, count * kPositions); s != Status::ok)
     return {s, S(0)};
   const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
-  forward_pass(m);
-  const S value = loss_and_delta<Batch * kPositions, Net::output::kChannels>(
-      loss, m.template act<Net::kNodes>(), target, count * kPositions, scale, m.template delta<Net::kNodes>());
+  const S value = inner::loss_pass(m, loss, target, count, scale);
   backward_pass(m);
   inner::Peaks<Net> peaks{};
   NoLedger none;
@@ -117,12 +115,18 @@ Status apply(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& 
              Loss = {}) noexcept {
   using S = typename Net::scalar;
   inner::note_loss<Loss>(ledger);
-  Largest<Net> largest = state.largest;
+  auto largest = state.largest;
   if (!largest.known && !inner::measure_largest(params, state, largest)) return Status::not_finite;
   S squares[kPlan<Net>.kBlocks] = {};
-  if (const Status s = inner::check_gradient<Net>(g, largest, rule, squares); s != Status::ok) return s;
+  Status checked = inner::check_gradient<Net>(g, largest, rule, squares);
+  if (checked == Status::out_of_range && state.largest.known) {  // bounds only grow: look at the weights again
+    if (!inner::measure_largest(params, state, largest)) return Status::not_finite;
+    for (S& square : squares) square = S(0);
+    checked = inner::check_gradient<Net>(g, largest, rule, squares);
+  }
+  if (checked != Status::ok) return checked;
   state.largest = largest;
-  inner::Clips<Net> clips;
+  Clips<Net> clips;
   inner::no_clips(clips);
   if constexpr (Rule::kClips) inner::clips_from_squares(squares, rule, clips);
   if constexpr (kIsLedger<Led>) {

@@ -1,0 +1,77 @@
+// Start-up of every Cortex-M: units on, memory filled, main called. No static constructors (sections.ld refuses them).
+#include <platforms/cortex_m/registers.hpp>
+#include <platforms/cortex_m/semihosting.hpp>
+#include <platforms/platform.hpp>
+#include <platforms/text.hpp>
+
+extern "C" {
+// Of the linker script: they are addresses, not variables.
+extern std::uint32_t _stack_limit[], _stack_top[], _data_begin[], _data_end[], _data_source[], _bss_begin[], _bss_end[];
+
+int main();
+void SysTick_Handler();
+
+// Apart from Reset_Handler, whose prologue may already save vector registers that are not on yet.
+[[noreturn, gnu::noinline]] static void start() {
+  const std::uint32_t* from = _data_source;
+  for (std::uint32_t* to = _data_begin; to < _data_end;) *to++ = *from++;
+  for (std::uint32_t* to = _bss_begin; to < _bss_end;) *to++ = 0;
+  emmy::cortex_m::reg(emmy::cortex_m::kSysTickReload) = 0xFFFFFF;
+  emmy::cortex_m::reg(emmy::cortex_m::kSysTickValue) = 0;
+  emmy::cortex_m::reg(emmy::cortex_m::kSysTickControl) = emmy::cortex_m::kSysTickRun;
+  emmy::semihosting::exit(main());
+}
+
+[[noreturn]] void Reset_Handler() {
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+  emmy::cortex_m::reg(emmy::cortex_m::kCoprocessorAccess) = emmy::cortex_m::kFloatingPoint;
+#endif
+#if defined(__ARM_FEATURE_LOB) || defined(__ARM_FEATURE_MVE)
+  emmy::cortex_m::reg(emmy::cortex_m::kConfiguration) =
+      emmy::cortex_m::reg(emmy::cortex_m::kConfiguration) | emmy::cortex_m::kLowOverheadBranches;
+#endif
+  asm volatile("dsb\n isb" ::: "memory");
+  start();
+}
+
+// Which exception, and where the program was: the core has pushed r0-r3, r12, lr, pc, xpsr.
+[[noreturn, gnu::used]] void report_fault(const std::uint32_t* pushed) {
+  std::uint32_t exception;
+  asm volatile("mrs %0, ipsr" : "=r"(exception));
+  emmy::platform::print("exception ", exception, "\n");
+  if (pushed < _stack_limit || pushed + 8 > _stack_top) emmy::platform::fault("stack overflow");
+  emmy::platform::print("at ", emmy::platform::Hex{pushed[6]}, "\n");
+  emmy::platform::fault("unexpected exception");
+}
+// On a fresh stack: the old one may be what failed.
+[[gnu::naked]] static void Fault_Handler() {
+  asm volatile(
+      "mrs r0, msp\n"
+      "ldr r1, =_stack_top\n"
+      "msr msp, r1\n"
+      "bl report_fault\n"
+      ".ltorg");
+}
+
+using Handler = void (*)();
+union Vector {
+  std::uint32_t* stack;
+  Handler handler;
+};
+[[gnu::section(".vectors"), gnu::used]] extern const Vector vectors[16] = {
+    {.stack = _stack_top},      {.handler = Reset_Handler}, {.handler = Fault_Handler}, {.handler = Fault_Handler},
+    {.handler = Fault_Handler}, {.handler = Fault_Handler}, {.handler = Fault_Handler}, {.handler = Fault_Handler},
+    {.handler = Fault_Handler}, {.handler = Fault_Handler}, {.handler = Fault_Handler}, {.handler = Fault_Handler},
+    {.handler = Fault_Handler}, {.handler = Fault_Handler}, {.handler = Fault_Handler}, {.handler = SysTick_Handler}};
+}
+
+namespace emmy::platform {
+
+[[gnu::weak]] void fault(const char* why) noexcept {
+  print("fault: ", why, "\n");
+  semihosting::exit(70);
+}
+
+[[gnu::weak]] void idle() noexcept { asm volatile("wfi" ::: "memory"); }
+
+}  // namespace emmy::platform

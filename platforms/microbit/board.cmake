@@ -1,0 +1,2 @@
+set(BOARD_QEMU_MACHINE microbit)
+set(BOARD_RAM_KIB 16)

@@ -1,0 +1,2 @@
+set(BOARD_QEMU_MACHINE mps2-an386)
+set(BOARD_RAM_KIB 64)

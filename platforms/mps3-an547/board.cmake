@@ -1,0 +1,2 @@
+set(BOARD_QEMU_MACHINE mps3-an547)
+set(BOARD_RAM_KIB 64)

@@ -1,0 +1,50 @@
+# What a cross build tests: all that meets the instruction set, the width of a vector or of a pointer. The rest (files,
+# refusals, packaging, the command, layers and rules that are made of the same kernels) is the same text on every target
+# and stays with the host's build, as do the long runs: a program here takes 10 to 50 times as long under QEMU.
+#
+#   neon  (AArch64)  the widest: the library as users of 64-bit Arm get it
+#   sve              what depends on a vector length that is known at run time only; three lengths, one program
+#   neon  (Armv7)    the same, since its arithmetic is not IEEE
+#   scalar (Armv7)   what the kernels' words and 32 bits decide; Cortex-M's arithmetic, on a machine that has GoogleTest
+
+get_property(processor GLOBAL PROPERTY EMMY_PROCESSOR)
+set(every ${EMMY_TEST_TARGETS})
+set(vectors neon sve)           # of this processor
+set(vectors_with_f64 neon sve)
+set(widest neon)
+if(processor STREQUAL "armv7")  # its vectors have no f64 and flush subnormals: strict text is scalar
+  set(vectors neon)
+  set(vectors_with_f64 "")
+  set(widest scalar)
+endif()
+
+function(emmy_add_cross_tests folder)
+  cmake_parse_arguments(PARSE_ARGV 1 A "" "" "NAMES;TARGETS")
+  foreach(name IN LISTS A_NAMES)
+    if(A_TARGETS)
+      list(REMOVE_DUPLICATES A_TARGETS)
+      emmy_add_test(${folder}.${name} SOURCES ${folder}/${name}_test.cpp TARGETS ${A_TARGETS})
+    endif()
+  endforeach()
+endfunction()
+
+emmy_add_cross_tests(simd NAMES words arithmetic TARGETS ${every})
+emmy_add_cross_tests(kernels NAMES elementwise inspect reduce softmax update_sweep TARGETS ${every})
+emmy_add_cross_tests(kernels NAMES affine gemm TARGETS ${vectors})
+emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
+emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})
+emmy_add_cross_tests(layers NAMES dense TARGETS ${vectors})
+if(NOT processor STREQUAL "armv7")
+  emmy_add_cross_tests(layers NAMES activations TARGETS neon)
+  emmy_add_cross_tests(optim NAMES rules TARGETS neon)
+endif()
+emmy_add_cross_tests(net NAMES init memory pack plan TARGETS ${widest})
+emmy_add_cross_tests(symmetry NAMES symmetry TARGETS ${widest})
+emmy_add_cross_tests(train NAMES step TARGETS ${vectors})
+set(strict ${widest} ${vectors_with_f64})
+list(REMOVE_DUPLICATES strict)
+emmy_add_test(train.strict SOURCES train/strict_test.cpp TARGETS ${strict} DEFINITIONS EMMY_STRICT)
+emmy_add_cross_tests(train NAMES verbs TARGETS ${widest})
+emmy_add_cross_tests(parametrize NAMES product TARGETS ${vectors_with_f64})
+emmy_add_cross_tests(noether NAMES law TARGETS ${every})
+emmy_add_cross_tests(noether NAMES health TARGETS ${vectors})

@@ -1,0 +1,149 @@
+// Products and update sweep of the board's backend at sizes around its number of lanes, against plain double loops.
+#include <emmy/core/random.hpp>
+#include <emmy/kernels/affine.hpp>
+#include <emmy/kernels/update_sweep.hpp>
+#include <emmy/layers/activations.hpp>
+#include <emmy/optim/momentum.hpp>
+#include <emmy/optim/sgd.hpp>
+#include <tests/device/check.hpp>
+#include <tests/device/reference.hpp>
+
+namespace {
+
+constexpr double kUnit = 0x1p-24;  // half an ulp of 1
+#if defined(EMMY_BOARD_RAM_KIB) && EMMY_BOARD_RAM_KIB < 32
+constexpr int kMost = 72;  // of a matrix; larger products are left out
+#else
+constexpr int kMost = 18 * emmy::padded<float>(18);
+#endif
+
+emmy::Pcg32 rng{7};
+alignas(64) float x[kMost], w[kMost], y[kMost], work[kMost];
+alignas(64) float b[64], gradient[kMost];
+double xs[kMost], ws[kMost], ys[kMost], bs[64], out[kMost], sizes[kMost];
+
+// rows x cols random numbers in rows of `stride`, zero in the pad lanes; the same, unpadded, in double.
+void fill(float* p, double* q, int rows, int cols, int stride) {
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < stride; ++c) {
+      const float value = c < cols ? 2 * rng.uniform() - 1 : 0.0f;
+      p[r * stride + c] = value;
+      if (c < cols) q[r * cols + c] = static_cast<double>(value);
+    }
+}
+
+// rows x cols of p in rows of `stride` are q within `terms` roundings of the sizes; pad lanes are zero.
+void compare(const char* what, const float* p, const double* q, int rows, int cols, int stride, double terms) {
+  for (int r = 0; r < rows; ++r)
+    for (int c = 0; c < stride; ++c) {
+      const double wanted = c < cols ? q[r * cols + c] : 0, size = c < cols ? sizes[r * cols + c] : 0;
+      if (!check::near(static_cast<double>(p[r * stride + c]), wanted, terms * kUnit * size, what, cols)) return;
+    }
+}
+
+template <int Rows, int In, int Out>
+void products() {
+  constexpr int kIn = emmy::padded<float>(In), kOut = emmy::padded<float>(Out);
+  if constexpr (Rows * kIn <= kMost && Rows * kOut <= kMost && In * kOut <= kMost && Out * kIn <= kMost) {
+    // y = relu(x w + b)
+    fill(x, xs, Rows, In, In);
+    fill(w, ws, In, Out, kOut);
+    fill(b, bs, 1, Out, kOut);
+    emmy::affine_forward<Rows, In, In, Out>(x, w, b, y, emmy::Relu{});
+    reference::dense(xs, ws, bs, out, Rows, In, Out);
+    for (int i = 0; i < Rows * Out; ++i) out[i] = out[i] > 0 ? out[i] : 0, sizes[i] = In + 1;
+    compare("forward", y, out, Rows, Out, kOut, In + 1);
+
+    // dw = x^T dy, db = sum of dy, with dy in y
+    fill(y, ys, Rows, Out, kOut);
+    reference::dense_backward(xs, ws, ys, out, bs, nullptr, Rows, In, Out);
+    emmy::for_gradient_rows<In, kOut, Rows>(x, In, static_cast<const float*>(y),
+                                            [&](int row, auto count, const float* g) {
+                                              for (int i = 0; i < decltype(count)::value * kOut; ++i)
+                                                gradient[row * kOut + i] = g[i];
+                                            });
+    for (int i = 0; i < In * Out; ++i) sizes[i] = Rows;
+    compare("dw", gradient, out, In, Out, kOut, Rows);
+    emmy::bias_gradient<kOut, Rows>(static_cast<const float*>(y), [&](const float* g) {
+      for (int o = 0; o < kOut; ++o) gradient[o] = g[o];
+    });
+    compare("db", gradient, bs, 1, Out, kOut, Rows);
+
+    // dx = dy w^T relu'(x), x in padded rows; then once more on top
+    fill(x, xs, Rows, In, kIn);
+    static double dw[kMost], db[64];
+    reference::dense_backward(xs, ws, ys, dw, db, out, Rows, In, Out);
+    for (int i = 0; i < Rows * In; ++i) out[i] = xs[i] > 0 ? out[i] : 0, sizes[i] = Out;
+    const auto* weights = static_cast<const float*>(w);
+    emmy::affine_backward<false, Rows, In, Out>(weights, static_cast<const float*>(y), static_cast<const float*>(x),
+                                                gradient, work, emmy::Relu{});
+    compare("dx", gradient, out, Rows, In, kIn, Out + 6);
+    emmy::affine_backward<true, Rows, In, Out>(weights, static_cast<const float*>(y), static_cast<const float*>(x),
+                                               gradient, work, emmy::Relu{});
+    for (int i = 0; i < Rows * In; ++i) out[i] *= 2;
+    compare("dx added", gradient, out, Rows, In, kIn, 3 * Out + 12);
+  }
+}
+
+// M rows of Cols scalars under a rule: theta', buf' and all sums of rows and columns.
+template <int M, int Cols, class Rule>
+void sweep(const Rule& rule, double k, double rate, double beta, double stored) {
+  constexpr bool kMemory = Rule::kHasMemory;
+  fill(w, ws, M, Cols, Cols);
+  fill(x, xs, M, Cols, Cols);
+  if constexpr (kMemory) fill(y, ys, M, Cols, Cols);
+  const auto c = emmy::coefficients(rule, 1.0f);
+  emmy::Meter<float, Cols, true, true, !kMemory> meter{};
+  emmy::SweepRange<float> range{};
+  emmy::Sums<float> rows[M];
+  emmy::sweep_rows<Cols, M, false>(c, w, y, static_cast<const float*>(x), meter, range,
+                                   [&](int m, const emmy::Sums<float>& s) { rows[m] = s; });
+  double wanted_rows[M][5] = {}, wanted_columns[Cols][5] = {}, top = 0;
+  for (int i = 0; i < M * Cols; ++i) {
+    const double memory = kMemory ? beta * ys[i] + xs[i] : xs[i], u = rate * memory, next = k * ws[i] - u;
+    CHECK_NEAR(static_cast<double>(w[i]), next, 4 * kUnit * (1 + check::size(memory)));
+    if (kMemory) CHECK_NEAR(static_cast<double>(y[i]), memory + stored * ws[i], 6 * kUnit);
+    const double terms[] = {ws[i] * ws[i], next * next, xs[i] * ws[i], xs[i] * xs[i], xs[i]};
+    for (int t = 0; t < 5; ++t) wanted_rows[i / Cols][t] += terms[t], wanted_columns[i % Cols][t] += terms[t];
+    top = check::size(next) > top ? check::size(next) : top;
+  }
+  CHECK_NEAR(static_cast<double>(range.theta), top, 8 * kUnit);
+  const auto compare_sums = [](const emmy::Sums<float>& s, const double* wanted, int terms) {
+    const float got[] = {s.tt, s.nn, s.gt, s.gg, s.g1};
+    for (int t = 0; t < 5; ++t) CHECK_NEAR(static_cast<double>(got[t]), wanted[t], 6.0 * terms * (terms + 4) * kUnit);
+  };
+  for (int m = 0; m < M; ++m) compare_sums(rows[m], wanted_rows[m], Cols);
+  for (int o = 0; o < Cols; ++o) compare_sums(emmy::column_sums(meter, o), wanted_columns[o], M);
+}
+
+template <int M, int Cols>
+void sweeps() {
+  constexpr double kRate = 0.125, kDecay = 0.25, kBeta = 0.875;
+  sweep<M, Cols>(emmy::Sgd{.learning_rate = kRate, .weight_decay = kDecay}, 1 - kRate * kDecay, kRate, 0, 0);
+  sweep<M, Cols>(emmy::Momentum{.learning_rate = kRate, .momentum = kBeta, .weight_decay = kDecay}, 1 - kRate * kDecay,
+                 kRate, kBeta, kDecay);
+}
+
+}  // namespace
+
+int main() {
+  check::begin("products, one row");
+  products<1, 1, 1>();
+  products<1, 3, 4>();
+  products<1, 5, 3>();
+  products<1, 8, 5>();
+  products<1, 17, 9>();
+  products<2, 4, 8>();
+  check::begin("products, several rows");
+  products<3, 4, 7>();
+  products<4, 3, 5>();
+  products<5, 9, 4>();
+  products<7, 8, 16>();
+  products<8, 16, 17>();
+  check::begin("update sweeps");
+  constexpr int kPad = emmy::padded<float>(1);
+  sweeps<1, kPad>();
+  sweeps<3, kPad>();
+  sweeps<5, 2 * kPad>();
+  return check::end();
+}
