@@ -1,9 +1,9 @@
-# Shared by the toolchain files of all Cortex-M: each sets EMMY_CORE_FLAGS and EMMY_BOARD, then includes this.
+# Shared by the toolchain files of all Cortex-M: each sets EMMY_CORE_FLAGS and EMMY_DEFAULT_BOARD, then includes this.
 # EMMY_CLANG: compile with clang++-19 against the headers of GCC's newlib; GCC links.
 set(CMAKE_SYSTEM_NAME Generic)
 set(CMAKE_SYSTEM_PROCESSOR arm)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # nothing links before a board is chosen
-set(EMMY_BOARD ${EMMY_BOARD} CACHE STRING "The board that firmware is built for: a folder of platforms/")
+set(EMMY_BOARD ${EMMY_DEFAULT_BOARD} CACHE STRING "The board of firmware: a folder of platforms/, or a path")
 
 set(_flags "${EMMY_CORE_FLAGS} -mthumb -ffunction-sections -fdata-sections -fno-math-errno")
 string(APPEND _flags " -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-unwind-tables -fno-asynchronous-unwind-tables")

@@ -1,4 +1,4 @@
 # Cortex-M33 with single precision FPU.
 set(EMMY_CORE_FLAGS "-mcpu=cortex-m33 -mfpu=fpv5-sp-d16 -mfloat-abi=hard")
-set(EMMY_BOARD mps2-an505)
+set(EMMY_DEFAULT_BOARD mps2-an505)
 include(${CMAKE_CURRENT_LIST_DIR}/arm-none-eabi.cmake)

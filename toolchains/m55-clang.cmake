@@ -1,5 +1,5 @@
 # Cortex-M55 with Helium (MVE), clang++-19.
 set(EMMY_CORE_FLAGS "-mcpu=cortex-m55 -mfloat-abi=hard")
-set(EMMY_BOARD mps3-an547)
+set(EMMY_DEFAULT_BOARD mps3-an547)
 set(EMMY_CLANG ON)
 include(${CMAKE_CURRENT_LIST_DIR}/arm-none-eabi.cmake)

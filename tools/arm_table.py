@@ -22,12 +22,14 @@ import argparse
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True  # the source tree stays as it is
 import stack_bound  # noqa: E402
 
 TARGETS = ("m0plus m4f m7 m33 m55-scalar m55-helium-gcc m55-helium-clang neon sve128 sve256 sve512 armhf x86-scalar "
@@ -40,7 +42,8 @@ LIMIT = 600  # seconds for one run of a program
 
 # What the compiler may call by itself. They take no more stack than this: firmware brings its own (platforms/cortex_m),
 # and on Linux they are assembly.
-PLAIN_MEMORY = {"memcpy": 16, "memmove": 16, "memset": 16}
+PLAIN_MEMORY = {name: 16 for name in ("memcpy", "memmove", "memset", *(f"__aeabi_mem{verb}{align}" for align in ("", "4", "8")
+                                                                        for verb in ("cpy", "move", "set", "clr")))}
 
 
 class Problem(Exception):
@@ -62,8 +65,9 @@ def link_alone(what, roots, folder):
     a step that wants the heap, libm or anything but memcpy, memmove and memset does not link."""
     image = os.path.join(folder, "-".join(roots) + ".elf")
     words = [f"-Wl,--entry={roots[0]}", *(f"-Wl,--undefined={r}" for r in roots)]
-    words += [f"-Wl,--defsym={name}=0" for name in PLAIN_MEMORY]
-    run([what["linker"], *what["flags"], "-static", "-no-pie", "-nostdlib", "-Wl,--gc-sections,--no-warn-rwx-segments", *words,
+    # Each at an address of its own, where the disassembly finds its name.
+    words += [f"-Wl,--defsym={name}={16 * k}" for k, name in enumerate(PLAIN_MEMORY, 1)]
+    run([what["linker"], *(flag for flag in what["flags"] if flag), "-static", "-no-pie", "-nostdlib", "-Wl,--gc-sections,--no-warn-rwx-segments", *words,
          step_object(what), "-lgcc", "-o", image])
     return image
 
@@ -118,9 +122,15 @@ def ledger_size(what):
     raise Problem("the object has no emmy_bench_ledger")
 
 
-def command_of(what, kind):
+def output_of(what, kind):
+    """What a program prints; QEMU sends the text of a board without UART (semihosting) to stderr."""
     runner = what["runner" if kind == "program" else "strict_runner"]
-    return [*(word for word in runner if word), what[kind]]
+    command = [*(word for word in runner if word), what[kind]]
+    made = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=LIMIT)
+    if made.returncode != 0:
+        raise Problem(f"the program ended with {made.returncode}:\n{made.stdout[-3000:]}")
+    return made.stdout
 
 
 def instructions(what, symbol):
@@ -128,7 +138,7 @@ def instructions(what, symbol):
     command = [os.path.join(HERE, "count_instructions", "count_instructions.py"), what["program"], symbol,
                "--objdump", what["objdump"], "--json"]
     if what["counter"] == "qemu":
-        command += ["--qemu", *command_of(what, "program")]
+        command += ["--qemu", *(word for word in what["runner"] if word), what["program"]]
     elif what["counter"] == "callgrind":
         command += ["--callgrind"]
     else:
@@ -140,12 +150,11 @@ def printed(text, name):
     found = re.search(rf"^{name} \S+ 0x([0-9a-f]{{8}})$", text, re.M)
     if not found:
         raise Problem(f"the program does not print {name}:\n{text}")
-    import struct
     return struct.unpack(">f", bytes.fromhex(found[1]))[0]
 
 
 def strict_hash(what):
-    text = run(command_of(what, "strict"))
+    text = output_of(what, "strict")
     hashes = re.findall(r"^strict_(sgd|momentum) 0x([0-9a-f]{8}) 0x([0-9a-f]{8})$", text, re.M)
     if [h[0] for h in hashes] != ["sgd", "momentum"]:
         raise Problem(f"the strict program does not print its hashes:\n{text}")
@@ -193,7 +202,7 @@ def measure(path):
     row = static_figures(what)
     row["train_instructions"] = instructions(what, "emmy_bench_train")
     row["infer_instructions"] = instructions(what, "emmy_bench_infer")
-    text = run(command_of(what, "program"))
+    text = output_of(what, "program")
     row["loss"] = printed(text, "loss")
     row["drift"] = printed(text, "drift")
     row["strict_hash"] = strict_hash(what)
@@ -210,7 +219,7 @@ def complaints(row, budgets):
     recorded = {key_of(r): r for r in budgets}
     budget = recorded.get(key_of(row))
     if budget is None:
-        return [f"no budget is recorded: tools/arm-table.sh --record"]
+        return ["no budget is recorded: tools/arm-table.sh --record"]
     for name in GROWING:
         if row[name] > GROWTH * budget[name]:
             found.append(f"{name} has grown by more than 3 %: {row[name]}, recorded {budget[name]}")

@@ -28,6 +28,7 @@ class Graph:
         self.frame = {}     # function -> bytes
         self.callees = {}   # function -> set of functions
         self.dynamic = set()
+        self.known = {}     # function -> (bytes, path), as `worst` finds them
 
     def read_callgraph(self, path):
         with open(path) as file:
@@ -45,13 +46,12 @@ class Graph:
                 if edge:
                     self.callees.setdefault(edge[1], set()).add(edge[2])
 
-    def read_usage(self, path, demangled):
-        """clang: file:line:column:function<tab>bytes<tab>static|dynamic; the function's name may be demangled."""
+    def read_usage(self, path):
+        """clang: file:line:function<tab>bytes<tab>static|dynamic."""
         with open(path) as file:
             for line in file:
                 place, size, kind = line.rstrip("\n").split("\t")
-                name = demangled.get(place.split(":", 3)[-1] if place.count(":") >= 3 else place.split(":")[-1])
-                name = name or place.split(":")[-1]
+                name = place.rsplit(":", 1)[-1]
                 self.frame[name] = max(int(size), self.frame.get(name, 0))
                 if kind == "dynamic":
                     self.dynamic.add(name)
@@ -74,8 +74,6 @@ class Graph:
                     best, path = size, below
             self.known[name] = (self.frame[name] + best, [(name, self.frame[name]), *path])
         return self.known[name]
-
-    known = {}
 
 
 class Image:
@@ -162,13 +160,7 @@ class Image:
         return True
 
 
-def demangled_names(image, filt):
-    names = list(image.text)
-    made = subprocess.run([filt], input="\n".join(names), capture_output=True, text=True, check=True)
-    return dict(zip(made.stdout.splitlines(), names))
-
-
-def reach(graph, image, root, usage):
+def fill_in(graph, image, root, usage):
     """Fills in what only the image knows, from the root on."""
     todo, seen = [root], set()
     while todo:
@@ -181,20 +173,18 @@ def reach(graph, image, root, usage):
         todo.extend(graph.callees.get(name, ()))
 
 
-def bound(root, callgraph=(), usage=(), image=None, objdump="objdump", leaves=None, filt="c++filt"):
+def bound(root, callgraph=(), usage=(), image=None, objdump="objdump", leaves=None):
+    """(bytes, the path that takes them) or Unbounded."""
     graph = Graph()
-    graph.known = {}
     picture = Image(image, objdump) if image else None
     for path in callgraph:
         graph.read_callgraph(path)
-    if usage:
-        names = demangled_names(picture, filt)
-        for path in usage:
-            graph.read_usage(path, names)
+    for path in usage:
+        graph.read_usage(path)
     for name, size in (leaves or {}).items():
         graph.frame.setdefault(name, size)
         graph.callees.setdefault(name, set())
-    reach(graph, picture, root, bool(usage))
+    fill_in(graph, picture, root, bool(usage))
     return graph.worst(root)
 
 

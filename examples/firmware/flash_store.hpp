@@ -97,7 +97,6 @@ template <int SlotBytes>
 class FlashModel {
  public:
   static constexpr int kSlotBytes = SlotBytes;
-  static constexpr long kNever = -1;
 
   bool erase(int slot) {
     for (int i = 0; i < SlotBytes; ++i) {
@@ -112,30 +111,35 @@ class FlashModel {
   }
   const unsigned char* read(int slot) const { return bytes_[slot]; }
 
-  // Power fails in the operation after the next `operations` ones (kNever: not at all).
+  // Power fails in the operation after the next `operations` ones.
   void cut_after(long operations, unsigned noise) {
+    failing_ = true;
     left_ = operations;
     noise_ = noise;
   }
-  long operations() const { return operations_; }
+  // Power is back, and stays.
+  void restore() { failing_ = dead_ = false; }
+  // A cell that loses its charge.
+  void flip(int slot, int offset, int bit) {
+    bytes_[slot][offset] = static_cast<unsigned char>(bytes_[slot][offset] ^ 1u << bit);
+  }
 
  private:
   bool operate(unsigned char& byte, int wanted) {
-    if (left_ == 0) {
+    if (failing_ && left_ == 0) {
       if (!dead_) byte = static_cast<unsigned char>((byte & ~noise_) | (static_cast<unsigned>(wanted) & noise_));
       dead_ = true;
       return false;
     }
-    if (left_ > 0) --left_;
-    ++operations_;
+    --left_;
     byte = static_cast<unsigned char>(wanted);
     return true;
   }
 
   unsigned char bytes_[2][SlotBytes] = {};
-  long left_ = kNever, operations_ = 0;
+  long left_ = 0;
   unsigned noise_ = 0;
-  bool dead_ = false;
+  bool failing_ = false, dead_ = false;
 };
 
 }  // namespace store

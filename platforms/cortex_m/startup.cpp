@@ -11,8 +11,25 @@ extern std::uint32_t _stack_limit[], _stack_top[], _data_begin[], _data_end[], _
 int main();
 void SysTick_Handler();
 
+// What is pushed below RAM must fault. Where nothing answers there it does by itself; Armv8-M also has a limit register,
+// and Armv7-M often an MPU, here with one region of 4 KiB that nobody may touch.
+static void guard_stack() {
+  using namespace emmy::cortex_m;
+#if __ARM_ARCH >= 8
+  asm volatile("msr msplim, %0" ::"r"(_stack_limit));
+#elif __ARM_ARCH == 7
+  if ((reg(kMpuType) & 0xFF00u) == 0) return;
+  constexpr std::uint32_t kGuard = 4096, kHasRegion = 1u << 4, kNeverExecute = 1u << 28, kOn = 1,
+                          kElseDefault = 1u << 2;
+  reg(kMpuBase) = (reinterpret_cast<std::uintptr_t>(_stack_limit) - kGuard) | kHasRegion;
+  reg(kMpuAttributes) = kNeverExecute | (12 - 1) << 1 | kOn;  // 2^12 bytes, no access
+  reg(kMpuControl) = kElseDefault | kOn;
+#endif
+}
+
 // Apart from Reset_Handler, whose prologue may already save vector registers that are not on yet.
 [[noreturn, gnu::noinline]] static void start() {
+  guard_stack();
   const std::uint32_t* from = _data_source;
   for (std::uint32_t* to = _data_begin; to < _data_end;) *to++ = *from++;
   for (std::uint32_t* to = _bss_begin; to < _bss_end;) *to++ = 0;
@@ -39,7 +56,11 @@ void SysTick_Handler();
   std::uint32_t exception;
   asm volatile("mrs %0, ipsr" : "=r"(exception));
   emmy::platform::print("exception ", exception, "\n");
-  if (pushed < _stack_limit || pushed + 8 > _stack_top) emmy::platform::fault("stack overflow");
+  bool overflow = pushed < _stack_limit || pushed + 8 > _stack_top;
+#if __ARM_ARCH >= 8
+  overflow = overflow || (emmy::cortex_m::reg(emmy::cortex_m::kFaultStatus) & emmy::cortex_m::kStackOverflow) != 0;
+#endif
+  if (overflow) emmy::platform::fault("stack overflow");
   emmy::platform::print("at ", emmy::platform::Hex{pushed[6]}, "\n");
   emmy::platform::fault("unexpected exception");
 }

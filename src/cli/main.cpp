@@ -20,7 +20,7 @@ void fill_defaults(Recipe& r, const CLI::App& train) {
   if (!given("--epochs") && (sparse || units)) r.epochs = 60;
   if (!given("--learning-rate") && sparse) r.learning_rate = 0.1;
   if (!given("--strength")) r.strength = sparse ? 5e-4 : units ? 5e-3 : 0.0;
-  if (!given("--partner-decay")) r.partner = sparse ? r.strength / 2 : units ? r.strength / 16 : 0.0;
+  if (!given("--partner-decay")) r.partner = sparse ? r.strength : units ? r.strength / 16 : 0.0;
   if (!given("--fine-tune")) r.fine_tune = sparse ? 5 : 0;
 }
 
@@ -55,7 +55,7 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train->add_option("--strength", r.strength,
                     "Decay of the constraint's factors (default 0.0005 for sparse, 0.005 for units)");
   train->add_option("--partner-decay", r.partner,
-                    "Decay of the layer next to the constrained one (default strength/2 for sparse, /16 for units)");
+                    "Decay of the layer next to the constrained one (default: the strength for sparse, /16 for units)");
   train->add_option("--fine-tune", r.fine_tune,
                     "Epochs under the mask after the removal (default 5 for sparse, 0 for units)");
   train->add_option("--target", o.target,

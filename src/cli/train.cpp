@@ -44,9 +44,12 @@ std::string complaint(const Recipe& r) {
                                   : "--batch is 16 with a constraint";
   if (!in_range(r.learning_rate, 0, 10)) return "--learning-rate is 0 to 10";
   if (!in_range(r.momentum, 0, 0.999)) return "--momentum is 0 to 0.999";
-  if (!in_range(r.decay, 0, 1) || r.decay * r.learning_rate > 1) return "--decay is 0 to 1";
-  if (!in_range(r.strength, 0, 1)) return "--strength is 0 to 1";
-  if (!in_range(r.partner, 0, 1)) return "--partner-decay is 0 to 1";
+  if (!in_range(r.decay, 0, 1) || r.decay * r.learning_rate > 1)
+    return "--decay is 0 to 1, times --learning-rate at most 1";
+  if (!in_range(r.strength, 0, 1) || r.strength * r.learning_rate > 1)
+    return "--strength is 0 to 1, times --learning-rate at most 1";
+  if (!in_range(r.partner, 0, 1) || r.partner * r.learning_rate > 1)
+    return "--partner-decay is 0 to 1, times --learning-rate at most 1";
   if (r.fine_tune < 0 || r.fine_tune > 1000000) return "--fine-tune is 0 to 1000000";
   if (r.drawn < 64 || r.drawn > 1000000) return "--draw is 64 to 1000000";
   return "";
@@ -230,6 +233,7 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
     if (resumed->layout_hash != layout_hash<Net>())
       return refuse(io::shown_path(options.resume) + ": was saved by another net");
     if (const auto loaded = load(s, *resumed, options.resume); !loaded) return refuse(loaded.error().message);
+    s.ledger->resync();  // another target adds the same weights up in another order
     fmt::print("resumed {} at epoch {} of {}\n", options.resume, s.progress.epoch, recipe.epochs);
   }
   fmt::print("net 64-{}-10, ReLU, softmax cross-entropy; batch {}; target {} ({})\n", kHidden, C::kBatch, table.target,

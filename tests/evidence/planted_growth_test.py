@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
 path, budgets, commands, description = sys.argv[1:]
 spec = importlib.util.spec_from_file_location("arm_table", path)
 arm_table = importlib.util.module_from_spec(spec)

@@ -2,9 +2,10 @@
 #include <emmy/kernels/reduce.hpp>
 
 #include <gtest/gtest.h>
-#include <tests/support/scalars.hpp>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <tests/simd/arithmetic_table.hpp>
+#include <tests/support/scalars.hpp>
 
 #include <bit>
 #include <cmath>
@@ -19,11 +20,7 @@ namespace {
 
 namespace simd = emmy::simd;
 
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-constexpr bool kFused = true;
-#else
-constexpr bool kFused = false;
-#endif
+using arithmetic::kFused;
 #if defined(EMMY_BACKEND_HIGHWAY) && defined(__ARM_FEATURE_SVE)
 constexpr bool kFixedLanes = false;  // the order within simd::sum is the instruction's
 #else

@@ -2,6 +2,7 @@
 #include <emmy/kernels/transcendental.hpp>
 
 #include <gtest/gtest.h>
+#include <tests/simd/arithmetic_table.hpp>
 #include <tests/support/scalars.hpp>
 
 #include <algorithm>
@@ -18,6 +19,10 @@
 namespace {
 
 namespace simd = emmy::simd;
+
+using arithmetic::kFlushes;
+using arithmetic::kNewton;
+using arithmetic::seen;
 
 constexpr std::size_t kMaxLanes = 64;
 
@@ -58,8 +63,11 @@ Worst<T> measure(const std::vector<T>& arguments, Function function, Exact exact
     const std::size_t count = std::min(lanes, arguments.size() - i);
     simd::store(function(simd::load_first(arguments.data() + i, count)), got);
     for (std::size_t k = 0; k < count; ++k) {
-      const T x = arguments[i + k];
-      const double error = ulps(got[k], static_cast<Wide<T>>(exact(static_cast<Wide<T>>(x))));
+      const T x = seen(arguments[i + k]);
+      const auto want = static_cast<Wide<T>>(exact(static_cast<Wide<T>>(x)));
+      // Where subnormals are flushed, so is what passes through one on its way.
+      if (kFlushes && got[k] == 0 && std::fabs(want) < 2 * std::numeric_limits<T>::min()) continue;
+      const double error = ulps(got[k], want);
       if (!(error <= worst.error)) worst = {error, x};
     }
   }
@@ -125,12 +133,14 @@ class Transcendental : public testing::Test {
     return all;
   }
 
+  static constexpr double kNewtonUlps = 1;  // a division that is not exact
+
   template <class Function, class Exact>
   static void hold(const char* name, double bound, Function function, Exact exact) {
     const Worst<T> worst = measure(values(), function, exact);
     std::printf("worst %s %s %.3f ulp at %a\n", name, sizeof(T) == 4 ? "f32" : "f64", worst.error,
                 static_cast<double>(worst.at));
-    EXPECT_LE(worst.error, bound) << name << " at " << std::hexfloat << worst.at;
+    EXPECT_LE(worst.error, bound + (kNewton ? kNewtonUlps : 0)) << name << " at " << std::hexfloat << worst.at;
   }
 
   template <class Function>
@@ -142,7 +152,7 @@ class Transcendental : public testing::Test {
 };
 
 #if defined(__arm__)
-using Types = testing::Types<float>;  // NEON of Armv7 has no f64
+using Types = testing::Types<float>;  // 32-bit Arm has no type to judge f64 by
 #else
 using Types = support::Scalars;
 #endif
@@ -199,11 +209,14 @@ TYPED_TEST(Transcendental, SpecialValues) {
   EXPECT_EQ(log(T(0)), -kInf);
   EXPECT_EQ(log(T(-0.0)), -kInf);
   EXPECT_EQ(log(T(1)), T(0));
-  for (T negative : {T(-1), -L::denorm_min(), L::lowest(), -kInf}) EXPECT_TRUE(std::isnan(log(negative))) << negative;
+  for (T negative : {T(-1), -L::min(), L::lowest(), -kInf}) EXPECT_TRUE(std::isnan(log(negative))) << negative;
+  if (!kFlushes) {
+    EXPECT_TRUE(std::isnan(log(-L::denorm_min())));
+  }
   EXPECT_EQ(tanh(kInf), T(1));
   EXPECT_EQ(tanh(-kInf), T(-1));
   for (T tiny : {T(0), T(-0.0), L::denorm_min(), -L::denorm_min(), L::min(), T(1e-20)}) {
-    EXPECT_EQ(std::bit_cast<BitsOf<T>>(tanh(tiny)), std::bit_cast<BitsOf<T>>(tiny)) << tiny;
+    EXPECT_EQ(std::bit_cast<BitsOf<T>>(tanh(tiny)), std::bit_cast<BitsOf<T>>(seen(tiny))) << tiny;
   }
   EXPECT_EQ(sigmoid(kInf), T(1));
   EXPECT_EQ(sigmoid(-kInf), T(0));
@@ -215,6 +228,7 @@ TYPED_TEST(Transcendental, RangesAndSymmetry) {
   using T = TypeParam;
   T x[kMaxLanes] = {}, opposite[kMaxLanes] = {}, a[kMaxLanes], b[kMaxLanes], c[kMaxLanes], d[kMaxLanes];
   const std::size_t lanes = simd::lanes<T>();
+  const T one = kNewton ? 1 + 2 * std::numeric_limits<T>::epsilon() : T(1);
   const std::vector<T>& values = this->values();
   for (std::size_t i = 0; i + lanes <= values.size(); i += lanes) {
     for (std::size_t k = 0; k < lanes; ++k) {
@@ -226,9 +240,9 @@ TYPED_TEST(Transcendental, RangesAndSymmetry) {
     simd::store(emmy::sigmoid(simd::load(static_cast<const T*>(x))), c);
     simd::store(emmy::exp(simd::load(static_cast<const T*>(x))), d);
     for (std::size_t k = 0; k < lanes; ++k) {
-      ASSERT_TRUE(std::fabs(a[k]) <= 1) << std::hexfloat << x[k];
+      ASSERT_TRUE(std::fabs(a[k]) <= one) << std::hexfloat << x[k];
       ASSERT_EQ(std::bit_cast<BitsOf<T>>(a[k]), std::bit_cast<BitsOf<T>>(-b[k])) << std::hexfloat << x[k];
-      ASSERT_TRUE(c[k] >= 0 && c[k] <= 1) << std::hexfloat << x[k];
+      ASSERT_TRUE(c[k] >= 0 && c[k] <= one) << std::hexfloat << x[k];
       ASSERT_TRUE(d[k] >= 0 && !std::signbit(d[k])) << std::hexfloat << x[k];
     }
   }

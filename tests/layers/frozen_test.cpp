@@ -3,6 +3,10 @@
 
 #include <emmy/train/trainer.hpp>
 
+#include <tests/train/fixture.hpp>
+
+#include <type_traits>
+
 #include <gtest/gtest.h>
 #include <tests/support/net_check.hpp>
 
@@ -62,6 +66,27 @@ TEST(Frozen, WeightsKeepTheirBitsWhileTheOthersTrain) {
     if (plan.block[b].trained) EXPECT_NE(after[k], before[k]) << b;
     else EXPECT_EQ(after[k], before[k]) << b;
   }
+}
+
+// Nothing below the first layer that trains has a delta, so its units have no charge; the ledger must not read one.
+TEST(FrozenFirst, IsNotWatchedAndRaisesNoAlarm) {
+  using N =
+      emmy::Net<emmy::Input<7>, emmy::Frozen<emmy::Dense<9>>, emmy::Relu, emmy::Dense<5>, emmy::Relu, emmy::Dense<3>>;
+  static_assert(std::is_same_v<emmy::symmetries_of<N>,
+                               emmy::Symmetries<emmy::Rescaling<emmy::Layer<3>>, emmy::Translation<emmy::Layer<4>>>>);
+  emmy::Trainer<N, emmy::Momentum, 4> trainer{};
+  emmy::Ledger<N> ledger{};
+  fixture::Data<N, 4> data{};
+  emmy::Pcg32 rng{107};
+  fixture::randomise(trainer.params, rng, 0.8);
+  for (int k = 0; k < 50; ++k) {
+    data.refill(rng, false);
+    ASSERT_EQ(
+        trainer.step(data.x, data.label, emmy::CrossEntropy{}, emmy::Momentum{0.05f, 0.9f, 1e-3f, 0.0f}, ledger).status,
+        emmy::Status::ok);
+    ASSERT_LE(ledger.health(), 1.0f) << k;
+  }
+  EXPECT_GT(ledger.worst_health(), 0.0f);
 }
 
 }  // namespace

@@ -73,9 +73,10 @@ struct Faults : testing::Test {
     emmy::Trainer<Net, Rule, kBatch> trainer;
     emmy::Ledger<Net> ledger;
 
-    Status step(const fixture::Data<Net, kBatch>& data, const Rule& rule) {
+    Status step(const fixture::Data<Net, kBatch>& batch, const Rule& rates) {
       faults::seen = 0;
-      return trainer.step(data.x, data.template targets<typename C::Target>(), typename C::Loss{}, rule, ledger).status;
+      return trainer.step(batch.x, batch.template targets<typename C::Target>(), typename C::Loss{}, rates, ledger)
+          .status;
     }
     bool flagged(Status status) const { return status != Status::ok || ledger.health() > 1; }
   };

@@ -88,5 +88,16 @@ constexpr const Row& row_of_this_build() {
   __builtin_unreachable();  // not a constant expression: a target without a row does not compile
 }
 inline constexpr const Row& kRow = row_of_this_build();
+inline constexpr bool kFused = kRow.mul_add == MulAdd::fused;
+inline constexpr bool kFlushes = kRow.subnormals == Subnormals::flushed;
+inline constexpr bool kNewton = kRow.roots == Roots::newton;
+
+// What arithmetic takes x for: where the target flushes, a subnormal operand or result is a zero of its sign.
+template <class T>
+T seen(T x) {
+  constexpr T kSmallest = sizeof(T) == 4 ? T(0x1p-126) : T(0x1p-1022);
+  if (!kFlushes || x >= kSmallest || x <= -kSmallest || x != x) return x;
+  return sizeof(T) == 4 ? T(__builtin_copysignf(0.0f, float(x))) : T(__builtin_copysign(0.0, double(x)));
+}
 
 }  // namespace arithmetic

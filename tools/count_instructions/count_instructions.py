@@ -13,6 +13,7 @@ cannot leave calls out, so the first is estimated away by a second run: see call
     SYMBOL calls N per_call MEAN least L most M
 """
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -45,7 +46,6 @@ def build(source, options):
     path = os.path.join(HERE, source)
     with open(path, "rb") as file:
         text = file.read()
-    import hashlib
     name = os.path.join(folder, f"{source}.{hashlib.sha256(text).hexdigest()[:16]}")
     if not os.path.exists(name):
         handle, draft = tempfile.mkstemp(dir=folder)

@@ -96,11 +96,13 @@ struct State<Net, Rule, true> {
 // Activations, deltas and what layers keep within a step. Nets that never run at once can share one.
 template <class Net, int Batch, class Use>
 struct Scratch {
+  static_assert(Batch >= 1, "emmy: a batch has at least one sample");
   static constexpr bool kTraining = true;
   alignas(kPadBytes) typename Net::scalar data[kArena<Net, Batch, true>.scalars];
 };
 template <class Net, int Batch>
 struct Scratch<Net, Batch, Infer> {
+  static_assert(Batch >= 1, "emmy: a batch has at least one sample");
   static constexpr bool kTraining = false;
   alignas(kPadBytes) typename Net::scalar data[kArena<Net, Batch, false>.scalars];
 };

@@ -116,7 +116,7 @@ struct Ledger {
       for (int c = 0; c < kCauses; ++c) sum.amount[c] += total<Symmetry>(u).amount[c];
     return sum;
   }
-  // The last measured step, all units of the symmetry's first charge table row together.
+  // The last measured step, all units of the symmetry together.
   template <class Symmetry>
   EMMY_INLINE constexpr Budget<scalar> step() const noexcept {
     Budget<scalar> sum{};

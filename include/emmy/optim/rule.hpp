@@ -28,6 +28,7 @@ struct Rates {
 // g *= min(1, limit / |g|), |g| over all trained weights.
 template <class Rule>
 struct ClipByNorm {
+  static_assert(!Rule::kClips, "emmy: a rule is clipped once: by norm or by tensor");
   using scalar = typename Rule::scalar;
   static constexpr bool kHasMemory = Rule::kHasMemory;
   static constexpr bool kClips = true;
@@ -37,6 +38,7 @@ struct ClipByNorm {
 // The same for each block by itself. Treats the two sides of a unit unequally: the ledger books it as breaking.
 template <class Rule>
 struct ClipByTensor {
+  static_assert(!Rule::kClips, "emmy: a rule is clipped once: by norm or by tensor");
   using scalar = typename Rule::scalar;
   static constexpr bool kHasMemory = Rule::kHasMemory;
   static constexpr bool kClips = true;
@@ -81,6 +83,19 @@ template <class Rule>
 using plain_rule = decltype(of_block(Rule{}, 0));
 
 namespace detail {
+// The net that a rule has rates for; void: any.
+template <class Rule>
+struct NetOfRule {
+  using type = void;
+};
+template <class Rule>
+struct NetOfRule<ClipByNorm<Rule>> : NetOfRule<Rule> {};
+template <class Rule>
+struct NetOfRule<ClipByTensor<Rule>> : NetOfRule<Rule> {};
+template <class Rule, class Net>
+inline constexpr bool kRuleFits = __is_same(typename NetOfRule<Rule>::type, void) ||
+                                  __is_same(typename NetOfRule<Rule>::type, Net);
+
 // False for NaN too.
 template <class S>
 EMMY_INLINE constexpr bool within(S x, S low, S high) noexcept {

@@ -1,12 +1,12 @@
 // Snap and certificate of a product parametrisation.
 //
 // A group (ProductByInput: the outgoing weights of a unit; Product: one weight) has collapsed when its size |u||z| is
-// below `tolerance` times the largest. Snapping sets its factors, and their momentum, to exact zeros. Then, on the full
+// far below the largest (the command takes 1e-3 of it). Snapping sets its factors, and their momentum, to exact zeros. Then, on the full
 // data set with all other weights final, margin = lambda - |gradient of the loss with respect to the group|:
 //   > 0   certified: zero is locally optimal
-//   <= 0  collapsed by noise: it may grow back. `unsnap` it, or list it.
+//   <= 0  collapsed by noise: it may grow back. Put its factors back, or list it (src/cli/constraint.hpp does both).
 // A group whose gradient is zero on all data (a unit that never fires, an input that is always 0) has margin lambda for
-// a trivial reason: tell those apart with `trivial`. Groups on the incoming side of a ReLU have no certificate.
+// a trivial reason. Groups on the incoming side of a ReLU have no certificate.
 // Source: theory.md section 4 (certificate and snap). Test: tests/parametrize/certificate_test.cpp.
 #pragma once
 

@@ -66,8 +66,9 @@ EMMY_INLINE float32x4_t neg(float32x4_t a) noexcept { return vnegq_f32(a); }
 EMMY_INLINE float32x4_t abs(float32x4_t a) noexcept { return vabsq_f32(a); }
 EMMY_INLINE float32x4_t mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmaq_f32(c, a, b); }
 EMMY_INLINE float32x4_t neg_mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmsq_f32(c, a, b); }
-EMMY_INLINE float32x4_t min(float32x4_t a, float32x4_t b) noexcept { return vminnmq_f32(a, b); }
-EMMY_INLINE float32x4_t max(float32x4_t a, float32x4_t b) noexcept { return vmaxnmq_f32(a, b); }
+// Not vminnm and vmaxnm, which prefer a number to NaN.
+EMMY_INLINE float32x4_t min(float32x4_t a, float32x4_t b) noexcept { return vpselq_f32(a, b, vcmpgtq_f32(b, a)); }
+EMMY_INLINE float32x4_t max(float32x4_t a, float32x4_t b) noexcept { return vpselq_f32(a, b, vcmpgtq_f32(a, b)); }
 
 // MVE neither divides nor takes roots: lane by lane in the scalar unit.
 EMMY_INLINE float32x4_t div(float32x4_t a, float32x4_t b) noexcept {
@@ -89,8 +90,15 @@ EMMY_INLINE float32x4_t sqrt(float32x4_t a) noexcept {
 }
 
 // LT and LE of MVE hold for NaN too; GT and GE do not.
-EMMY_INLINE mve_pred16_t less(float32x4_t a, float32x4_t b) noexcept { return vcmpgtq_f32(b, a); }
-EMMY_INLINE mve_pred16_t less_equal(float32x4_t a, float32x4_t b) noexcept { return vcmpgeq_f32(b, a); }
+// clang 19 turns GT with a broadcast on its left back into LT with a scalar; the barrier hides that it is one.
+EMMY_INLINE mve_pred16_t less(float32x4_t a, float32x4_t b) noexcept {
+  __asm__("" : "+w"(b));
+  return vcmpgtq_f32(b, a);
+}
+EMMY_INLINE mve_pred16_t less_equal(float32x4_t a, float32x4_t b) noexcept {
+  __asm__("" : "+w"(b));
+  return vcmpgeq_f32(b, a);
+}
 EMMY_INLINE mve_pred16_t equal(float32x4_t a, float32x4_t b) noexcept { return vcmpeqq_f32(a, b); }
 EMMY_INLINE float32x4_t select(mve_pred16_t mask, float32x4_t a, float32x4_t b) noexcept {
   return vpselq_f32(a, b, mask);

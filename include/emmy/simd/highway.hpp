@@ -141,26 +141,56 @@ EMMY_INLINE V neg_mul_add(V a, V b, V c) noexcept {
   return hn::NegMulAdd(a, b, c);
 #endif
 }
+// Highway takes FMAXNM on AArch64, which prefers a number to NaN; FMAX keeps the NaN and costs the same.
 template <class V>
 EMMY_INLINE V min(V a, V b) noexcept {
+#if HWY_HAVE_SCALABLE
+  if constexpr (sizeof(Scalar<V>) == 4) return svmin_x(svptrue_b32(), a, b);
+  else return svmin_x(svptrue_b64(), a, b);
+#elif HWY_ARCH_ARM_A64
+  if constexpr (sizeof(Scalar<V>) == 4) return V(vminq_f32(a.raw, b.raw));
+  else return V(vminq_f64(a.raw, b.raw));
+#else
   return hn::Min(a, b);
+#endif
 }
 template <class V>
 EMMY_INLINE V max(V a, V b) noexcept {
+#if HWY_HAVE_SCALABLE
+  if constexpr (sizeof(Scalar<V>) == 4) return svmax_x(svptrue_b32(), a, b);
+  else return svmax_x(svptrue_b64(), a, b);
+#elif HWY_ARCH_ARM_A64
+  if constexpr (sizeof(Scalar<V>) == 4) return V(vmaxq_f32(a.raw, b.raw));
+  else return V(vmaxq_f64(a.raw, b.raw));
+#else
   return hn::Max(a, b);
+#endif
 }
 template <class V>
 EMMY_INLINE V sqrt(V a) noexcept {
   return hn::Sqrt(a);
 }
 
+// On Armv7 g++ 12 makes four scalar comparisons of the intrinsic, since NEON's own flushes subnormals.
 template <class V>
 EMMY_INLINE auto less(V a, V b) noexcept {
+#if defined(__arm__) && !defined(__clang__)
+  uint32x4_t mask;
+  __asm__("vcgt.f32 %q0, %q1, %q2" : "=w"(mask) : "w"(b.raw), "w"(a.raw));
+  return hn::MaskFromVec(V(vreinterpretq_f32_u32(mask)));
+#else
   return hn::Lt(a, b);
+#endif
 }
 template <class V>
 EMMY_INLINE auto less_equal(V a, V b) noexcept {
+#if defined(__arm__) && !defined(__clang__)
+  uint32x4_t mask;
+  __asm__("vcge.f32 %q0, %q1, %q2" : "=w"(mask) : "w"(b.raw), "w"(a.raw));
+  return hn::MaskFromVec(V(vreinterpretq_f32_u32(mask)));
+#else
   return hn::Le(a, b);
+#endif
 }
 template <class V>
 EMMY_INLINE auto equal(V a, V b) noexcept {

@@ -27,7 +27,7 @@
 //   neg(a), abs(a)            sign bit flipped; cleared
 //   mul_add(a, b, c)          a*b + c, fused where the target fuses; never in strict text
 //   neg_mul_add(a, b, c)      c - a*b, likewise
-//   min max (a, b)            a < b ? a : b, a > b ? a : b; which operand a NaN yields is the target's choice
+//   min max (a, b)            a < b ? a : b, a > b ? a : b; NaN where b is NaN, the target's choice where only a is
 //   sqrt(a)                   correctly rounded
 //   less(a, b), less_equal(a, b), equal(a, b)    masks; false where a lane is NaN
 //   select(m, a, b)           m ? a : b

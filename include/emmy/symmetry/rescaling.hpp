@@ -50,18 +50,20 @@ consteval Hidden hidden_units(int site) {
   return {};
 }
 
+// Below the first layer that trains no delta is ever made, so nobody could measure the charge: frozen units have none.
 template <class Net, int Site>
 consteval bool can_rescale() {
   constexpr Hidden h = hidden_units<Net>(Site);
   if constexpr (h.producer < 0) return false;
   else
-    return incoming_of<typename node_at<Net, h.producer>::layer>().kCount > 0 &&
+    return kPlan<Net>.needs_delta[h.producer + 1] &&
+           incoming_of<typename node_at<Net, h.producer>::layer>().kCount > 0 &&
            outgoing_of<typename node_at<Net, h.consumer>::layer>().kCount > 0;
 }
 
 template <class Net, int Node>
 consteval bool has_factors() {
-  return internal_of<typename node_at<Net, Node>::layer>().kCount > 0;
+  return kPlan<Net>.needs_delta[Node + 1] && internal_of<typename node_at<Net, Node>::layer>().kCount > 0;
 }
 
 }  // namespace detail

@@ -49,10 +49,10 @@ consteval bool later_reader(int node, Nodes<N...>) {
 template <class Net, int I, int Tensor>
 inline constexpr bool kAddsTo = detail::later_reader<Net, Tensor>(I, typename Net::nodes{});
 
-// The loss writes the gradient of this tensor over its values.
+// The loss writes the gradient of this tensor, the last one, over its values.
 template <class Net, int Batch, int Tensor>
 inline constexpr bool kBecomesDelta =
-    Tensor > 0 && kArena<Net, Batch, true>.act[Tensor] == kArena<Net, Batch, true>.delta[Tensor];
+    Tensor == Net::kNodes && kArena<Net, Batch, true>.act[Tensor] == kArena<Net, Batch, true>.delta[Tensor];
 
 // Frames of one call: the four objects as pointers.
 template <class Net, int Batch, bool Training>

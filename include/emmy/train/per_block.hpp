@@ -34,6 +34,13 @@ struct PerBlock {
   }
 };
 
+namespace detail {
+template <class Rule, class Net>
+struct NetOfRule<PerBlock<Rule, Net>> {
+  using type = Net;
+};
+}  // namespace detail
+
 template <class Rule, class Net>
 EMMY_INLINE constexpr const Rule& reference(const PerBlock<Rule, Net>& rule) noexcept {
   return rule.rule;

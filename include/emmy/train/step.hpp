@@ -186,7 +186,7 @@ EMMY_OUTLINE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& pa
                               std::integer_sequence<int, Local...>) noexcept {
   using L = typename node_at<Net, I>::layer;
   constexpr int kFirst = kPlan<Net>.first_block[I];
-  if constexpr (Measuring || !kIsFrozen<L>) {
+  if constexpr (kPlan<Net>.needs_delta[I + 1] && (Measuring || !kIsFrozen<L>)) {
     const auto frame = m.template frame<I>();
     LayerSweep<Net, Rule, Led, Measuring, I, Batch, (kFirst + Local)...> sweep(params, state, rule, clips, ledger,
                                                                                frame);
@@ -252,6 +252,8 @@ StepResult<typename Net::scalar> train_step(Params<Net>& params, Buffers<Net>& b
                                             Scratch<Net, Batch, Train<Rule>>& scratch, const typename Net::scalar* x,
                                             const Target* target, Loss loss, const Rule& rule, Led& ledger) noexcept {
   using S = typename Net::scalar;
+  static_assert(detail::kRuleFits<Rule, Net>,
+                "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
   const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
   inner::note_loss<Loss>(ledger);
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);

@@ -114,6 +114,8 @@ template <class Net, class Rule, class Loss = CrossEntropy, class Led>
 Status apply(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& g, const Rule& rule, Led& ledger,
              Loss = {}) noexcept {
   using S = typename Net::scalar;
+  static_assert(detail::kRuleFits<Rule, Net>,
+                "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
   inner::note_loss<Loss>(ledger);
   auto largest = state.largest;
   if (!largest.known && !inner::measure_largest(params, state, largest)) return Status::not_finite;
