@@ -47,8 +47,8 @@ static_assert(kHasExactly<Stacked, Rescaling<Layer<3>>, Translation<Layer<4>>>,
 static_assert(kHasExactly<Branch, Rescaling<Layer<1, 1>>, Rescaling<Layer<1, 3>>, Translation<Layer<2>>>,
               "inside the block, not across the skip");
 static_assert(kHasExactly<Picture, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<4>>>);
-static_assert(kHasExactly<Cold, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<4>>>,
-              "a frozen side still has its symmetry");
+static_assert(kHasExactly<Cold, Rescaling<Layer<3>>, Translation<Layer<4>>>,
+              "a frozen side still has its symmetry, but units below all that trains have no delta to measure it with");
 static_assert(
     kHasExactly<ByInput, Rescaling<Layer<1>>, FactorBalance<Layer<2>>, Rescaling<Layer<3>>, FactorBalance<Layer<4>>>,
     "logits of factors do not translate");

@@ -52,7 +52,7 @@ inline constexpr bool kAddsTo = detail::later_reader<Net, Tensor>(I, typename Ne
 // The loss writes the gradient of this tensor, the last one, over its values.
 template <class Net, int Batch, int Tensor>
 inline constexpr bool kBecomesDelta =
-    Tensor == Net::kNodes && kArena<Net, Batch, true>.act[Tensor] == kArena<Net, Batch, true>.delta[Tensor];
+    Tensor == Net::kNodes&& kArena<Net, Batch, true>.act[Tensor] == kArena<Net, Batch, true>.delta[Tensor];
 
 // Frames of one call: the four objects as pointers.
 template <class Net, int Batch, bool Training>
