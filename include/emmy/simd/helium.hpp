@@ -66,9 +66,6 @@ EMMY_INLINE float32x4_t neg(float32x4_t a) noexcept { return vnegq_f32(a); }
 EMMY_INLINE float32x4_t abs(float32x4_t a) noexcept { return vabsq_f32(a); }
 EMMY_INLINE float32x4_t mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmaq_f32(c, a, b); }
 EMMY_INLINE float32x4_t neg_mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmsq_f32(c, a, b); }
-// Not vminnm and vmaxnm, which prefer a number to NaN.
-EMMY_INLINE float32x4_t min(float32x4_t a, float32x4_t b) noexcept { return vpselq_f32(a, b, vcmpgtq_f32(b, a)); }
-EMMY_INLINE float32x4_t max(float32x4_t a, float32x4_t b) noexcept { return vpselq_f32(a, b, vcmpgtq_f32(a, b)); }
 
 // MVE neither divides nor takes roots: lane by lane in the scalar unit.
 EMMY_INLINE float32x4_t div(float32x4_t a, float32x4_t b) noexcept {
@@ -103,6 +100,10 @@ EMMY_INLINE mve_pred16_t equal(float32x4_t a, float32x4_t b) noexcept { return v
 EMMY_INLINE float32x4_t select(mve_pred16_t mask, float32x4_t a, float32x4_t b) noexcept {
   return vpselq_f32(a, b, mask);
 }
+
+// Not vminnm and vmaxnm, which prefer a number to NaN.
+EMMY_INLINE float32x4_t min(float32x4_t a, float32x4_t b) noexcept { return select(less(a, b), a, b); }
+EMMY_INLINE float32x4_t max(float32x4_t a, float32x4_t b) noexcept { return select(less(b, a), a, b); }
 
 EMMY_INLINE uint32x4_t bits(float32x4_t a) noexcept { return vreinterpretq_u32_f32(a); }
 EMMY_INLINE float32x4_t from_bits(uint32x4_t a) noexcept { return vreinterpretq_f32_u32(a); }
