@@ -233,13 +233,14 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
     if (resumed->layout_hash != layout_hash<Net>())
       return refuse(io::shown_path(options.resume) + ": was saved by another net");
     if (const auto loaded = load(s, *resumed, options.resume); !loaded) return refuse(loaded.error().message);
-    s.ledger->resync();  // another target adds the same weights up in another order
     fmt::print("resumed {} at epoch {} of {}\n", options.resume, s.progress.epoch, recipe.epochs);
   }
   fmt::print("net 64-{}-10, ReLU, softmax cross-entropy; batch {}; target {} ({})\n", kHidden, C::kBatch, table.target,
              table.backend);
   print_memory(s);
   const int until = std::min(recipe.epochs, options.stop_after.value_or(recipe.epochs));
+  // Another target than the one that saved adds the same weights up in another order.
+  if (resumed != nullptr && s.progress.epoch < until) s.ledger->resync();
   if (const std::string why = train_epochs(s, until); !why.empty()) {
     fmt::print(stderr, "emmy: {}\n", why);
     return kFailed;

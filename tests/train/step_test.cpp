@@ -323,4 +323,23 @@ TYPED_TEST(Step, ThatFailsChangesNothing) {
   }
 }
 
+// A block that no watched charge wants is measured by no one and must still move as without a ledger.
+TEST(OneSample, AnUnwatchedBlockMovesTheSame) {
+  using N = TwoHidden<float>;
+  Trainer<N, Sgd, 1> watched{}, plain{};
+  Ledger<N, Watch<Translation<Layer<4>>>> ledger{};
+  fixture::Data<N, 1> data{};
+  Pcg32 rng{109};
+  fixture::randomise(watched.params, rng, 0.8);
+  plain.params = watched.params;
+  for (int k = 0; k < 20; ++k) {
+    data.refill(rng, false);
+    const Sgd rule{0.05f, 1e-3f};
+    ASSERT_EQ(watched.step(data.x, data.label, CrossEntropy{}, rule, ledger).status, Status::ok);
+    ASSERT_EQ(plain.step(data.x, data.label, CrossEntropy{}, rule).status, Status::ok);
+    ASSERT_TRUE(Snapshot(watched.params).still_is(plain.params)) << k;
+    ASSERT_LE(ledger.health(), 1.0f) << k;
+  }
+}
+
 }  // namespace

@@ -187,11 +187,17 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
         inner::add_to_columns<T, MeterType, V>(meter, o, column...);
       });
     }
-  } else {
-    static_assert(__is_same(O, NoOuter), "sweep_outer does it");
+  } else if constexpr (__is_same(O, NoOuter)) {
     for (int at = 0; at < M * Cols; at += lanes)
       inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, 0, 0, t, n,
                                           gradient, u, top, top_buf);
+  } else {  // measured, but no charge wants this block
+    for (int m = 0; m < M; ++m)
+      for (int o = 0; o < Cols; o += lanes) {
+        const int at = m * Cols + o;
+        inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, m, o, t, n,
+                                            gradient, u, top, top_buf);
+      }
   }
   if constexpr (kTracks) {
     const T theta_top = simd::max_lane(top), buf_top = simd::max_lane(top_buf);
