@@ -19,21 +19,6 @@ case $* in
     ;;
 esac
 
-# The name in cmake/EmmyTargets.cmake; Linux calls lzcnt abm.
-best_target() {
-  local flags target
-  flags=" $(sed -n '/^flags/{s/.*: //p;q}' /proc/cpuinfo) "
-  has() {
-    local flag
-    for flag in "$@"; do [[ $flags == *" $flag "* ]] || return 1; done
-  }
-  target=scalar
-  if has sse4_2 popcnt aes pclmulqdq; then target=sse4; fi
-  if [ $target = sse4 ] && has avx2 fma bmi1 bmi2 f16c abm; then target=avx2; fi
-  if [ $target = avx2 ] && has avx512f avx512cd avx512bw avx512dq avx512vl; then target=avx3; fi
-  echo $target
-}
-
 passed=0 failed=0 skipped=0
 failures=()
 skips=()
@@ -127,7 +112,7 @@ if $all; then
   if build clang -DEMMY_BUILD_BENCH=OFF; then run_ctest clang; fi
   if build asan-ubsan; then run_ctest asan-ubsan; fi
   check format format_is_right
-elif build release -DEMMY_BUILD_BENCH=OFF "-DEMMY_TEST_TARGETS=$(best_target)"; then
+elif build release -DEMMY_BUILD_BENCH=OFF -DEMMY_TEST_TARGETS=best; then
   run_ctest release
 fi
 

@@ -11,27 +11,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
+
+#include <src/io/crc32.hpp>
 
 namespace store {
-
-// CRC-32 (IEEE 802.3), four bits at a time: 64 bytes of table.
-inline std::uint32_t crc32(const unsigned char* bytes, std::size_t size, std::uint32_t crc = 0) {
-  constexpr struct Table {
-    std::uint32_t entry[16] = {};
-    constexpr Table() {
-      for (std::uint32_t n = 0; n < 16; ++n) {
-        entry[n] = n;
-        for (int bit = 0; bit < 4; ++bit) entry[n] = entry[n] >> 1 ^ ((entry[n] & 1u) != 0 ? 0xEDB88320u : 0u);
-      }
-    }
-  } table{};
-  crc = ~crc;
-  for (; size > 0; ++bytes, --size) {
-    crc = table.entry[(crc ^ *bytes) & 15u] ^ crc >> 4;
-    crc = table.entry[(crc ^ static_cast<std::uint32_t>(*bytes) >> 4) & 15u] ^ crc >> 4;
-  }
-  return ~crc;
-}
 
 // What follows the state in its slot. It is written last, the CRC at the very end.
 struct Seal {
@@ -65,7 +49,8 @@ class TwoSlots {
 
  private:
   static std::uint32_t crc_of(const unsigned char* bytes, const Seal& seal) {
-    return crc32(reinterpret_cast<const unsigned char*>(&seal), offsetof(Seal, crc), crc32(bytes, seal.size));
+    const auto state = std::as_bytes(std::span(bytes, seal.size));
+    return emmy::io::crc32(std::as_bytes(std::span(&seal, 1)).first(offsetof(Seal, crc)), emmy::io::crc32(state));
   }
   Seal seal_of(int slot, std::uint32_t size) const {
     Seal seal;

@@ -5,7 +5,8 @@
 //
 // The meter sums products over the rows or the columns of a block, or both: tt nn gt gg t1 n1 g1 and, for a rule with
 // memory, ut uu u1 (t = theta, n = theta', g the gradient, 1 = plain sum). Without memory u = a0 g and the last three
-// follow. A light meter sums gg and uu only: what a predicted charge needs. Sums are kept in lane accumulators and reduced once a row: an ordered running sum costs twice the sweep.
+// follow. A light meter sums gg and uu only: what a predicted charge needs. Sums are kept in lane accumulators and
+// reduced once a row: an ordered running sum costs twice the sweep.
 // Layout: M rows of Cols padded scalars, contiguous in theta, buf and g. Nothing can fail here.
 // Rounding: each sum is one of n terms with at most n / lanes + log2 lanes + 2 roundings a term (rows), n + 2 (columns).
 // Test: tests/kernels/update_sweep_test.cpp.
@@ -54,10 +55,6 @@ inline constexpr S kSmallestFactor = S(1e-18);
 }  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {
-
-struct NoMeter {
-  static constexpr bool kRows = false, kColumns = false;
-};
 
 // Column sums of one block; rows are handed out as they end.
 template <class S, int Cols, bool Rows, bool Columns, bool Memoryless, bool Light = false>
@@ -187,17 +184,10 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
         inner::add_to_columns<T, MeterType, V>(meter, o, column...);
       });
     }
-  } else if constexpr (__is_same(O, NoOuter)) {
+  } else {
     for (int at = 0; at < M * Cols; at += lanes)
-      inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, 0, 0, t, n,
-                                          gradient, u, top, top_buf);
-  } else {  // measured, but no charge wants this block
-    for (int m = 0; m < M; ++m)
-      for (int o = 0; o < Cols; o += lanes) {
-        const int at = m * Cols + o;
-        inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, m, o, t, n,
-                                            gradient, u, top, top_buf);
-      }
+      inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, at / Cols,
+                                          at % Cols, t, n, gradient, u, top, top_buf);
   }
   if constexpr (kTracks) {
     const T theta_top = simd::max_lane(top), buf_top = simd::max_lane(top_buf);

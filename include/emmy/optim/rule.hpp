@@ -25,9 +25,10 @@ struct Rates {
   S weight_decay;
 };
 
-// g *= min(1, limit / |g|), |g| over all trained weights.
-template <class Rule>
-struct ClipByNorm {
+// g *= min(1, limit / |g|), |g| over all trained weights or for each block by itself. The second treats the two sides of
+// a unit unequally: the ledger books it as breaking.
+template <class Rule, bool ByTensor>
+struct Clip {
   static_assert(!Rule::kClips, "emmy: a rule is clipped once: by norm or by tensor");
   using scalar = typename Rule::scalar;
   static constexpr bool kHasMemory = Rule::kHasMemory;
@@ -35,16 +36,10 @@ struct ClipByNorm {
   Rule rule;
   scalar limit;
 };
-// The same for each block by itself. Treats the two sides of a unit unequally: the ledger books it as breaking.
 template <class Rule>
-struct ClipByTensor {
-  static_assert(!Rule::kClips, "emmy: a rule is clipped once: by norm or by tensor");
-  using scalar = typename Rule::scalar;
-  static constexpr bool kHasMemory = Rule::kHasMemory;
-  static constexpr bool kClips = true;
-  Rule rule;
-  scalar limit;
-};
+using ClipByNorm = Clip<Rule, false>;
+template <class Rule>
+using ClipByTensor = Clip<Rule, true>;
 
 template <class Rule>
 inline constexpr bool kClipsByTensor = false;
@@ -56,12 +51,8 @@ template <class Rule>
 EMMY_INLINE constexpr const Rule& reference(const Rule& rule) noexcept {
   return rule;
 }
-template <class Rule>
-EMMY_INLINE constexpr const auto& reference(const ClipByNorm<Rule>& rule) noexcept {
-  return reference(rule.rule);
-}
-template <class Rule>
-EMMY_INLINE constexpr const auto& reference(const ClipByTensor<Rule>& rule) noexcept {
+template <class Rule, bool ByTensor>
+EMMY_INLINE constexpr const auto& reference(const Clip<Rule, ByTensor>& rule) noexcept {
   return reference(rule.rule);
 }
 
@@ -70,12 +61,8 @@ template <class Rule>
 EMMY_INLINE constexpr Rule of_block(const Rule& rule, int) noexcept {
   return rule;
 }
-template <class Rule>
-EMMY_INLINE constexpr auto of_block(const ClipByNorm<Rule>& rule, int block) noexcept {
-  return of_block(rule.rule, block);
-}
-template <class Rule>
-EMMY_INLINE constexpr auto of_block(const ClipByTensor<Rule>& rule, int block) noexcept {
+template <class Rule, bool ByTensor>
+EMMY_INLINE constexpr auto of_block(const Clip<Rule, ByTensor>& rule, int block) noexcept {
   return of_block(rule.rule, block);
 }
 
@@ -88,10 +75,8 @@ template <class Rule>
 struct NetOfRule {
   using type = void;
 };
-template <class Rule>
-struct NetOfRule<ClipByNorm<Rule>> : NetOfRule<Rule> {};
-template <class Rule>
-struct NetOfRule<ClipByTensor<Rule>> : NetOfRule<Rule> {};
+template <class Rule, bool ByTensor>
+struct NetOfRule<Clip<Rule, ByTensor>> : NetOfRule<Rule> {};
 template <class Rule, class Net>
 inline constexpr bool kRuleFits = __is_same(typename NetOfRule<Rule>::type, void) ||
                                   __is_same(typename NetOfRule<Rule>::type, Net);

@@ -72,7 +72,6 @@ EMMY_INLINE typename Net::scalar partner_of(const Largest<Net, Memory>& largest,
 template <class Net, class Rule, class Led, bool Measuring, int Block, int Rows>
 struct BlockSweep {
   using S = typename Net::scalar;
-  static constexpr int kIndex = Block;
   static constexpr auto kBlock = kPlan<Net>.block[Block];
   static constexpr int kStride = kBlock.stride;
   using Moving = decltype(coefficients(plain_rule<Rule>{}, S(1)));
