@@ -5,11 +5,16 @@
 
 namespace emmy {
 
+namespace detail {
+// A net of activations alone has no weights; its arrays still have one.
+constexpr int at_least_one(int scalars) noexcept { return scalars > 0 ? scalars : 1; }
+}  // namespace detail
+
 // The weights: every block of every layer, [in][pad(out)], pad lanes zero. May be const in flash.
 template <class Net>
 struct Params {
   using scalar = typename Net::scalar;
-  alignas(kPadBytes) scalar data[kPlan<Net>.params];
+  alignas(kPadBytes) scalar data[detail::at_least_one(kPlan<Net>.params)];
 
   // W[out, in] and b[out] of the layer that Site names, whatever the packing.
   template <class Site>
@@ -61,7 +66,7 @@ struct Buffers<Net, false> {};
 template <class Net, bool Memory>
 struct Largest {
   using S = typename Net::scalar;
-  static constexpr int kCount = kPlan<Net>.kBlocks > 0 ? kPlan<Net>.kBlocks : 1;
+  static constexpr int kCount = detail::at_least_one(kPlan<Net>.kBlocks);
   S theta[kCount];
   S memory[kCount];  // of the momentum buffer
   bool known;        // false at first and after `refresh`: the next step reads the weights once
@@ -90,7 +95,7 @@ struct State {
 template <class Net, class Rule>
 struct State<Net, Rule, true> {
   Largest<Net, true> largest;
-  alignas(kPadBytes) typename Net::scalar buf[kPlan<Net>.params];
+  alignas(kPadBytes) typename Net::scalar buf[detail::at_least_one(kPlan<Net>.params)];
 };
 
 // Activations, deltas and what layers keep within a step. Nets that never run at once can share one.
@@ -98,13 +103,13 @@ template <class Net, int Batch, class Use>
 struct Scratch {
   static_assert(Batch >= 1, "emmy: a batch has at least one sample");
   static constexpr bool kTraining = true;
-  alignas(kPadBytes) typename Net::scalar data[kArena<Net, Batch, true>.scalars];
+  alignas(kPadBytes) typename Net::scalar data[detail::at_least_one(kArena<Net, Batch, true>.scalars)];
 };
 template <class Net, int Batch>
 struct Scratch<Net, Batch, Infer> {
   static_assert(Batch >= 1, "emmy: a batch has at least one sample");
   static constexpr bool kTraining = false;
-  alignas(kPadBytes) typename Net::scalar data[kArena<Net, Batch, false>.scalars];
+  alignas(kPadBytes) typename Net::scalar data[detail::at_least_one(kArena<Net, Batch, false>.scalars)];
 };
 
 // Say so after the weights or the state were changed from outside: the next step reads them once for its bound.
@@ -116,7 +121,7 @@ EMMY_INLINE void refresh(State<Net, Rule>& state) noexcept {
 // A gradient in the layout of the parameters: for `gradient`, `apply`, accumulation and averaging over threads.
 template <class Net>
 struct Gradient {
-  alignas(kPadBytes) typename Net::scalar data[kPlan<Net>.params];
+  alignas(kPadBytes) typename Net::scalar data[detail::at_least_one(kPlan<Net>.params)];
 };
 
 }  // namespace emmy
