@@ -2,8 +2,9 @@
 # Installs what is missing, builds, tests, and ends with the line "N passed, N failed, N skipped".
 #
 #   tools/test.sh          g++ -O3, the best target that the CPU has
-#   tools/test.sh --all    every target and backend; also clang++ -O3, address and undefined-behaviour sanitizers with
-#                          fuzzers, the benches, tests labelled slow, format. This is what .ci/run calls.
+#   tools/test.sh --all    every target and backend; also clang++, address and undefined-behaviour sanitizers with
+#                          fuzzers, the benches, tests labelled slow, format; and under QEMU the suites of AArch64 (NEON;
+#                          SVE of three lengths), Armv7 and all boards. This is what .ci/run calls.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$emmy_root"
@@ -66,7 +67,7 @@ step() {  # step <name> <command>...
 check() { if step "$@"; then passed=$((passed + 1)); fi; }
 
 run_ctest() {  # run_ctest <preset> [ctest options]
-  local preset=$1 file before=$((passed + failed + skipped))
+  local preset=$1 start=$SECONDS file before=$((passed + failed + skipped))
   shift
   say "tests of preset $preset $*"
   file=$(mktemp)
@@ -74,6 +75,7 @@ run_ctest() {  # run_ctest <preset> [ctest options]
   ctest --test-dir "build/$preset" --output-on-failure --no-tests=error --parallel "$(nproc)" --output-junit "$file" "$@" || true
   count "$preset" "$file"
   rm -f "$file"
+  say "tested $preset in $((SECONDS - start)) s"
   if [ $((passed + failed + skipped)) -eq "$before" ]; then
     failed=$((failed + 1))
     failures+=("$preset: ctest ran no test")
@@ -81,10 +83,14 @@ run_ctest() {  # run_ctest <preset> [ctest options]
 }
 
 build() {  # build <preset> [cmake options]
-  local preset=$1
+  local preset=$1 start=$SECONDS
   shift
-  step "configuring $preset" cmake --preset "$preset" -DEMMY_BUILD_CLI=ON -DEMMY_BUILD_TESTS=ON "$@" >/dev/null &&
-    step "building $preset" cmake --build --preset "$preset" --parallel "$(jobs)"
+  step "configuring $preset" cmake --preset "$preset" "$@" >/dev/null &&
+    step "building $preset" cmake --build --preset "$preset" --parallel "$(jobs)" &&
+    say "built $preset in $((SECONDS - start)) s"
+}
+build_host() {  # build_host <preset> [cmake options]
+  build "$@" -DEMMY_BUILD_CLI=ON -DEMMY_BUILD_TESTS=ON
 }
 
 format_is_right() {
@@ -101,18 +107,21 @@ format_is_right() {
 }
 
 packages=("${build_packages[@]}" libgtest-dev libxsimd-dev pkgconf)
-if $all; then packages+=(clang clang-format libclang-rt-dev libbenchmark-dev libeigen3-dev python3-numpy); fi
+if $all; then packages+=(clang clang-format libclang-rt-dev libbenchmark-dev libeigen3-dev python3-numpy valgrind "${arm_packages[@]}"); fi
 install_missing "${packages[@]}" || step "installing packages" false || true
 
 if $all; then
-  if build release -UEMMY_TEST_TARGETS -DEMMY_BUILD_BENCH=ON; then
+  if build_host release -UEMMY_TEST_TARGETS -DEMMY_TEST_NET_TARGETS=avx2 -DEMMY_BUILD_BENCH=ON -DEMMY_BUILD_FIRMWARE=ON -DEMMY_BUILD_EVIDENCE=ON; then
     run_ctest release
     run_ctest release --label-regex '^slow$'
   fi
-  if build clang -DEMMY_BUILD_BENCH=OFF; then run_ctest clang; fi
-  if build asan-ubsan; then run_ctest asan-ubsan; fi
+  if build_host clang -DEMMY_BUILD_BENCH=OFF; then run_ctest clang; fi
+  if build_host asan-ubsan; then run_ctest asan-ubsan; fi
+  for preset in aarch64 armhf m0plus m4f m7 m33 m55 m55-clang; do
+    if build "$preset"; then run_ctest "$preset"; fi
+  done
   check format format_is_right
-elif build release -DEMMY_BUILD_BENCH=OFF -DEMMY_TEST_TARGETS=best; then
+elif build_host release -DEMMY_BUILD_BENCH=OFF -DEMMY_TEST_TARGETS=best; then
   run_ctest release
 fi
 

@@ -105,17 +105,14 @@ struct Loop {
 };
 constinit Loop loop{};
 
-// The model's answer to the sample that it has just learnt: the loss left y - target in the delta of the output.
-float prediction(const Sample& s) {
-  const emmy::Memory<Net, 1, true> m{nullptr, nullptr, machine.trainer.scratch.data, s.x};
-  return s.y + m.delta<Net::kNodes>()[0];
-}
+constinit float prediction = 0;  // of the sample that is being learnt
 
 bool sound(const Machine& m, emmy::Status status) { return status == emmy::Status::ok && m.ledger.health() <= 1.0f; }
 
 emmy::Status learn(Machine& m, const Sample& s) {
   faults::seen = 0;
-  return m.trainer.step(s.x, &s.y, emmy::SquaredError{}, kRule, m.ledger).status;
+  const emmy::KeepOutputs<emmy::SquaredError, float> loss{{}, &prediction};
+  return m.trainer.step(s.x, &s.y, loss, kRule, m.ledger).status;
 }
 
 // Waits for the next sample, gives it to `use`, hands the buffer back.
@@ -136,7 +133,7 @@ void control(const Sample& s, float reference) {
     drive(0.0f);
     return;
   }
-  loop.error = s.y - prediction(s);
+  loop.error = s.y - prediction;
   loop.disturbance += 0.1f * (loop.error - loop.disturbance);
   const float u = 1.2f * (reference - s.y) + 0.5f * reference - loop.disturbance;
   drive(u < -1 ? -1.0f : u > 1 ? 1.0f : u);

@@ -24,6 +24,14 @@ void fill_defaults(Recipe& r, const CLI::App& train) {
   if (!given("--fine-tune")) r.fine_tune = sparse ? 5 : 0;
 }
 
+// CLI11 would read 010 as octal 8.
+std::string without_leading_zeros(std::string& text) {
+  const std::size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
+  while (text.size() > sign + 1 && text[sign] == '0' && text[sign + 1] >= '0' && text[sign + 1] <= '9')
+    text.erase(sign, 1);
+  return "";
+}
+
 // CLI11 would take -1 and numbers beyond 64 bits for the largest seed.
 std::string wrong_seed(const std::string& text) {
   std::uint64_t seed = 0;
@@ -63,6 +71,8 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train->add_option("--save", o.save, "Write the run to this file");
   train->add_option("--resume", o.resume, "Go on with a saved run, bit-exactly");
   train->add_option("--json", o.json, "Write the results as JSON to this file");
+  for (const char* name : {"--draw", "--epochs", "--stop-after", "--batch", "--seed", "--fine-tune"})
+    train->get_option(name)->transform(CLI::Validator(without_leading_zeros, ""));
   for (const char* name : {"--data", "--test", "--save", "--resume", "--json"})
     train->get_option(name)->check([name](const std::string& path) {
       return path.empty() ? std::string(name) + " needs the name of a file" : std::string();
@@ -72,6 +82,7 @@ void add_train(CLI::App& app, TrainOptions& o) {
 int run(int argc, char** argv) {
   CLI::App app{"Fixed-size neural networks that watch and enforce their symmetries", "emmy"};
   app.require_subcommand(1);
+  app.set_version_flag("--version", EMMY_VERSION);
   TrainOptions train;
   ExportOptions model;
   GoldenOptions golden;
@@ -81,12 +92,14 @@ int run(int argc, char** argv) {
   exporter->add_option("--header", model.header, "Header to write")->required();
   CLI::App* checker = app.add_subcommand("golden", "Run golden cases and compare");
   checker->add_option("files", golden.files, "Golden files (JSON)")->required();
-  checker->add_option("--target", golden.target, "Target (default: the best this CPU has)");
+  checker->add_option("--target", golden.target, "scalar or avx2 (default: the best of them that this CPU has)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& e) {
     return app.exit(e);
   } catch (const CLI::CallForAllHelp& e) {
+    return app.exit(e);
+  } catch (const CLI::CallForVersion& e) {
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
     std::string why = e.what();
@@ -103,6 +116,11 @@ int run(int argc, char** argv) {
     for (const char* name : {"--draw", "--batch", "--learning-rate", "--schedule", "--momentum", "--decay", "--seed",
                              "--constraint", "--strength", "--partner-decay", "--fine-tune"})
       train.overrides_recipe = train.overrides_recipe || sub->get_option(name)->count() > 0;
+    for (const char* name : {"--strength", "--partner-decay", "--fine-tune"})
+      if (train.recipe.constraint == "none" && train.resume.empty() && sub->get_option(name)->count() > 0) {
+        std::fprintf(stderr, "emmy: %s needs --constraint sparse or units\n", name);
+        return kBadInput;
+      }
     fill_defaults(train.recipe, *sub);
     return run_train(train);
   }

@@ -69,6 +69,26 @@ std::string unwritable(const std::string& path) {
   return "";
 }
 
+// A file that is written must not be one that is read, however its path is spelled. A resumed run may be saved over.
+std::string overwrites(const TrainOptions& o) {
+  const auto same = [](const std::string& a, const std::string& b) {
+    std::error_code error;
+    return !a.empty() && !b.empty() && (a == b || std::filesystem::equivalent(a, b, error));
+  };
+  struct Pair {
+    const char *written, *other;
+    const std::string &to, &from;
+  };
+  for (const Pair& p : {Pair{"--save", "--json", o.save, o.json}, Pair{"--save", "--data", o.save, o.data},
+                        Pair{"--save", "--test", o.save, o.test}, Pair{"--json", "--data", o.json, o.data},
+                        Pair{"--json", "--test", o.json, o.test}, Pair{"--json", "--resume", o.json, o.resume}})
+    if (same(p.to, p.from)) return fmt::format("{}: named by both {} and {}", io::shown_path(p.to), p.written, p.other);
+  return "";
+}
+
+void clear_progress_bar() {
+  if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r\033[K");
+}
 void progress_bar(int epoch, int epochs) {
   if (isatty(STDERR_FILENO) == 0) return;
   constexpr int kWidth = 40;
@@ -135,10 +155,12 @@ std::string train_epochs(Session<C>& s, int until) {
           "a training step was refused at step {}: {} (the weights are those before it); try a lower --learning-rate",
           s.progress.step, to_string(result.status));
     ++s.progress.epoch;
-    progress_bar(s.progress.epoch, r.epochs);
     const Score test = s.score(s.test_data());
+    clear_progress_bar();
     fmt::print("epoch {:3d}  loss {:.4f}  test accuracy {:.2f} %\n", s.progress.epoch, result.loss,
                100 * test.accuracy);
+    std::fflush(stdout);
+    progress_bar(s.progress.epoch, r.epochs);
   }
   return "";
 }
@@ -190,8 +212,9 @@ std::string finish_constraint(Session<C>& s, nlohmann::json& out) {
   }
   fmt::print("  test accuracy {:.2f} % before the removal, {:.2f} % after; {} of {} classes changed\n",
              100 * c.accuracy_before, 100 * c.accuracy_after, c.changed_by_removal, s.test_data().rows);
-  fmt::print("  folded to 64-{}-10: {:.1f} % of the multiply-adds, {} of {} classes differ\n", exact.hidden,
-             100 * c.multiply_adds, different, s.test_data().rows);
+  fmt::print("  folded to 64-{}-10: {:.1f} % of the dense net's multiply-adds{}, {} of {} classes differ\n",
+             exact.hidden, 100 * c.multiply_adds, r.constraint == "sparse" ? " where zero weights are skipped" : "",
+             different, s.test_data().rows);
   out = {{"kind", r.constraint},
          {"strength", r.strength},
          {"groups", c.groups},
@@ -208,6 +231,7 @@ std::string finish_constraint(Session<C>& s, nlohmann::json& out) {
          {"multiply_adds", c.multiply_adds},
          {"folded_hidden", exact.hidden},
          {"folded_different", different},
+         {"certificate_of", r.fine_tune > 0 ? "the weights before fine-tuning" : "the final weights"},
          {"fine_tune_epochs", r.fine_tune}};
   std::int64_t done = 0;
   for (int e = 0; e < r.fine_tune; ++e) {
@@ -217,7 +241,9 @@ std::string finish_constraint(Session<C>& s, nlohmann::json& out) {
   if (r.fine_tune > 0) {
     const double accuracy = s.score(s.test_data()).accuracy;
     out["accuracy_fine_tuned"] = accuracy;
-    fmt::print("  after {} more epochs under the mask: test accuracy {:.2f} %\n", r.fine_tune, 100 * accuracy);
+    fmt::print(
+        "  after {} more epochs under the mask: test accuracy {:.2f} % (all above is of the weights before them)\n",
+        r.fine_tune, 100 * accuracy);
   }
   return "";
 }
@@ -239,6 +265,9 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
              table.backend);
   print_memory(s);
   const int until = std::min(recipe.epochs, options.stop_after.value_or(recipe.epochs));
+  if (s.progress.finished != 0 && recipe.constraint != "none" && s.progress.epoch < until)
+    return refuse(io::shown_path(options.resume) +
+                  ": is finished, its groups removed and certified; more epochs would void the certificate");
   // Another target than the one that saved adds the same weights up in another order.
   if (resumed != nullptr && s.progress.epoch < until) s.ledger->resync();
   if (const std::string why = train_epochs(s, until); !why.empty()) {
@@ -261,8 +290,8 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
   print_charges(charges);
   fmt::print("  health: worst residual of any charge, identity or check sum in {} steps {:.3f} of its bound\n",
              s.ledger->measured, static_cast<double>(s.ledger->worst_health()));
-  fmt::print("train loss {:.4f}, test accuracy {:.2f} % ({} of {}), {:.1f} us a step\n", train_score.loss,
-             100 * test_score.accuracy, test_score.correct, s.test_data().rows, step_us);
+  fmt::print("train loss {:.4f}, test accuracy {:.2f} % ({} of {}){}\n", train_score.loss, 100 * test_score.accuracy,
+             test_score.correct, s.test_data().rows, step_us > 0 ? fmt::format(", {:.1f} us a step", step_us) : "");
 
   if (!options.save.empty()) {
     if (const auto saved = save(s, options.save); !saved) return refuse(saved.error().message);
@@ -340,8 +369,7 @@ int run_train(const TrainOptions& options) {
     return refuse(fmt::format("--stop-after is 1 to {}", recipe.epochs));
   if (options.data.empty() != options.test.empty())
     return refuse("--data and --test go together: training and test rows");
-  if (!options.save.empty() && options.save == options.json)
-    return refuse(io::shown_path(options.save) + ": named by both --save and --json");
+  if (const std::string why = overwrites(options); !why.empty()) return refuse(why);
   for (const std::string& path : {options.save, options.json})
     if (const std::string why = unwritable(path); !why.empty()) return refuse(why);
 

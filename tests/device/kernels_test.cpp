@@ -20,7 +20,7 @@ constexpr int kMost = 18 * emmy::padded<float>(18);
 emmy::Pcg32 rng{7};
 alignas(64) float x[kMost], w[kMost], y[kMost], work[kMost];
 alignas(64) float b[64], gradient[kMost];
-double xs[kMost], ws[kMost], ys[kMost], bs[64], out[kMost], sizes[kMost];
+double xs[kMost], ws[kMost], ys[kMost], bs[64], out[kMost], sizes[kMost], dw[kMost], db[64];
 
 // rows x cols random numbers in rows of `stride`, zero in the pad lanes; the same, unpadded, in double.
 void fill(float* p, double* q, int rows, int cols, int stride) {
@@ -71,7 +71,6 @@ void products() {
 
     // dx = dy w^T relu'(x), x in padded rows; then once more on top
     fill(x, xs, Rows, In, kIn);
-    static double dw[kMost], db[64];
     reference::dense_backward(xs, ws, ys, dw, db, out, Rows, In, Out);
     for (int i = 0; i < Rows * In; ++i) out[i] = xs[i] > 0 ? out[i] : 0, sizes[i] = Out;
     const auto* weights = static_cast<const float*>(w);
@@ -116,6 +115,35 @@ void sweep(const Rule& rule, double k, double rate, double beta, double stored) 
   for (int o = 0; o < Cols; ++o) compare_sums(emmy::column_sums(meter, o), wanted_columns[o], M);
 }
 
+// One sample: w[i, o] = k w[i, o] - x_i v_o, b[o] = k b[o] - v_o, v = a0 dy, with dy in y.
+template <int Rows, int Out>
+void outer(float k, bool biased) {
+  constexpr int kOut = emmy::padded<float>(Out);
+  constexpr float kRate = 0.125f;
+  fill(w, ws, Rows, Out, kOut);
+  fill(b, bs, 1, Out, kOut);
+  fill(x, xs, 1, Rows, Rows);
+  fill(y, ys, 1, Out, kOut);
+  emmy::sweep_outer<kOut>(k, kRate, w, Rows, static_cast<const float*>(x), static_cast<const float*>(y),
+                          biased ? b : nullptr);
+  const double kept = static_cast<double>(k);
+  for (int i = 0; i < Rows * Out; ++i) {
+    out[i] = kept * ws[i] - xs[i / Out] * static_cast<double>(kRate) * ys[i % Out];
+    sizes[i] = 2;
+  }
+  compare("outer", w, out, Rows, Out, kOut, 3);
+  for (int o = 0; o < Out; ++o) out[o] = biased ? kept * bs[o] - static_cast<double>(kRate) * ys[o] : bs[o];
+  compare("outer, bias", b, out, 1, Out, kOut, 3);
+}
+template <int Rows, int Out>
+void outers() {
+  if constexpr (Rows * emmy::padded<float>(Out) <= kMost) {
+    outer<Rows, Out>(1.0f, true);
+    outer<Rows, Out>(1.0f, false);
+    outer<Rows, Out>(0.75f, true);
+  }
+}
+
 template <int M, int Cols>
 void sweeps() {
   constexpr double kRate = 0.125, kDecay = 0.25, kBeta = 0.875;
@@ -134,12 +162,19 @@ int main() {
   products<1, 8, 5>();
   products<1, 17, 9>();
   products<2, 4, 8>();
+  // Every width of a panel, and rows that divide into two widths (kernels/panel.hpp).
+  products<1, 5, 1>(), products<1, 4, 2>(), products<1, 5, 6>(), products<1, 6, 7>(), products<1, 5, 8>();
+  products<1, 4, 10>(), products<1, 3, 11>(), products<1, 5, 12>(), products<1, 4, 13>(), products<1, 2, 16>();
+  products<1, 4, 17>(), products<1, 5, 18>();
   check::begin("products, several rows");
   products<3, 4, 7>();
   products<4, 3, 5>();
   products<5, 9, 4>();
   products<7, 8, 16>();
   products<8, 16, 17>();
+  check::begin("updates of one sample");
+  outers<1, 1>(), outers<3, 4>(), outers<5, 3>(), outers<4, 9>(), outers<7, 10>(), outers<6, 12>(), outers<9, 13>();
+  outers<2, 16>(), outers<5, 17>(), outers<4, 18>();
   check::begin("update sweeps");
   constexpr int kPad = emmy::padded<float>(1);
   sweeps<1, kPad>();

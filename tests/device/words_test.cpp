@@ -153,6 +153,12 @@ void reductions() {
   }
   CHECK_NEAR(static_cast<double>(simd::sum(simd::load(a))), sum, absolute * lanes() * 0x1p-24);
   CHECK(simd::max_lane(simd::load(a)) == top);
+  float sums[4];
+  const auto v = simd::load(a), twice = simd::add(v, v);
+  simd::store_sums(v, twice, simd::neg(v), simd::add(twice, twice), sums);
+  const double factors[] = {1, 2, -1, 4};
+  for (int k = 0; k < 4; ++k)
+    CHECK_NEAR(static_cast<double>(sums[k]), factors[k] * sum, 4 * absolute * lanes() * 0x1p-24);
 }
 
 void parts_of_vectors() {

@@ -197,6 +197,76 @@ TYPED_TEST(UpdateSweep, MomentumDecoupled) { check_rule(momentum_decoupled<TypeP
 TYPED_TEST(UpdateSweep, Nesterov) { check_rule(nesterov<TypeParam>()); }
 TYPED_TEST(UpdateSweep, FrozenIsMeasuredAndStays) { check_rule(frozen<TypeParam>()); }
 
+// ---- one sample: theta - x v^T and bias - v without a gradient, v = a0 dy
+
+template <class T>
+struct OuterCase {
+  int rows, cols;
+  void (*outer)(T k, T a0, T* theta, const T* x, const T* dy, T* bias);
+  // What a measured step does with M rows: x of the rows (1 for a bias) and v.
+  void (*measured)(T k, T a0, T* theta, const T* x, const T* v, int rows);
+};
+template <class T, int Rows, int Cols>
+void run_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bias) {
+  emmy::sweep_outer<Cols>(k, a0, theta, Rows, x, dy, bias);
+}
+template <class T, int Cols>
+void run_measured(T k, T a0, T* theta, const T* x, const T* v, int rows) {
+  emmy::Meter<T, Cols, true, true, true> meter;
+  emmy::SweepRange<T> range{};
+  for (int r = 0; r < rows; ++r)
+    emmy::sweep_rows<Cols, 1, false>(
+        emmy::SgdCoefficients<T>{k, a0}, theta + r * Cols, static_cast<T*>(nullptr), v, meter, range,
+        [](int, const emmy::Sums<T>&) {}, emmy::Outer<T>{x + r, v});
+}
+
+template <class T>
+void check_outer(const OuterCase<T>& kernel, T k, bool biased, std::size_t gap) {
+  const auto rows = static_cast<std::size_t>(kernel.rows), cols = static_cast<std::size_t>(kernel.cols);
+  const T a0 = T(0.3);
+  Random random(rows * 100 + cols);
+  Fenced<T> theta(rows * cols, gap), bias(cols, gap), x(rows, gap + 1), dy(cols, gap + 2), v(cols);
+  for (Fenced<T>* p : {&theta, &bias, &x, &dy}) support::fill(p->data(), p->size(), random);
+  for (std::size_t o = 0; o < cols; ++o) v[o] = a0 * dy[o];
+  std::vector<T> measured(theta.data(), theta.data() + theta.size()), measured_bias(bias.data(), bias.data() + cols);
+  const std::vector<T> before = measured, bias_before = measured_bias;
+  const T one = 1;
+  kernel.measured(k, a0, measured.data(), x.data(), v.data(), kernel.rows);
+  kernel.measured(k, a0, measured_bias.data(), &one, v.data(), 1);
+  kernel.outer(k, a0, theta.data(), x.data(), dy.data(), biased ? bias.data() : nullptr);
+  ASSERT_TRUE(theta.intact() && bias.intact() && x.intact() && dy.intact());
+  for (std::size_t at = 0; at < rows * cols; ++at) {
+    const double decayed = static_cast<double>(k) * static_cast<double>(before[at]),
+                 taken = static_cast<double>(x[at / cols]) * static_cast<double>(v[at % cols]);
+    ASSERT_LE(std::fabs(static_cast<double>(theta[at]) - (decayed - taken)),
+              3 * kRoundoff<T> * (std::fabs(decayed) + std::fabs(taken)))
+        << rows << 'x' << cols << " at " << at;
+    ASSERT_EQ(theta[at], measured[at]) << "not the bits of a measured step";
+  }
+  for (std::size_t o = 0; o < cols; ++o) {
+    const double decayed = static_cast<double>(k) * static_cast<double>(bias_before[o]);
+    const double wanted = biased ? decayed - static_cast<double>(v[o]) : static_cast<double>(bias_before[o]);
+    ASSERT_LE(std::fabs(static_cast<double>(bias[o]) - wanted),
+              3 * kRoundoff<T> * (std::fabs(decayed) + std::fabs(static_cast<double>(v[o]))));
+    if (biased) {
+      ASSERT_EQ(bias[o], measured_bias[o]) << "not the bits of a measured step";
+    }
+  }
+}
+
+TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
+  using T = TypeParam;
+  support::for_each_size<1, 11>([](auto rows) {
+    constexpr int kRows = decltype(rows)::value, kCols = support::kLanes<T> * (1 + kRows % 3);
+    const OuterCase<T> kernel{kRows, kCols, &run_outer<T, kRows, kCols>, &run_measured<T, kCols>};
+    for (std::size_t gap = 0; gap < 16; ++gap)
+      for (const bool biased : {false, true}) {
+        check_outer<T>(kernel, T(1), biased, gap);
+        check_outer<T>(kernel, T(0.9), biased, gap);
+      }
+  });
+}
+
 TYPED_TEST(UpdateSweep, RowsOfEveryTile) {
   using T = TypeParam;
   const auto subject = sgd<T>();

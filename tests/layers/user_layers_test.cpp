@@ -91,7 +91,7 @@ void backward(Gain, const F& f) noexcept {
 template <class F, class Visitor>
 void gradients(Gain, const F& f, Visitor& visitor) noexcept {
   using S = typename F::scalar;
-  alignas(emmy::kPadBytes) S g[F::kOutStride] = {};
+  alignas(emmy::kAlign<S>) S g[F::kOutStride] = {};
   for (int r = 0; r < F::kInRows; ++r) {
     for (int c = 0; c < F::kIn; ++c) g[c] += f.dy[r * F::kOutStride + c] * f.x[r * F::kInStride + c];
   }

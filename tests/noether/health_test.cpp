@@ -48,13 +48,13 @@ struct Damaged {
   }
   template <int M, class S>
   void check(int row, std::integral_constant<int, M> count, const S* g) {
-    alignas(emmy::kPadBytes) S wrong[M * Pad];
+    alignas(emmy::kAlign<S>) S wrong[M * Pad];
     damage<M>(row, g, wrong);
     visitor.check(row, count, static_cast<const S*>(wrong));
   }
   template <int Local, int M, class S>
   void rows(int row, std::integral_constant<int, M> count, const S* g) {
-    alignas(emmy::kPadBytes) S wrong[M * Pad];
+    alignas(emmy::kAlign<S>) S wrong[M * Pad];
     if constexpr (Local == 0) damage<M>(row, g, wrong);
     else
       for (int o = 0; o < Pad; ++o) wrong[o] = here(Bug::bias_gradient_missing, Site) ? S(0) : g[o];
@@ -62,7 +62,7 @@ struct Damaged {
   }
   template <class S>
   void check_bias(const S* g) {
-    alignas(emmy::kPadBytes) S wrong[Pad];
+    alignas(emmy::kAlign<S>) S wrong[Pad];
     for (int o = 0; o < Pad; ++o) wrong[o] = here(Bug::bias_gradient_missing, Site) ? S(0) : g[o];
     visitor.check_bias(static_cast<const S*>(wrong));
   }
@@ -79,7 +79,7 @@ template <int Out, int Site, class F, class Visitor>
 void gradients(Layer<Out, Site>, const F& f, Visitor& visitor) noexcept {
   using S = typename F::scalar;
   F wrong = f;
-  alignas(emmy::kPadBytes) S x[F::kInRows * F::kInStride], dy[F::kOutRows * F::kOutStride];
+  alignas(emmy::kAlign<S>) S x[F::kInRows * F::kInStride], dy[F::kOutRows * F::kOutStride];
   std::copy_n(f.x, F::kInRows * F::kInStride, x);
   std::copy_n(f.dy, F::kOutRows * F::kOutStride, dy);
   if (here(Bug::sample_dropped, Site)) std::fill_n(x + (F::kInRows - 1) * F::kInStride, F::kIn, S(0));
@@ -96,7 +96,7 @@ template <bool kAdd, int Out, int Site, class F, class Below>
 void backward(Layer<Out, Site>, const F& f, Below below) noexcept {
   using S = typename F::scalar;
   F wrong = f;
-  alignas(emmy::kPadBytes) S w[F::kIn * F::kOutStride];
+  alignas(emmy::kAlign<S>) S w[F::kIn * F::kOutStride];
   std::copy_n(f.params, F::kIn * F::kOutStride, w);
   if (here(Bug::stale_weight, Site)) w[F::kOutStride + 1] += S(1e-3);
   if constexpr (F::kIn == F::kOut)

@@ -443,6 +443,28 @@ TYPED_TEST(Words, SumHasAFixedOrder) {
   }
 }
 
+TYPED_TEST(Words, StoreSumsSumsEachOfFour) {
+  using T = TypeParam;
+  Source<T> source;
+  const std::size_t lanes = simd::lanes<T>();
+  Guarded<T> out;
+  T a[4][kMaxLanes];
+  for (int round = 0; round < 5000; ++round) {
+    double exact[4] = {}, magnitude[4] = {};
+    for (std::size_t v = 0; v < 4; ++v)
+      for (std::size_t i = 0; i < lanes; ++i) {
+        a[v][i] = source.moderate();
+        exact[v] += static_cast<double>(a[v][i]);
+        magnitude[v] += std::fabs(static_cast<double>(a[v][i]));
+      }
+    const auto load = [&](int v) { return simd::load(static_cast<const T*>(a[v])); };
+    T* sums = out.last(4);
+    simd::store_sums(load(0), load(1), load(2), load(3), sums);
+    const double bound = 2 * static_cast<double>(lanes) * static_cast<double>(std::numeric_limits<T>::epsilon());
+    for (std::size_t v = 0; v < 4; ++v) ASSERT_NEAR(static_cast<double>(sums[v]), exact[v], bound * magnitude[v]) << v;
+  }
+}
+
 TYPED_TEST(Words, MaxLaneFindsEveryLane) {
   using T = TypeParam;
   using L = std::numeric_limits<T>;

@@ -7,6 +7,28 @@
 
 #include <gtest/gtest.h>
 
+// A loss of a user's own, as docs/DESIGN.md shows it: |d| - 1/2 far from the target, d^2 / 2 near it.
+namespace robot {
+struct Huber {};
+template <int Cols, class S>
+emmy::Status check_targets(Huber, const S*, int) noexcept {
+  return emmy::Status::ok;
+}
+template <int Rows, int Cols, class T>
+T loss_and_delta(Huber, const T* y, const T* target, int rows, T scale, T* dy) noexcept {
+  constexpr int kStride = emmy::padded<T>(Cols);
+  T loss = 0;
+  for (int r = 0; r < Rows; ++r)
+    for (int o = 0; o < kStride; ++o) {
+      const T d = r < rows && o < Cols ? y[r * kStride + o] - target[r * Cols + o] : T(0);
+      const T bounded = d > T(1) ? T(1) : d < T(-1) ? T(-1) : d;
+      loss += bounded * (d - bounded / 2);
+      dy[r * kStride + o] = bounded * scale;
+    }
+  return loss * scale;
+}
+}  // namespace robot
+
 namespace {
 
 using namespace emmy;  // the verbs
@@ -133,6 +155,51 @@ TYPED_TEST(Verbs, ComposeToATrainingStep) {
   TypeParam dy[6 * 3] = {};
   dy[17] = std::numeric_limits<TypeParam>::quiet_NaN();
   EXPECT_EQ(backward(other.params, other.buffers, other.scratch, this->data.x, dy), Status::not_finite);
+}
+
+TYPED_TEST(Verbs, TrainWithALossOfTheUsersOwn) {
+  using Fixture = TestFixture;
+  const typename Fixture::R rule{TypeParam(0.05), TypeParam(0.9), TypeParam(0), TypeParam(0)};
+  auto& t = this->trainer;
+  for (auto& v : this->data.values) v *= TypeParam(3);  // some beyond the bend
+  const auto want = reference::forward(this->model, this->theta(), this->data.inputs(), 6).back();
+  double loss = 0;
+  TypeParam dy[6 * 3];
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    const double d = want[i] - static_cast<double>(this->data.values[i]), a = std::fabs(d);
+    loss += (a > 1 ? a - 0.5 : d * d / 2) / 6;
+    dy[i] = static_cast<TypeParam>(std::clamp(d, -1.0, 1.0) / 6);
+  }
+  auto composed = t;
+  NoLedger none;
+  ASSERT_EQ(forward(composed.params, composed.buffers, composed.scratch, this->data.x, this->y), Status::ok);
+  ASSERT_EQ(backward(composed.params, composed.buffers, composed.scratch, this->data.x, dy), Status::ok);
+  gradient<false>(composed.params, composed.scratch, this->data.x, this->g);
+  ASSERT_EQ(apply(composed.params, composed.state, this->g, rule, none), Status::ok);
+  const auto r = t.step(this->data.x, this->data.values, robot::Huber{}, rule);
+  ASSERT_EQ(r.status, Status::ok);
+  EXPECT_NEAR(static_cast<double>(r.loss), loss, this->bound * (1 + loss));
+  for (int k = 0; k < kPlan<typename Fixture::N>.params; ++k)
+    ASSERT_NEAR(static_cast<double>(t.params.data[k]), static_cast<double>(composed.params.data[k]), this->bound) << k;
+}
+
+TYPED_TEST(Verbs, AStepHandsOutItsPrediction) {
+  using Fixture = TestFixture;
+  const typename Fixture::R rule{TypeParam(0.05), TypeParam(0.9), TypeParam(0), TypeParam(0)};
+  auto& t = this->trainer;
+  auto plain = t;
+  TypeParam kept[6 * 3] = {};
+  ASSERT_EQ(forward(t.params, t.buffers, t.scratch, this->data.x, this->y), Status::ok);
+  const auto r = t.step(this->data.x, this->data.label, KeepOutputs<CrossEntropy, TypeParam>{{}, kept}, rule);
+  ASSERT_EQ(r.status, Status::ok);
+  EXPECT_EQ(std::memcmp(kept, this->y, sizeof kept), 0);
+  EXPECT_EQ(plain.step(this->data.x, this->data.label, CrossEntropy{}, rule).loss, r.loss);
+  EXPECT_EQ(std::memcmp(&t.params, &plain.params, sizeof t.params), 0);
+  this->data.label[2] = 3;
+  EXPECT_EQ(t.step(this->data.x, this->data.label, KeepOutputs<CrossEntropy, TypeParam>{{}, kept}, rule).status,
+            Status::bad_label);
+  static_assert(kShiftInvariant<KeepOutputs<CrossEntropy, float>> &&
+                !kShiftInvariant<KeepOutputs<SquaredError, float>>);
 }
 
 TYPED_TEST(Verbs, EvaluateCountsLossAndRightAnswers) {

@@ -10,6 +10,14 @@
 // After the parameter list of a lambda that is part of a kernel: a register tile is a chain of lambdas.
 #define EMMY_LAMBDA __attribute__((always_inline))
 
+// Before a short loop whose counting would cost as much as its work.
+#if defined(__clang__)
+#define EMMY_UNROLL(n) EMMY_PRAGMA(unroll n)
+#else
+#define EMMY_UNROLL(n) EMMY_PRAGMA(GCC unroll n)
+#endif
+#define EMMY_PRAGMA(text) _Pragma(#text)
+
 #define EMMY_STRINGIFY_(x) #x
 #define EMMY_STRINGIFY(x) EMMY_STRINGIFY_(x)
 
@@ -17,16 +25,22 @@ namespace emmy {
 
 // Rows of weights and activations are padded to this many bytes, and objects are aligned to it. It belongs to the
 // class of platform and never to the target, so that one `Params` serves every target of a host.
-#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(__ARM_FEATURE_MVE)
+inline constexpr int kPadBytes = 4;  // no vectors, no pads
+#elif defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
 inline constexpr int kPadBytes = 16;
 #else
 inline constexpr int kPadBytes = 64;
 #endif
 
+// The alignment of an array of scalars S.
+template <class S>
+inline constexpr std::size_t kAlign = alignof(S) > kPadBytes ? alignof(S) : kPadBytes;
+
 // n rounded up to whole pads of scalars S. Pad lanes are zero by invariant.
 template <class S>
 EMMY_INLINE constexpr int padded(int n) noexcept {
-  constexpr int kLanes = kPadBytes / static_cast<int>(sizeof(S));
+  constexpr int kLanes = static_cast<int>(kAlign<S> / sizeof(S));
   return (n + kLanes - 1) / kLanes * kLanes;
 }
 

@@ -1,7 +1,9 @@
 // The three products of an affine layer with what is fused into them.
 #pragma once
 
+#include <emmy/kernels/elementwise.hpp>
 #include <emmy/kernels/gemm.hpp>
+#include <emmy/kernels/panel.hpp>
 
 namespace emmy {
 
@@ -25,10 +27,20 @@ namespace emmy::inline EMMY_TARGET {
 template <int Rows, int In, int InStride, int Out, class T, class Activation>
 EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activation) noexcept {
   constexpr int kStride = padded<T>(Out);
-  gemm<Rows, kStride>(
-      x, InStride, 1, w, In,
-      [&](int, int col) EMMY_LAMBDA { return b == nullptr ? simd::zero<T>() : simd::load(b + col); },
-      [&](int row, int col, auto v) EMMY_LAMBDA { simd::store(activate(Activation{}, v), y + row * kStride + col); });
+  if constexpr (Rows == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
+    alignas(kAlign<T>) static constexpr T kNone[kWidestPanel] = {};
+    for_row_panels<kStride>([&](int o, auto cols) EMMY_LAMBDA {
+      multiply_panel<decltype(cols)::value>(b == nullptr ? kNone : b + o, x, w + o, In, kStride, y + o);
+    });
+    EMMY_UNROLL(4)
+    for (int o = 0; o < kStride; o += static_cast<int>(simd::lanes<T>()))
+      simd::store(activate(Activation{}, simd::load(y + o)), y + o);
+  } else {
+    gemm<Rows, kStride>(
+        x, InStride, 1, w, In,
+        [&](int, int col) EMMY_LAMBDA { return b == nullptr ? simd::zero<T>() : simd::load(b + col); },
+        [&](int row, int col, auto v) EMMY_LAMBDA { simd::store(activate(Activation{}, v), y + row * kStride + col); });
+  }
   if constexpr (!Activation::kFixesZero && kStride != Out)
     for (int r = 0; r < Rows; ++r)
       for (int o = Out; o < kStride; ++o) y[r * kStride + o] = T(0);
@@ -42,21 +54,25 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
   constexpr int kInPad = padded<T>(In), kOutPad = padded<T>(Out);
   const auto finish = [&](int row, int col, auto v) EMMY_LAMBDA {
     const int at = row * kInPad + col;
-    if constexpr (!__is_same(Below, std::nullptr_t))
-      v = simd::mul(v, derivative_from_output(Below{}, simd::load(x + at)));
+    if constexpr (!__is_same(Below, std::nullptr_t)) v = through_output(Below{}, simd::load(x + at), v);
     if constexpr (kAdd) v = simd::add(v, simd::load(dx + at));
     simd::store(v, dx + at);
   };
   if constexpr (Rows < kTransposeFromRows) {
+    constexpr bool kOneLane = kInPad == In && one_lane<T>();
     // The dots go where dx is going to be, or a pad at a time beside it where they are added; then what is fused.
-    constexpr int kStep = kAdd ? padded<T>(1) : kInPad;
+    constexpr int kStep = kAdd && !kOneLane ? padded<T>(1) : kInPad;
     const int lanes = static_cast<int>(simd::lanes<T>());
-    alignas(kPadBytes) T part[kAdd ? kStep : 1];
+    alignas(kAlign<T>) T part[kAdd ? kStep : 1];
     for (int r = 0; r < Rows; ++r)
       for (int i = 0; i < kInPad; i += kStep) {
+        if constexpr (kOneLane) {
+          row_dots<kOutPad>(w, In, dy + r * kOutPad, [&](int j, T dot) EMMY_LAMBDA { finish(r, j, dot); });
+          continue;
+        }
         T* dots = kAdd ? part : dx + r * kInPad;
         const int count = i + kStep <= In ? kStep : In - i;
-        row_dots<kOutPad>(w + i * kOutPad, count, dy + r * kOutPad, [&](int j, T dot) EMMY_LAMBDA { dots[j] = dot; });
+        row_dots<kOutPad>(w + i * kOutPad, count, dy + r * kOutPad, StoreDots<T>{dots});
         for (int j = count; j < kStep; ++j) dots[j] = T(0);
         if constexpr (kAdd || !__is_same(Below, std::nullptr_t))
           for (int j = 0; j < kStep; j += lanes) finish(r, i + j, simd::load(dots + j));
@@ -75,7 +91,7 @@ EMMY_INLINE void bias_gradient(const T* dy, Visit&& visit) noexcept {
     visit(dy);
     return;
   }
-  alignas(kPadBytes) T g[Padded];
+  alignas(kAlign<T>) T g[Padded];
   sum_rows<Padded, Rows>(dy, g);
   EMMY_GRADIENT_HOOK(g, Padded);
   visit(static_cast<const T*>(g));

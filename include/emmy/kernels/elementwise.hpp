@@ -7,6 +7,12 @@
 
 namespace emmy::inline EMMY_TARGET {
 
+// dy f'(x), f' from the output y: the default of every activation that works in place.
+template <class L, class V>
+EMMY_INLINE V through_output(L, V y, V dy) noexcept {
+  return simd::mul(dy, derivative_from_output(L{}, y));
+}
+
 // y = f(x) for Rows x Cols values, y in padded rows, x in rows of InStride (unpadded: nothing beyond Cols is read). y
 // may be x where the strides agree. Pad lanes of y become zero.
 template <int Rows, int Cols, int InStride, class L, class T>
@@ -30,7 +36,7 @@ template <bool kAdd, int Rows, int Cols, class L, class T>
 EMMY_INLINE void elementwise_backward(L, const T* x, const T* y, const T* dy, T* dx) noexcept {
   for (int at = 0; at < Rows * padded<T>(Cols); at += static_cast<int>(simd::lanes<T>())) {
     auto v = simd::load(dy + at);
-    if constexpr (L::kFromOutput) v = simd::mul(v, derivative_from_output(L{}, simd::load(y + at)));
+    if constexpr (L::kFromOutput) v = through_output(L{}, simd::load(y + at), v);
     else v = simd::mul(v, derivative_from_input(L{}, simd::load(x + at)));
     if constexpr (kAdd) v = simd::add(v, simd::load(dx + at));
     simd::store(v, dx + at);

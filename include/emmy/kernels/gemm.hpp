@@ -6,7 +6,7 @@
 //
 // Layout: W is [in][pad(out)], so that forward and dW need no horizontal sum and the user's x needs no padding; b, y
 // and dy have rows of padded length. The right operand and the result must not overlap the left one.
-// Error: each element is one sum of K products in the order of k (row_dots: in lanes, then `simd::sum`), so
+// Error: each element is one sum of K products in the order of k (row_dots: in lanes, then their sum), so
 // |error| <= K w_r sum_k |a b| with w_r the unit roundoff, or (K + 1) w_r (|start| + sum_k |a b|) where the sum starts
 // from a value. Test: tests/kernels/gemm_test.cpp.
 // Why a pack of named accumulators and not an array: SVE vectors are sizeless; measured equal on every target.
@@ -95,6 +95,12 @@ inline constexpr bool kLanesKnown = requires {
   typename std::integral_constant<std::size_t, simd::lanes<T>()>;
 };
 
+template <class T>
+consteval bool one_lane() {
+  if constexpr (kLanesKnown<T>) return simd::lanes<T>() == 1;
+  else return false;
+}
+
 // Does a row of Padded scalars divide into panels of N vectors? Known where the number of lanes is a constant; then the
 // single vectors are not even compiled, which halves the compile time of a product.
 template <class T, int Padded, int N>
@@ -148,7 +154,7 @@ EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, st
 template <int In, int Padded, int Rows, class T, class Visit>
 EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
-  alignas(kPadBytes) T g[kTileRows * Padded];
+  alignas(kAlign<T>) T g[kTileRows * Padded];
   for_row_tiles<In, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
     for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
       tile<T, decltype(m_)::value, decltype(n_)::value>(
@@ -179,10 +185,22 @@ EMMY_INLINE void transpose(const T* w, T* wt) noexcept {
   }
 }
 
+// Where the dots of rows go: one by one, or four at a time while they are still vectors.
+template <class T>
+struct StoreDots {
+  T* dots;
+  EMMY_INLINE void operator()(int i, T dot) const noexcept { dots[i] = dot; }
+  template <class V>
+  EMMY_INLINE void operator()(int i, V a, V b, V c, V d) const noexcept {
+    simd::store_sums(a, b, c, d, dots + i);
+  }
+};
+
 // put(i, sum_o w[i, o] dy[o]) for each of `rows` rows of W. A dy that fits stays in registers.
 template <int OutPad, class T, class Put>
 EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
+  using V = simd::Vec<T>;
   if constexpr (simd::kStrict) {
     for (int i = 0; i < rows; ++i) put(i, ordered_dot(w + i * OutPad, dy, OutPad));
   } else if constexpr (kLanesKnown<T> && row_panel<T, OutPad>() * static_cast<int>(simd::lanes<T>()) == OutPad) {
@@ -190,16 +208,24 @@ EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept
       const T* from = dy;
       first = simd::load(from);
       ((rest = simd::load(from += lanes)), ...);
-      for (int i = 0; i < rows; ++i) {
-        const T* row = w + i * OutPad;
-        auto s = simd::mul(simd::load(row), first);
+      const auto lanes_of = [&](const T* row) EMMY_LAMBDA {
+        V s = simd::mul(simd::load(row), first);
         ((s = simd::mul_add(simd::load(row += lanes), rest, s)), ...);
-        put(i, simd::sum(s));
+        return s;
+      };
+      int fours = 0;
+      if constexpr (requires(V v) { put(0, v, v, v, v); }) {
+        fours = rows / 4 * 4;
+        for (int i = 0; i < fours; i += 4) {
+          const T* row = w + i * OutPad;
+          put(i, lanes_of(row), lanes_of(row + OutPad), lanes_of(row + 2 * OutPad), lanes_of(row + 3 * OutPad));
+        }
       }
+      for (int i = fours; i < rows; ++i) put(i, simd::sum(lanes_of(w + i * OutPad)));
     });
   } else {
     for (int i = 0; i < rows; ++i) {
-      auto s = simd::mul(simd::load(w + i * OutPad), simd::load(dy));
+      V s = simd::mul(simd::load(w + i * OutPad), simd::load(dy));
       for (int o = lanes; o < OutPad; o += lanes)
         s = simd::mul_add(simd::load(w + i * OutPad + o), simd::load(dy + o), s);
       put(i, simd::sum(s));

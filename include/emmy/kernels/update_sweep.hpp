@@ -13,6 +13,7 @@
 #pragma once
 
 #include <emmy/kernels/gemm.hpp>
+#include <emmy/kernels/panel.hpp>
 #include <emmy/simd/simd.hpp>
 
 namespace emmy {
@@ -32,7 +33,7 @@ struct SweepRange {
 // Where nobody wants to know.
 struct NoRange {};
 
-// The weights of one sample's rank-1 update, for a rule without memory: x_i of M rows, v = a0 dy of a row.
+// One sample's rank-1 update, for a rule without memory: x_i of M rows (1 for a bias), v = a0 dy of a row.
 template <class S>
 struct Outer {
   const S* x;
@@ -61,7 +62,7 @@ template <class S, int Cols, bool Rows, bool Columns, bool Memoryless, bool Ligh
 struct Meter {
   static constexpr bool kRows = Rows, kColumns = Columns, kLight = Light;
   static constexpr int kProducts = Light ? (Memoryless ? 1 : 2) : (Memoryless ? 7 : 10);
-  alignas(kPadBytes) S column[Columns ? kProducts : 1][Columns ? Cols : 1] = {};
+  alignas(kAlign<S>) S column[Columns ? kProducts : 1][Columns ? Cols : 1] = {};
 };
 
 template <class S, class V>
@@ -196,32 +197,53 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
   }
 }
 
-// One sample, a rule without memory, nobody measuring: theta'[i, o] = k theta[i, o] - x_i v_o, v = a0 dy. The gradient
-// x dy^T never exists; a panel of v stays in registers while the rows pass by.
+// p *= k over `rows` rows of Cols.
 template <int Cols, class T>
-EMMY_INLINE void sweep_outer(T k, T* theta, int rows, const T* x, const T* v) noexcept {
-  const std::size_t lanes = simd::lanes<T>();
-  for_panels<T, Cols, row_panel<T, Cols>()>([&](int col, auto n_) EMMY_LAMBDA {
-    with_vectors<T, decltype(n_)::value>([&](auto&... panel) EMMY_LAMBDA {
-      std::size_t n = 0;
-      ((panel = simd::load(v + col + n++ * lanes)), ...);
-      const auto pass = [&](auto decays) EMMY_LAMBDA {
-        T* row = theta + col;
-        for (int i = 0; i < rows; ++i, row += Cols) {
-          const auto xi = simd::set(x[i]);
-          T* at = row;
-          ((simd::store(
-                simd::neg_mul_add(xi, panel,
-                                  decltype(decays)::value ? simd::mul(simd::set(k), simd::load(at)) : simd::load(at)),
-                at),
-            at += lanes),
-           ...);
-        }
-      };
-      if (k == T(1)) pass(std::false_type{});
-      else pass(std::true_type{});
+EMMY_OUTLINE void scale(T k, T* p, int rows) noexcept {
+  for (int at = 0; at < rows * Cols; at += static_cast<int>(simd::lanes<T>()))
+    simd::store(simd::mul(simd::set(k), simd::load(p + at)), p + at);
+}
+
+// One sample, a rule without memory, nobody measuring: theta'[i, o] = k theta[i, o] - x_i v_o and bias'[o] =
+// k bias[o] - v_o (bias may be null), v = a0 dy. The gradient x dy^T never exists; a panel of v stays in registers while
+// the rows pass by.
+template <int Cols, class T>
+EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T* dy, T* bias) noexcept {
+  if constexpr (kHasPanels<T>) {
+    if (k != T(1)) {  // by itself: a second form of each loop would cost more flash than this pass costs time
+      scale<Cols>(k, theta, rows);
+      if (bias != nullptr) scale<Cols>(k, bias, 1);
+    }
+    for_row_panels<Cols>([&](int o, auto cols) EMMY_LAMBDA {
+      update_panel<decltype(cols)::value>(theta + o, x, dy + o, a0, rows, Cols, bias == nullptr ? bias : bias + o);
     });
-  });
+  } else {
+    const std::size_t lanes = simd::lanes<T>();
+    for_panels<T, Cols, row_panel<T, Cols>()>([&](int col, auto n_) EMMY_LAMBDA {
+      with_vectors<T, decltype(n_)::value>([&](auto&... panel) EMMY_LAMBDA {
+        std::size_t n = 0;
+        ((panel = simd::mul(simd::set(a0), simd::load(dy + col + n++ * lanes))), ...);
+        const auto pass = [&](auto decays) EMMY_LAMBDA {
+          const auto kept = [&](const T* at) EMMY_LAMBDA {
+            return decltype(decays)::value ? simd::mul(simd::set(k), simd::load(at)) : simd::load(at);
+          };
+          T* row = theta + col;
+          EMMY_UNROLL(2)
+          for (int i = 0; i < rows; ++i, row += Cols) {
+            const auto xi = simd::set(x[i]);
+            T* at = row;
+            ((simd::store(simd::neg_mul_add(xi, panel, kept(at)), at), at += lanes), ...);
+          }
+          if (bias != nullptr) {
+            T* at = bias + col;
+            ((simd::store(simd::sub(kept(at), panel), at), at += lanes), ...);
+          }
+        };
+        if (k == T(1)) pass(std::false_type{});
+        else pass(std::true_type{});
+      });
+    });
+  }
 }
 
 // The sums of column o.

@@ -68,6 +68,12 @@ EMMY_INLINE V derivative_from_output(Relu, V y) noexcept {
   return simd::select(simd::less(simd::zero<S>(), y), simd::set(S(1)), simd::zero<S>());
 }
 
+template <class V>
+EMMY_INLINE V through_output(Relu, V y, V dy) noexcept {
+  using S = simd::Scalar<V>;
+  return simd::select(simd::less(simd::zero<S>(), y), dy, simd::zero<S>());
+}
+
 template <class V, int Numerator, int Denominator>
 EMMY_INLINE V activate(LeakyRelu<Numerator, Denominator>, V x) noexcept {
   using S = simd::Scalar<V>;

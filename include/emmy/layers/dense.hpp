@@ -61,23 +61,23 @@ EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below) noexcept {
   affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
 }
 
-// dW = x^T dy, db = sum of the rows of dy. One row: a visitor that can takes x and dy instead of dW.
+// dW = x^T dy, db = sum of the rows of dy. One row: a visitor that can takes x and dy instead.
 template <int Out, class Bias, class F, class Visitor>
 EMMY_INLINE void gradients(Dense<Out, Bias>, const F& f, Visitor& visitor) noexcept {
-  if constexpr (F::kOutRows == 1 && requires { visitor.template outer<0>(f.x, f.dy); }) {
-    visitor.template outer<0>(f.x, f.dy);
+  if constexpr (F::kOutRows == 1 && requires { visitor.outer(f.x, f.dy); }) {
+    visitor.outer(f.x, f.dy);
   } else {
     for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy,
                                                           [&](int row, auto m, auto* g) EMMY_LAMBDA {
                                                             visitor.check(row, m, g);
                                                             visitor.template rows<0>(row, m, g);
                                                           });
+    if constexpr (Dense<Out, Bias>::kHasBias)
+      bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA {
+        visitor.check_bias(g);
+        visitor.template rows<1>(0, std::integral_constant<int, 1>{}, g);
+      });
   }
-  if constexpr (Dense<Out, Bias>::kHasBias)
-    bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA {
-      visitor.check_bias(g);
-      visitor.template rows<1>(0, std::integral_constant<int, 1>{}, g);
-    });
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -14,7 +14,7 @@ constexpr int at_least_one(int scalars) noexcept { return scalars > 0 ? scalars 
 template <class Net>
 struct Params {
   using scalar = typename Net::scalar;
-  alignas(kPadBytes) scalar data[detail::at_least_one(kPlan<Net>.params)];
+  alignas(kAlign<scalar>) scalar data[detail::at_least_one(kPlan<Net>.params)];
 
   // W[out, in] and b[out] of the layer that Site names, whatever the packing.
   template <class Site>
@@ -56,7 +56,8 @@ struct Params {
 // What changes in forward but is not trained: running statistics, recurrent state. Written in phase B only.
 template <class Net, bool Any = (kPlan<Net>.buffers > 0)>
 struct Buffers {
-  alignas(kPadBytes) typename Net::scalar data[kPlan<Net>.buffers];
+  using S = typename Net::scalar;
+  alignas(kAlign<S>) S data[kPlan<Net>.buffers];
 };
 template <class Net>
 struct Buffers<Net, false> {};
@@ -94,8 +95,9 @@ struct State {
 };
 template <class Net, class Rule>
 struct State<Net, Rule, true> {
+  using S = typename Net::scalar;
   Largest<Net, true> largest;
-  alignas(kPadBytes) typename Net::scalar buf[detail::at_least_one(kPlan<Net>.params)];
+  alignas(kAlign<S>) S buf[detail::at_least_one(kPlan<Net>.params)];
 };
 
 // Activations, deltas and what layers keep within a step. Nets that never run at once can share one.
@@ -103,13 +105,15 @@ template <class Net, int Batch, class Use>
 struct Scratch {
   static_assert(Batch >= 1, "emmy: a batch has at least one sample");
   static constexpr bool kTraining = true;
-  alignas(kPadBytes) typename Net::scalar data[detail::at_least_one(kArena<Net, Batch, true>.scalars)];
+  using S = typename Net::scalar;
+  alignas(kAlign<S>) S data[detail::at_least_one(kArena<Net, Batch, true>.scalars)];
 };
 template <class Net, int Batch>
 struct Scratch<Net, Batch, Infer> {
   static_assert(Batch >= 1, "emmy: a batch has at least one sample");
   static constexpr bool kTraining = false;
-  alignas(kPadBytes) typename Net::scalar data[detail::at_least_one(kArena<Net, Batch, false>.scalars)];
+  using S = typename Net::scalar;
+  alignas(kAlign<S>) S data[detail::at_least_one(kArena<Net, Batch, false>.scalars)];
 };
 
 // Say so after the weights or the state were changed from outside: the next step reads them once for its bound.
@@ -121,7 +125,8 @@ EMMY_INLINE void refresh(State<Net, Rule>& state) noexcept {
 // A gradient in the layout of the parameters: for `gradient`, `apply`, accumulation and averaging over threads.
 template <class Net>
 struct Gradient {
-  alignas(kPadBytes) typename Net::scalar data[detail::at_least_one(kPlan<Net>.params)];
+  using S = typename Net::scalar;
+  alignas(kAlign<S>) S data[detail::at_least_one(kPlan<Net>.params)];
 };
 
 }  // namespace emmy

@@ -159,8 +159,8 @@ struct Ledger {
   Budget<scalar> last[kChargeCount > 0 ? kChargeCount : 1];
   Extremes<scalar> extreme[kChargeCount > 0 ? kChargeCount : 1];
   TensorFacts<scalar> act[kPlan<Net>.kTensors], delta[kPlan<Net>.kTensors];
-  alignas(kPadBytes) scalar act_abs[detail::activity_offset<Net>(kPlan<Net>.kTensors)];
-  alignas(kPadBytes) scalar delta_abs[detail::activity_offset<Net>(kPlan<Net>.kTensors)];
+  alignas(kAlign<scalar>) scalar act_abs[detail::activity_offset<Net>(kPlan<Net>.kTensors)];
+  alignas(kAlign<scalar>) scalar delta_abs[detail::activity_offset<Net>(kPlan<Net>.kTensors)];
   scalar last_ratio, worst_ratio;
   long long steps, measured;
   bool known;        // are the recorded charges those of the current weights?

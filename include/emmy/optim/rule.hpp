@@ -77,9 +77,11 @@ struct NetOfRule {
 };
 template <class Rule, bool ByTensor>
 struct NetOfRule<Clip<Rule, ByTensor>> : NetOfRule<Rule> {};
+// May blocks have rates of their own?
+template <class Rule>
+inline constexpr bool kRatesByBlock = !__is_same(typename NetOfRule<Rule>::type, void);
 template <class Rule, class Net>
-inline constexpr bool kRuleFits = __is_same(typename NetOfRule<Rule>::type, void) ||
-                                  __is_same(typename NetOfRule<Rule>::type, Net);
+inline constexpr bool kRuleFits = !kRatesByBlock<Rule> || __is_same(typename NetOfRule<Rule>::type, Net);
 
 // False for NaN too.
 template <class S>

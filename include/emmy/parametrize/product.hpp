@@ -158,8 +158,8 @@ EMMY_INLINE void product_gradients(const F& f, Visitor& visitor) noexcept {
   constexpr int kFirst = __is_same(P, Product) ? F::kIn * kStride : __is_same(P, ProductByInput) ? kInPad : kStride;
   const T *u = f.params, *z = f.params + kFirst;
   const int lanes = static_cast<int>(simd::lanes<T>());
-  alignas(kPadBytes) T gz[kTileRows * kStride];
-  alignas(kPadBytes) T gu[__is_same(P, Product)          ? kTileRows * kStride
+  alignas(kAlign<T>) T gz[kTileRows * kStride];
+  alignas(kAlign<T>) T gu[__is_same(P, Product)          ? kTileRows * kStride
                           : __is_same(P, ProductByInput) ? kInPad
                                                          : kStride] = {};
   for_gradient_rows<F::kIn, kStride, F::kOutRows>(

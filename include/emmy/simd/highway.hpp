@@ -242,6 +242,41 @@ EMMY_INLINE Scalar<V> sum(V v) noexcept {
   }
 #endif
 }
+#if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+// Neighbours are added for all four at once: 3 instructions where four sums take 12 (SSE4), 5 for 20 (AVX2).
+EMMY_INLINE __m128 four_sums(__m128 a, __m128 b, __m128 c, __m128 d) noexcept {
+  return _mm_hadd_ps(_mm_hadd_ps(a, b), _mm_hadd_ps(c, d));
+}
+#if HWY_TARGET != HWY_SSE4
+EMMY_INLINE __m128 four_sums(__m256 a, __m256 b, __m256 c, __m256 d) noexcept {
+  const __m256 s = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+  return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
+}
+#endif
+#if HWY_TARGET == HWY_AVX3
+EMMY_INLINE __m256 halves(__m512 v) noexcept {
+  return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+}
+EMMY_INLINE __m128 four_sums(__m512 a, __m512 b, __m512 c, __m512 d) noexcept {
+  return four_sums(halves(a), halves(b), halves(c), halves(d));
+}
+#endif
+#endif
+template <class V>
+EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
+#if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  if constexpr (sizeof(Scalar<V>) == 4) {
+    _mm_storeu_ps(p, four_sums(a.raw, b.raw, c.raw, d.raw));
+    return;
+  }
+#elif HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
+  if constexpr (sizeof(Scalar<V>) == 4) {
+    vst1q_f32(p, vpaddq_f32(vpaddq_f32(a.raw, b.raw), vpaddq_f32(c.raw, d.raw)));
+    return;
+  }
+#endif
+  p[0] = sum(a), p[1] = sum(b), p[2] = sum(c), p[3] = sum(d);
+}
 template <class V>
 EMMY_INLINE Scalar<V> max_lane(V v) noexcept {
   return hn::GetLane(hn::MaxOfLanes(hn::DFromV<V>(), v));

@@ -219,6 +219,10 @@ EMMY_INLINE T sum(T v) noexcept {
   return v;
 }
 template <class T>
+EMMY_INLINE void store_sums(T a, T b, T c, T d, T* p) noexcept {
+  p[0] = a, p[1] = b, p[2] = c, p[3] = d;
+}
+template <class T>
 EMMY_INLINE T max_lane(T v) noexcept {
   return v;
 }

@@ -34,6 +34,7 @@
 //   bit_and bit_or bit_xor (a, b)                on the bit patterns
 //   shift_left<k>(a), shift_right<k>(a)          of the bit patterns, zeros enter
 //   sum(v)                    over the lanes, in an order fixed for the target
+//   store_sums(a, b, c, d, p) p[0..4) = the sums over the lanes of four vectors, in an order of its own
 //   max_lane(v)               over the lanes; no lane may be NaN
 //
 // Tested by tests/simd/words_test.cpp, every word on every target against scalar.hpp, which defines them.

@@ -214,6 +214,10 @@ EMMY_INLINE Scalar<V> sum(V v) noexcept {
   return part[0];
 }
 template <class V>
+EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
+  p[0] = sum(a), p[1] = sum(b), p[2] = sum(c), p[3] = sum(d);
+}
+template <class V>
 EMMY_INLINE Scalar<V> max_lane(V v) noexcept {
   alignas(V) Scalar<V> part[V::size];
   v.store_aligned(part);

@@ -21,8 +21,9 @@ EMMY_INLINE Status check_gradient(const Gradient<Net>& g, Largest<Net, Rule::kHa
       inspect<kBlock.rows, kBlock.cols, kBlock.stride, false>(g.data + kBlock.offset, static_cast<S*>(nullptr), seen);
       const auto plain = of_block(rule, Block);
       if (!valid(plain)) status = Status::bad_rate;
-      if (!(seen.probe == S(0))) status = Status::not_finite;
-      if (!bound_block<Net>(plain, Block, seen.largest, largest) && status == Status::ok) status = Status::out_of_range;
+      if (!finite(seen.total)) status = Status::not_finite;
+      if (!finite(bound_block<Block>(plain, seen.total, largest)) && status == Status::ok)
+        status = Status::out_of_range;
       NormVisitor<Net, Block> norm{squares};
       for_row_tiles<kBlock.rows, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
         norm.template rows<0>(row, m, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].stride);
@@ -46,7 +47,7 @@ EMMY_INLINE void forget_tensors(Ledger<Net, Spec, Mode>& ledger) noexcept {
 
 template <bool Measuring, class Net, class Rule, class Led>
 EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& g, const Rule& rule,
-                           const Clips<Net>& clips, Led& ledger) noexcept {
+                           const Clips<Net, Rule::kClips>& clips, Led& ledger) noexcept {
   if constexpr (Measuring) begin_books(ledger, params, state);
   const auto one = [&]<int Block>(std::integral_constant<int, Block>) EMMY_LAMBDA {
     constexpr auto kBlock = kPlan<Net>.block[Block];

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <emmy/losses/cross_entropy.hpp>
+#include <emmy/losses/keep_outputs.hpp>
 #include <emmy/losses/squared_error.hpp>
 #include <emmy/train/sweeps.hpp>
 
@@ -30,16 +31,16 @@ EMMY_INLINE bool finite(S x) noexcept {
   return x - x == S(0);
 }
 
-// Largest |value| of every tensor and delta, by root tensor.
+// Sum of |value| of every tensor and delta, by root tensor.
 template <class Net>
-struct Peaks {
+struct Totals {
   using S = typename Net::scalar;
   S act[Net::kNodes + 1], delta[Net::kNodes + 1];
-  S probe;  // 0 if all are finite
+  S all;  // finite if every value is
 };
 
 template <int T, class Net, int Batch, class Led>
-EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Peaks<Net>& peaks, Led& ledger) noexcept {
+EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
   using S = typename Net::scalar;
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
@@ -55,15 +56,15 @@ EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Peaks<Net>& 
     if constexpr (kPlan<Net>.needs_delta[T])
       inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(static_cast<const S*>(m.template delta<T>()),
                                                                        delta_abs, delta);
-    peaks.act[T] = act.largest;
-    peaks.delta[T] = delta.largest;
-    peaks.probe += act.probe + delta.probe;
+    totals.act[T] = act.total;
+    totals.delta[T] = delta.total;
+    totals.all += act.total + delta.total;
     if constexpr (kIsLedger<Led>) {
       ledger.act[T] = {root(act.row_norm), act.row_sum};
       ledger.delta[T] = {root(delta.row_norm), delta.row_sum};
     }
   }
-  if constexpr (T < Net::kNodes) inspect_tensor<T + 1>(m, peaks, ledger);
+  if constexpr (T < Net::kNodes) inspect_tensor<T + 1>(m, totals, ledger);
 }
 
 // The largest |value| of each block, read from the weights: once, and after they were changed from outside.
@@ -71,62 +72,71 @@ template <class Net, class Rule>
 EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Rule>& state,
                                   Largest<Net, Rule::kHasMemory>& largest) noexcept {
   using S = typename Net::scalar;
-  S probe = 0;
-  const auto all = [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA {
-    const auto one = [&]<int Block>(std::integral_constant<int, Block>) EMMY_LAMBDA {
-      constexpr auto kBlock = kPlan<Net>.block[Block];
-      Inspection<S> weights{}, memory{};
-      inspect<kBlock.rows, kBlock.stride, kBlock.stride, false>(params.data + kBlock.offset, static_cast<S*>(nullptr),
-                                                                weights);
-      if constexpr (Rule::kHasMemory)
-        inspect<kBlock.rows, kBlock.stride, kBlock.stride, false>(state.buf + kBlock.offset, static_cast<S*>(nullptr),
-                                                                  memory);
-      largest.set(Block, weights.largest, memory.largest);
-      probe += weights.probe + memory.probe;
-    };
-    (one(std::integral_constant<int, B>{}), ...);
-  };
-  all(std::make_integer_sequence<int, kPlan<Net>.kBlocks>{});
-  largest.known = probe == S(0);
+  largest.known = true;
+  for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
+    const auto& block = kPlan<Net>.block[b];
+    const auto count = static_cast<std::size_t>(block.rows * block.stride);
+    const Range<S> weights = range(params.data + block.offset, count);
+    Range<S> memory{S(0), true};
+    if constexpr (Rule::kHasMemory) memory = range(state.buf + block.offset, count);
+    largest.set(b, weights.max_abs, memory.max_abs);
+    largest.known = largest.known && weights.finite && memory.finite;
+  }
   return largest.known;
 }
 
-// Moves the bounds of a block by one step with gradients up to g; false where squares of what is computed may overflow.
-template <class Net, class Rule, bool Memory>
-EMMY_INLINE bool bound_block(const Rule& plain, int b, typename Net::scalar g, Largest<Net, Memory>& largest) noexcept {
+// Moves the bounds of a block by one step with gradients up to g. The result is not finite where the sum of the squares
+// of all that the step computes may overflow.
+template <int Block, class Net, class Rule, bool Memory>
+EMMY_INLINE typename Net::scalar bound_block(const Rule& plain, typename Net::scalar g,
+                                             Largest<Net, Memory>& largest) noexcept {
   using S = typename Net::scalar;
-  constexpr S kRounding = S(1) + S(0x1p-20);
-  S theta = largest.theta[b], memory = largest.memory_of(b);
+  constexpr auto kBlock = kPlan<Net>.block[Block];
+  constexpr S kRounding = S(1) + S(0x1p-20), kCount = S(kBlock.rows * kBlock.stride);
+  S theta = largest.theta[Block], memory = largest.memory_of(Block);
   const S before = theta + memory;
   bound_step(coefficients(plain, S(1)), g, theta, memory);
-  largest.set(b, theta * kRounding, memory * kRounding);
+  largest.set(Block, theta * kRounding, memory * kRounding);
   const S bound = before + g + theta + memory;
-  return finite(bound * bound * S(kPlan<Net>.block[b].rows * kPlan<Net>.block[b].stride));
+  return bound * bound * kCount;
+}
+
+// f(constant<B>) for every trained block of node I.
+template <class Net, int I, class F>
+EMMY_INLINE void for_trained_blocks(F&& f) noexcept {
+  constexpr int kFirst = kPlan<Net>.first_block[I];
+  const auto one = [&]<int B>(std::integral_constant<int, B> block) EMMY_LAMBDA {
+    if constexpr (kPlan<Net>.block[B].trained) f(block);
+  };
+  [&]<int... Local>(std::integer_sequence<int, Local...>) EMMY_LAMBDA {
+    (one(std::integral_constant<int, kFirst + Local>{}), ...);
+  }
+  (std::make_integer_sequence<int, kPlan<Net>.first_block[I + 1] - kFirst>{});
 }
 
 // Rates in range, and an upper bound of all that phase B computes in range: squares of it are summed by the ledger.
 // `largest` becomes that of the weights after the step.
-template <class Net, int Batch, class Rule>
-EMMY_OUTLINE Status check_update(const Peaks<Net>& peaks, Largest<Net, Rule::kHasMemory>& largest,
+template <class Net, class Rule>
+EMMY_OUTLINE Status check_update(const Totals<Net>& totals, Largest<Net, Rule::kHasMemory>& largest,
                                  const Rule& rule) noexcept {
   using S = typename Net::scalar;
   if (!clip_ok(rule)) return Status::bad_rate;
-  Status status = Status::ok;
+  bool rates_ok = detail::kRatesByBlock<Rule> || valid(of_block(rule, 0));
+  S squares = 0;
   const Largest<Net, Rule::kHasMemory> before = largest;
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
     constexpr int I = decltype(node)::value;
-    using N = node_at<Net, I>;
-    constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
-    for (int b = kPlan<Net>.first_block[I]; b < kPlan<Net>.first_block[I + 1]; ++b) {
-      if (!kPlan<Net>.block[b].trained) continue;
-      const auto plain = of_block(rule, b);
-      if (!valid(plain)) status = Status::bad_rate;
-      const S g =
-          S(Batch * N::in::kPositions) * larger(S(1), peaks.act[kIn]) * peaks.delta[kOut] * partner_of(before, b);
-      if (!bound_block<Net>(plain, b, g, largest) && status == Status::ok) status = Status::out_of_range;
-    }
+    constexpr int kIn = kPlan<Net>.tensor[node_at<Net, I>::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
+    const S g = larger(S(1), totals.act[kIn]) * totals.delta[kOut];  // >= sum_r |x[r, i] dy[r, o]|
+    for_trained_blocks<Net, I>([&](auto block) EMMY_LAMBDA {
+      constexpr int kBlock = decltype(block)::value;
+      const auto plain = of_block(rule, kBlock);
+      if constexpr (detail::kRatesByBlock<Rule>) rates_ok = rates_ok && valid(plain);
+      squares += bound_block<kBlock>(plain, g * partner_of<kBlock>(before), largest);
+    });
   });
-  return status;
+  if (!rates_ok) return Status::bad_rate;
+  return finite(squares) ? Status::ok : Status::out_of_range;
 }
 
 template <class Net, class Rule>
@@ -139,27 +149,17 @@ EMMY_INLINE void clips_from_squares(const typename Net::scalar* squares, const R
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) clips.block[b] = kClipsByTensor<Rule> ? factor(squares[b]) : clips.all;
 }
 
-template <class Net>
-EMMY_INLINE void no_clips(Clips<Net>& clips) noexcept {
-  clips.all = 1;
-  for (auto& c : clips.block) c = 1;
-}
-
 template <class Net, int Batch, class Rule>
 EMMY_OUTLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule, Clips<Net>& clips) noexcept {
-  if constexpr (Rule::kClips) {
-    typename Net::scalar squares[kPlan<Net>.kBlocks] = {};
-    for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
-      constexpr int I = decltype(node)::value;
-      if constexpr (!kIsFrozen<typename node_at<Net, I>::layer>) {
-        NormVisitor<Net, kPlan<Net>.first_block[I]> visitor{squares};
-        gradients(typename node_at<Net, I>::layer{}, m.template frame<I>(), visitor);
-      }
-    });
-    clips_from_squares(squares, rule, clips);
-  } else {
-    no_clips(clips);
-  }
+  typename Net::scalar squares[kPlan<Net>.kBlocks] = {};
+  for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+    constexpr int I = decltype(node)::value;
+    if constexpr (!kIsFrozen<typename node_at<Net, I>::layer>) {
+      NormVisitor<Net, kPlan<Net>.first_block[I]> visitor{squares};
+      gradients(typename node_at<Net, I>::layer{}, m.template frame<I>(), visitor);
+    }
+  });
+  clips_from_squares(squares, rule, clips);
 }
 
 // Opens and closes the books of one step.
@@ -182,7 +182,7 @@ EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule) no
 // Phase B of node I.
 template <int I, bool Measuring, int Batch, class Net, class Rule, class Led, int... Local>
 EMMY_OUTLINE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
-                              const Rule& rule, const Clips<Net>& clips, Led& ledger,
+                              const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
                               std::integer_sequence<int, Local...>) noexcept {
   using L = typename node_at<Net, I>::layer;
   constexpr int kFirst = kPlan<Net>.first_block[I];
@@ -197,7 +197,7 @@ EMMY_OUTLINE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& pa
 
 template <bool Measuring, int Batch, class Net, class Rule, class Led>
 EMMY_INLINE void update_all(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
-                            const Rule& rule, const Clips<Net>& clips, Led& ledger) noexcept {
+                            const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger) noexcept {
   if constexpr (Measuring) begin_books(ledger, params, state);
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
     constexpr int I = decltype(node)::value;
@@ -214,6 +214,23 @@ EMMY_INLINE void commit_all(const Memory<Net, Batch, true>& m) noexcept {
   using L = typename node_at<Net, I>::layer;
   if constexpr (requires { commit(L{}, m.template frame<I>()); }) commit(L{}, m.template frame<I>());
   if constexpr (I + 1 < Net::kNodes) commit_all<Net, Batch, I + 1>(m);
+}
+
+// Are rule and targets those of such a net and loss?
+template <class Net, class Rule, class Loss, class Target>
+EMMY_INLINE constexpr void check_types() noexcept {
+  using S = typename Net::scalar;
+  static_assert(detail::kRuleFits<Rule, Net>,
+                "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
+  static_assert(__is_same(typename Rule::scalar, S),
+                "emmy: the rule computes in another type than the net: Sgd is BasicSgd<float>, a net of Scalar<double> "
+                "takes BasicSgd<double>");
+  static_assert(
+      requires(Loss loss, const S* y, const Target* target, S* dy) {
+        loss_and_delta<1, 1>(loss, y, target, 1, S(1), dy);
+      },
+      "emmy: this loss takes no targets of this type: CrossEntropy takes labels (const int*) or scalars of "
+      "the net, SquaredError scalars of the net");
 }
 
 template <class Loss, class Net, class Spec, class Mode>
@@ -239,8 +256,8 @@ EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Lo
   Inspection<S> outputs{};
   if constexpr (kBecomesDelta<Net, Batch, Net::kNodes>)
     inspect<kRows, kCols, padded<S>(kCols), false>(y, static_cast<S*>(nullptr), outputs);
-  return outputs.probe + loss_and_delta<kRows, kCols>(loss, y, target, count * Net::output::kPositions, scale,
-                                                      m.template delta<Net::kNodes>());
+  return outputs.total * S(0) + loss_and_delta<kRows, kCols>(loss, y, target, count * Net::output::kPositions, scale,
+                                                             m.template delta<Net::kNodes>());
 }
 
 }  // namespace inner
@@ -252,8 +269,7 @@ StepResult<typename Net::scalar> train_step(Params<Net>& params, Buffers<Net>& b
                                             Scratch<Net, Batch, Train<Rule>>& scratch, const typename Net::scalar* x,
                                             const Target* target, Loss loss, const Rule& rule, Led& ledger) noexcept {
   using S = typename Net::scalar;
-  static_assert(detail::kRuleFits<Rule, Net>,
-                "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
+  inner::check_types<Net, Rule, Loss, Target>();
   const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
   inner::note_loss<Loss>(ledger);
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
@@ -261,20 +277,20 @@ StepResult<typename Net::scalar> train_step(Params<Net>& params, Buffers<Net>& b
     return {s, S(0)};
   const S value = inner::loss_pass(m, loss, target, Batch, S(1) / S(Batch));
   backward_pass(m);
-  inner::Peaks<Net> peaks{};
-  inner::inspect_tensor<0>(m, peaks, ledger);
+  inner::Totals<Net> totals{};
+  inner::inspect_tensor<0>(m, totals, ledger);
   if constexpr (kIsLedger<Led>) ledger.unbounded = false;
-  if (!(peaks.probe == S(0)) || !inner::finite(value)) return {Status::not_finite, value};
+  if (!inner::finite(totals.all + value)) return {Status::not_finite, value};
   auto largest = state.largest;
   if (!largest.known && !inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
-  Status checked = inner::check_update<Net, Batch>(peaks, largest, rule);
+  Status checked = inner::check_update(totals, largest, rule);
   if (checked == Status::out_of_range && state.largest.known) {  // bounds only grow: look at the weights again
     if (!inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
-    checked = inner::check_update<Net, Batch>(peaks, largest, rule);
+    checked = inner::check_update(totals, largest, rule);
   }
   if (checked != Status::ok) return {checked, value};
-  Clips<Net> clips;
-  inner::find_clips(m, rule, clips);
+  Clips<Net, Rule::kClips> clips;
+  if constexpr (Rule::kClips) inner::find_clips(m, rule, clips);
   // From here on nothing can fail.
   state.largest = largest;
   if constexpr (kIsLedger<Led>) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <emmy/kernels/inspect.hpp>
+#include <emmy/kernels/reduce.hpp>
 #include <emmy/kernels/update_sweep.hpp>
 #include <emmy/noether/booking.hpp>
 #include <emmy/noether/predict.hpp>
@@ -38,11 +39,19 @@ struct Wants<Net, Ledger<Net, Spec, Mode>> {
 
 }  // namespace detail
 
-// Factors on g for each block.
-template <class Net>
+// Factors on g for each block; without clipping 1.
+template <class Net, bool Any = true>
 struct Clips {
   typename Net::scalar block[kPlan<Net>.kBlocks];
   typename Net::scalar all;  // of a global clip
+};
+template <class Net>
+struct Clips<Net, false> {
+  struct Ones {
+    EMMY_INLINE constexpr typename Net::scalar operator[](int) const noexcept { return 1; }
+  };
+  static constexpr Ones block{};
+  static constexpr typename Net::scalar all = 1;
 };
 
 }  // namespace emmy
@@ -52,19 +61,22 @@ namespace emmy::inline EMMY_TARGET {
 namespace inner {
 // How much larger than |theta| the effective weight can be, and the effective gradient's pullback than it: the other
 // factors of a parametrised layer.
-template <class Net, bool Memory>
-EMMY_INLINE typename Net::scalar partner_of(const Largest<Net, Memory>& largest, int block) noexcept {
+template <int Block, class Net, bool Memory>
+EMMY_INLINE typename Net::scalar partner_of(const Largest<Net, Memory>& largest) noexcept {
   using S = typename Net::scalar;
-  const auto& own = kPlan<Net>.block[block];
-  if (own.role != Role::factor) return S(1);
-  S partner = 0, entries = 1;
-  for (int b = kPlan<Net>.first_block[own.node]; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
-    const auto& other = kPlan<Net>.block[b];
-    if (b == block || other.role != Role::factor) continue;
-    partner = larger(partner, largest.theta[b]);
-    entries = larger(entries, S(other.rows * other.cols) / S(own.rows * own.cols));
+  constexpr auto own = kPlan<Net>.block[Block];
+  if constexpr (own.role != Role::factor) {
+    return S(1);
+  } else {
+    S partner = 0, entries = 1;
+    for (int b = kPlan<Net>.first_block[own.node]; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
+      const auto& other = kPlan<Net>.block[b];
+      if (b == Block || other.role != Role::factor) continue;
+      partner = larger(partner, largest.theta[b]);
+      entries = larger(entries, S(other.rows * other.cols) / S(own.rows * own.cols));
+    }
+    return partner * entries;
   }
-  return partner * entries;
 }
 }  // namespace inner
 
@@ -81,9 +93,10 @@ struct BlockSweep {
   static constexpr bool kRows = Measuring && detail::Wants<Net, Led>::template kLine<Block, Axis::row>;
   static constexpr bool kColumns = Measuring && detail::Wants<Net, Led>::template kLine<Block, Axis::column>;
 
-  // One sample, a layer x W, a rule without memory: the update is x (a0 dy)^T, measured or not.
-  static constexpr bool kOuter = Rows == 1 && kMemoryless && kBlock.trained && kBlock.role == Role::weight &&
+  // One sample, a layer x W + b, a rule without memory: the update is x (a0 dy)^T and a0 dy, measured or not.
+  static constexpr bool kOuter = Rows == 1 && kMemoryless && kBlock.trained && kBlock.role != Role::factor &&
                                  kHasPlainWeights<typename node_at<Net, kBlock.node>::layer>;
+  static constexpr bool kByOuter = kOuter && Measuring;
   // Factors bound each other's gradients, so their bounds must not drift away from them; a measured sweep is free to look.
   static constexpr bool kTracks = kBlock.trained && (Measuring || kBlock.role == Role::factor);
 
@@ -95,18 +108,19 @@ struct BlockSweep {
   Led& ledger;
   std::conditional_t<kTracks, SweepRange<S>, NoRange> range{};
   const S* x;
-  alignas(kPadBytes) S v[kOuter ? kStride : 1];
+  alignas(kAlign<S>) S v[kByOuter ? kStride : 1];
   Meter<S, kStride, kRows, kColumns, kMemoryless, kPredicting> meter{};
 
-  // input and dy of the layer: read where kOuter.
-  EMMY_INLINE BlockSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule, const Clips<Net>& clips,
-                         Led& to, int samples, const S* input = nullptr, const S* dy = nullptr) noexcept
+  // input and dy of the layer: read where kByOuter.
+  EMMY_INLINE BlockSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
+                         const Clips<Net, Rule::kClips>& clips, Led& to, int samples, const S* input = nullptr,
+                         const S* dy = nullptr) noexcept
       : theta(params.data + kBlock.offset), batch(S(samples)), ledger(to), x(input) {
     if constexpr (Rule::kHasMemory) buf = state.buf + kBlock.offset;
     if constexpr (kBlock.trained) c = coefficients(of_block(rule, Block), clips.block[Block]);
     const auto& base = reference(rule);
-    terms = {c.k, c.a0, base.learning_rate * gradient_share(base) * clips.all, inner::partner_of(state.largest, Block)};
-    if constexpr (kOuter)
+    terms = {c.k, c.a0, base.learning_rate * gradient_share(base) * clips.all, inner::partner_of<Block>(state.largest)};
+    if constexpr (kByOuter)
       for (int o = 0; o < kStride; o += static_cast<int>(simd::lanes<S>()))
         simd::store(simd::mul(simd::set(c.a0), simd::load(dy + o)), v + o);
   }
@@ -124,8 +138,10 @@ struct BlockSweep {
       if constexpr (kRows) book<Axis::row>(row + m, sums);
     };
     constexpr bool kFactor = kBlock.role == Role::factor;
-    if constexpr (kOuter && Measuring)
-      sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row, Outer<S>{x + row, v});
+    static constexpr S kOne = 1;
+    if constexpr (kByOuter)
+      sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row,
+                                      Outer<S>{kBlock.role == Role::bias ? &kOne : x + row, v});
     else sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row);
   }
   EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept {
@@ -141,7 +157,7 @@ struct ExpectedRows {
   using S = typename Net::scalar;
   using N = node_at<Net, I>;
   static constexpr int kIn = N::in::kChannels;
-  alignas(kPadBytes) S row[padded<S>(kIn)];
+  alignas(kAlign<S>) S row[padded<S>(kIn)];
   S total;
 
   EMMY_INLINE explicit ExpectedRows(const frame_of<Net, I, Batch>& f) noexcept {
@@ -197,15 +213,21 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
     return kRoundoff<S> * S(2 * (kSamples + kPad) + 16) * checks.delta[kPlan<Net>.tensor[I + 1].root].row_sum;
   }
 
-  EMMY_INLINE LayerSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule, const Clips<Net>& clips,
-                         Led& to, const frame_of<Net, I, Batch>& f) noexcept
+  EMMY_INLINE LayerSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
+                         const Clips<Net, Rule::kClips>& clips, Led& to, const frame_of<Net, I, Batch>& f) noexcept
       : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f) {}
 
-  template <int Local>
-  EMMY_INLINE void outer(const S* x, const S*) noexcept
-      requires(!Measuring && At<kFirst + Local>::kOuter && !EMMY_GRADIENT_HOOKED) {
-    auto& block = static_cast<At<kFirst + Local>&>(*this);
-    sweep_outer<At<kFirst + Local>::kStride>(block.c.k, block.theta, N::in::kChannels, x, block.v);
+  // Weights and, where the layer has them, biases of one sample, without a gradient.
+  EMMY_INLINE void outer(const S* x, const S* dy) noexcept
+      requires(!Measuring && (At<Block>::kOuter && ...) && !EMMY_GRADIENT_HOOKED) {
+    auto& weight = static_cast<At<kFirst>&>(*this);
+    S* bias = nullptr;
+    if constexpr (sizeof...(Block) == 2) {
+      auto& own = static_cast<At<kFirst + 1>&>(*this);
+      if constexpr (!detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>) bias = own.theta;
+      else sweep_outer<kPad>(own.c.k, own.c.a0, own.theta, 0, x, dy, own.theta);
+    }
+    sweep_outer<kPad>(weight.c.k, weight.c.a0, weight.theta, N::in::kChannels, x, dy, bias);
   }
 
   template <int Local, int M, class G>

@@ -65,10 +65,10 @@ Status backward(const Params<Net>& params, Buffers<Net>& buffers, Scratch<Net, B
   for (int r = 0; r < kRows; ++r)
     for (int o = 0; o < kStride; ++o) delta[r * kStride + o] = o < kCols ? dy[r * kCols + o] : S(0);
   backward_pass(m);
-  inner::Peaks<Net> peaks{};
+  inner::Totals<Net> totals{};
   NoLedger none;
-  inner::inspect_tensor<0>(m, peaks, none);
-  return peaks.probe == S(0) ? Status::ok : Status::not_finite;
+  inner::inspect_tensor<0>(m, totals, none);
+  return inner::finite(totals.all) ? Status::ok : Status::not_finite;
 }
 
 // The gradient of the weights from the activations and deltas that forward and backward left, stored or added.
@@ -100,10 +100,10 @@ StepResult<typename Net::scalar> gradient(const Params<Net>& params, Buffers<Net
   const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
   const S value = inner::loss_pass(m, loss, target, count, scale);
   backward_pass(m);
-  inner::Peaks<Net> peaks{};
+  inner::Totals<Net> totals{};
   NoLedger none;
-  inner::inspect_tensor<0>(m, peaks, none);
-  if (!(peaks.probe == S(0)) || !inner::finite(value)) return {Status::not_finite, value};
+  inner::inspect_tensor<0>(m, totals, none);
+  if (!inner::finite(totals.all + value)) return {Status::not_finite, value};
   gradient<Accumulate>(params, scratch, x, g);
   return {Status::ok, value};
 }
@@ -128,8 +128,7 @@ Status apply(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& 
   }
   if (checked != Status::ok) return checked;
   state.largest = largest;
-  Clips<Net> clips;
-  inner::no_clips(clips);
+  Clips<Net, Rule::kClips> clips;
   if constexpr (Rule::kClips) inner::clips_from_squares(squares, rule, clips);
   if constexpr (kIsLedger<Led>) {
     inner::forget_tensors(ledger);
@@ -155,7 +154,7 @@ Status evaluate(const Params<Net>& params, Buffers<Net>& buffers, Scratch<Net, B
   const Memory<Net, Batch, false> m{params.data, data_of(buffers), scratch.data, x};
   forward_pass(m);
   const S* y = m.template act<Net::kNodes>();
-  alignas(kPadBytes) S p[kStride];
+  alignas(kAlign<S>) S p[kStride];
   Evaluation<S> batch{};
   for (int r = 0; r < count; ++r, y += kStride) {
     batch.loss += softmax_row<kClasses>(y, p) - y[labels[r]];

@@ -1,0 +1,52 @@
+// Products of one row of x with a panel of a matrix, in assembly where a compiler leaves too much on the table.
+//
+//   multiply_panel<Cols>(start, x, w, n, stride, y)         y[o] = start[o] + sum_{i < n} x[i] w[i stride + o], o < Cols
+//   update_panel<Cols>(w, x, dy, scale, n, stride, bias)    w[i stride + o] -= x[i] v[o], bias[o] -= v[o], v = scale dy
+//
+// in the order of i, products fused, so that they give the bits of the portable text (gemm.hpp, update_sweep.hpp); bias
+// may be null. One function serves all layers with panels of its width, for flash. Cols: multiples of
+// kPanelStep up to kWidestPanel. f32 only; not in strict text, nor on targets without: the portable text does all there.
+// Tests: tests/kernels/affine_test.cpp and update_sweep_test.cpp (AArch64), tests/device/kernels_test.cpp (Cortex-M).
+#pragma once
+
+#include <type_traits>
+
+#include <emmy/simd/simd.hpp>
+
+#if defined(EMMY_STRICT)
+#elif defined(EMMY_BACKEND_SCALAR) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && defined(__ARM_FP) && \
+    defined(__ARM_FEATURE_FMA)
+#include <emmy/kernels/cortex_m/panel.hpp>
+#elif defined(EMMY_BACKEND_HELIUM)
+#include <emmy/kernels/helium/panel.hpp>
+#elif defined(EMMY_BACKEND_HIGHWAY) && defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
+#include <emmy/kernels/aarch64/panel.hpp>
+#endif
+
+namespace emmy::inline EMMY_TARGET {
+
+#if defined(EMMY_HAS_PANELS)
+template <class T>
+inline constexpr bool kHasPanels = sizeof(T) == 4;
+#else
+template <class T>
+inline constexpr bool kHasPanels = false;
+inline constexpr int kPanelStep = 1, kWidestPanel = 1;
+template <int Cols, class T>
+void multiply_panel(const T* start, const T* x, const T* w, int n, int stride, T* y) noexcept;
+template <int Cols, class T>
+void update_panel(T* w, const T* x, const T* dy, T scale, int n, int stride, T* bias) noexcept;
+#endif
+
+// f(col, constant<Cols>) over a padded row in as few panels as there can be, of widths as equal as can be.
+template <int Padded, class F>
+EMMY_INLINE void for_row_panels(F&& f) noexcept {
+  constexpr int kSteps = Padded / kPanelStep, kMost = kWidestPanel / kPanelStep, kPanels = (kSteps + kMost - 1) / kMost;
+  constexpr int kNarrow = kSteps / kPanels * kPanelStep, kWider = kSteps % kPanels, kWide = kNarrow + kPanelStep;
+  int col = 0;
+  if constexpr (kWider > 0)
+    for (; col < kWider * kWide; col += kWide) f(col, std::integral_constant<int, kWide>{});
+  for (; col < Padded; col += kNarrow) f(col, std::integral_constant<int, kNarrow>{});
+}
+
+}  // namespace emmy::inline EMMY_TARGET
