@@ -58,18 +58,16 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
     if constexpr (kAdd) v = simd::add(v, simd::load(dx + at));
     simd::store(v, dx + at);
   };
-  if constexpr (Rows < kTransposeFromRows) {
-    constexpr bool kOneLane = kInPad == In && one_lane<T>();
+  if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
+    for (int r = 0; r < Rows; ++r)
+      row_dots<kOutPad>(w, In, dy + r * kOutPad, [&](int i, T dot) EMMY_LAMBDA { finish(r, i, dot); });
+  } else if constexpr (Rows < kTransposeFromRows) {
     // The dots go where dx is going to be, or a pad at a time beside it where they are added; then what is fused.
-    constexpr int kStep = kAdd && !kOneLane ? padded<T>(1) : kInPad;
+    constexpr int kStep = kAdd ? padded<T>(1) : kInPad;
     const int lanes = static_cast<int>(simd::lanes<T>());
     alignas(kAlign<T>) T part[kAdd ? kStep : 1];
     for (int r = 0; r < Rows; ++r)
       for (int i = 0; i < kInPad; i += kStep) {
-        if constexpr (kOneLane) {
-          row_dots<kOutPad>(w, In, dy + r * kOutPad, [&](int j, T dot) EMMY_LAMBDA { finish(r, j, dot); });
-          continue;
-        }
         T* dots = kAdd ? part : dx + r * kInPad;
         const int count = i + kStep <= In ? kStep : In - i;
         row_dots<kOutPad>(w + i * kOutPad, count, dy + r * kOutPad, StoreDots<T>{dots});
