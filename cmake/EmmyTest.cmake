@@ -47,7 +47,7 @@ list(LENGTH EMMY_TEST_TARGETS _count)
 if(_count EQUAL 1)
   set(EMMY_TEST_NET_TARGETS ${EMMY_TEST_TARGETS})
 endif()
-option(EMMY_TEST_MEMORY "Only tests that can go wrong in memory; for sanitizers" OFF)
+option(EMMY_TEST_BRIEF "Leave out tests that are about numbers alone: for a second compiler, for sanitizers" OFF)
 option(EMMY_FUZZ "Build the fuzzers; needs clang and -fsanitize=fuzzer-no-link" OFF)
 set(EMMY_TEST_TIMEOUT 300)
 

@@ -50,14 +50,18 @@ void fill_padded(T* p, int rows, int cols, int stride, Random& random) {
 template <int Value>
 using Constant = std::integral_constant<int, Value>;
 
-// f(Constant<First>), ..., f(Constant<Last>)
+// f(Constant<First>), ..., f(Constant<Last>), beyond 9 only next to multiples of 16 and the last: every remainder of up to
+// 8 lanes, and both sides of whole vectors of 16 lanes. Each size is a kernel to compile, on every target.
 template <int First, int Last, class F>
 void for_each_size(F f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) { (f(Constant<First + I>()), ...); }
+  const auto one = [&]<int Size>(Constant<Size> size) {
+    if constexpr (Size <= 9 || Size == Last || (Size + 1) % 16 < 3) f(size);
+  };
+  [&]<int... I>(std::integer_sequence<int, I...>) { (one(Constant<First + I>()), ...); }
   (std::make_integer_sequence<int, Last - First + 1>());
 }
 
-// One dimension of a kernel runs over 1 .. kSizes<T>: twice the lanes of the widest vector and three more.
+// One dimension of a kernel runs over 1 .. kSizes<T> (for_each_size): twice the lanes of the widest vector and three more.
 template <class T>
 inline constexpr int kSizes = 2 * emmy::kPadBytes / static_cast<int>(sizeof(T)) + 3;
 
