@@ -50,7 +50,7 @@ EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float
       "ld1 {v0.4s-v3.4s}, [%[start]]\n"
       EMMY_ROWS(EMMY_FORWARD_ROW)
       "st1 {v0.4s-v3.4s}, [%[y]]\n"
-      : [x] "+r"(x), [w] "+r"(w), [n] "+r"(n)
+      : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
       : [start] "r"(start), [y] "r"(y), [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4)
       : EMMY_CLOBBERED);
 }
@@ -69,7 +69,7 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       "fsub v18.4s, v18.4s, v2.4s\nfsub v19.4s, v19.4s, v3.4s\n"
       "st1 {v16.4s-v19.4s}, [%[bias]]\n"
       "5:\n"
-      : [x] "+r"(x), [w] "+r"(w), [n] "+r"(n)
+      : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
       : [dy] "r"(dy), [scale] "w"(scale), [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4), [bias] "r"(bias)
       : EMMY_CLOBBERED);
 }

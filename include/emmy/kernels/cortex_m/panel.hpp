@@ -72,7 +72,7 @@ EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float
       EMMY_MOVE_SUMS("vldmia", "start")
       EMMY_ROWS(EMMY_FORWARD_ROW)
       EMMY_MOVE_SUMS("vstmia", "y")
-      : [x] "+r"(x), [w] "+r"(w), [n] "+r"(n)
+      : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
       : [start] "r"(start), [y] "r"(y), [stride] "r"(stride * 4), EMMY_CONSTANTS
       : EMMY_CLOBBERED);
 }
@@ -90,7 +90,7 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       EMMY_COLUMNS(EMMY_TAKE, 0)
       EMMY_MOVE_ROW("vstmia", "bias")
       "5:\n"
-      : [x] "+r"(x), [w] "+r"(w), [n] "+r"(n)
+      : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
       : [dy] "r"(dy), [scale] "t"(scale), [stride] "r"(stride * 4), [bias] "r"(bias), EMMY_CONSTANTS
       : EMMY_CLOBBERED);
 }

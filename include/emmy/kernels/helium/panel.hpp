@@ -62,7 +62,7 @@ EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float
       EMMY_VECTORS(EMMY_LOAD_SUMS, "%[start]")
       EMMY_ROWS(EMMY_FORWARD_ROW)
       EMMY_VECTORS(EMMY_STORE_SUMS, "%[y]")
-      : [x] "+r"(x), [w] "+r"(w)
+      : [x] "+&r"(x), [w] "+&r"(w)
       : [n] "r"(n), [start] "r"(start), [y] "r"(y), [stride] "r"(stride * 4), [vectors] "i"(Cols / 4)
       : EMMY_CLOBBERED);
 }
@@ -79,7 +79,7 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       EMMY_VECTORS(EMMY_TO_BIAS, "")
       EMMY_VECTORS(EMMY_STORE, "%[bias]")
       "5:\n"
-      : [x] "+r"(x), [w] "+r"(w)
+      : [x] "+&r"(x), [w] "+&r"(w)
       : [n] "r"(n), [dy] "r"(dy), [scale] "r"(-scale), [stride] "r"(stride * 4), [bias] "l"(bias),
         [vectors] "i"(Cols / 4)
       : EMMY_CLOBBERED);
