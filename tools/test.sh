@@ -115,7 +115,8 @@ if $all; then
     run_ctest release
     run_ctest release --label-regex '^slow$'
   fi
-  if build_host clang -DEMMY_BUILD_BENCH=OFF; then run_ctest clang; fi
+  # The command is built by clang with sanitizers.
+  if build clang -DEMMY_BUILD_TESTS=ON -DEMMY_BUILD_CLI=OFF -DEMMY_BUILD_BENCH=OFF; then run_ctest clang; fi
   if build_host asan-ubsan; then run_ctest asan-ubsan; fi
   for preset in aarch64 armhf m0plus m4f m7 m33 m55 m55-clang; do
     if build "$preset"; then run_ctest "$preset"; fi
