@@ -6,7 +6,7 @@
 //
 // Layout: W is [in][pad(out)], so that forward and dW need no horizontal sum and the user's x needs no padding; b, y
 // and dy have rows of padded length. The right operand and the result must not overlap the left one.
-// Error: each element is one sum of K products in the order of k (row_dots: in lanes, then their sum), so
+// Error: each element is one sum of K products in the order of k (one row: in parts; row_dots: in lanes, then their sum), so
 // |error| <= K w_r sum_k |a b| with w_r the unit roundoff, or (K + 1) w_r (|start| + sum_k |a b|) where the sum starts
 // from a value. Test: tests/kernels/gemm_test.cpp.
 // Why a pack of named accumulators and not an array: SVE vectors are sizeless; measured equal on every target.
@@ -80,6 +80,36 @@ EMMY_INLINE void tile(const T* a, std::size_t am, std::size_t ak, const T* b, st
   });
 }
 
+// The sum of every Step-th of Count vectors from First on, as a tree.
+template <int First, int Count, int Step, class... V>
+EMMY_INLINE auto tree_sum(V&... v) noexcept {
+  if constexpr (Count == 1) return pick<First>(v...);
+  else
+    return simd::add(tree_sum<First, Count / 2, Step>(v...),
+                     tree_sum<First + Count / 2 * Step, Count - Count / 2, Step>(v...));
+}
+
+// One row of N vectors: start(n) + sum_{k < K} a[k ak] b[k bs + n lanes], handed to finish(n, c). Each sum in Parts parts.
+template <class T, int Parts, int N, class Start, class Finish>
+EMMY_INLINE void row_tile(const T* a, std::size_t ak, const T* b, std::size_t bs, std::size_t K, Start&& start,
+                          Finish&& finish) noexcept {
+  const auto product = [&](std::size_t k, int n, auto c) EMMY_LAMBDA {
+    return simd::mul_add(simd::set(a[k * ak]), simd::load(b + k * bs + static_cast<std::size_t>(n) * simd::lanes<T>()),
+                         c);
+  };
+  with_vectors<T, Parts * N>([&](auto&... c) EMMY_LAMBDA {
+    [&]<int... I, int... J>(std::integer_sequence<int, I...>, std::integer_sequence<int, J...>) EMMY_LAMBDA {
+      ((pick<J>(c...) = start(J)), ...);
+      const std::size_t whole = K / Parts * Parts;
+      for (std::size_t k = 0; k < whole; k += Parts) ((c = product(k + I / N, I % N, c)), ...);
+      if constexpr (Parts > 1)
+        for (std::size_t k = whole; k < K; ++k) ((pick<J>(c...) = product(k, J, pick<J>(c...))), ...);
+      (finish(J, tree_sum<J, Parts, N>(c...)), ...);
+    }
+    (std::make_integer_sequence<int, Parts * N>{}, std::make_integer_sequence<int, N>{});
+  });
+}
+
 // f(row, constant<M>) over Rows in tiles of M rows, then the remainder.
 template <int Rows, int M, class F>
 EMMY_INLINE void for_row_tiles(F&& f) noexcept {
@@ -123,6 +153,16 @@ consteval int row_panel() {
   }
 }
 
+// A product waits about four cycles for the sum that it adds to, so a row of few vectors has each sum in parts, eight
+// sums in all. Not in strict text, and not where lanes are one (flash) or unknown (sizeless).
+template <class T, int N>
+consteval int row_parts() {
+  int parts = 1;
+  if constexpr (!simd::kStrict && kLanesKnown<T> && !one_lane<T>())
+    while (2 * parts * N <= 8 && 2 * parts * N + 2 < simd::kRegisters) parts *= 2;
+  return parts;
+}
+
 // f(col, constant<N>) over a padded row in panels of N vectors, then single vectors.
 template <class T, int Padded, int N, class F>
 EMMY_INLINE void for_panels(F&& f) noexcept {
@@ -140,12 +180,19 @@ EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, st
                       Finish&& finish) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   for_panels<T, Padded, Rows == 1 ? row_panel<T, Padded>() : kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
-    for_row_tiles<Rows, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
-      tile<T, decltype(m_)::value, decltype(n_)::value>(
-          a + static_cast<std::size_t>(row) * am, am, ak, b + col, Padded, K,
-          [&](int m, int n) EMMY_LAMBDA { return start(row + m, col + n * lanes); },
-          [&](int m, int n, auto c) EMMY_LAMBDA { finish(row + m, col + n * lanes, c); });
-    });
+    constexpr int kVectors = decltype(n_)::value;
+    if constexpr (Rows == 1) {
+      row_tile<T, row_parts<T, kVectors>(), kVectors>(
+          a, ak, b + col, Padded, K, [&](int n) EMMY_LAMBDA { return start(0, col + n * lanes); },
+          [&](int n, auto c) EMMY_LAMBDA { finish(0, col + n * lanes, c); });
+    } else {
+      for_row_tiles<Rows, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
+        tile<T, decltype(m_)::value, kVectors>(
+            a + static_cast<std::size_t>(row) * am, am, ak, b + col, Padded, K,
+            [&](int m, int n) EMMY_LAMBDA { return start(row + m, col + n * lanes); },
+            [&](int m, int n, auto c) EMMY_LAMBDA { finish(row + m, col + n * lanes, c); });
+      });
+    }
   });
 }
 

@@ -3,7 +3,7 @@
 //   multiply_panel<Cols>(start, x, w, n, stride, y)         y[o] = start[o] + sum_{i < n} x[i] w[i stride + o], o < Cols
 //   update_panel<Cols>(w, x, dy, scale, n, stride, bias)    w[i stride + o] -= x[i] v[o], bias[o] -= v[o], v = scale dy
 //
-// in the order of i, products fused, so that they give the bits of the portable text (gemm.hpp, update_sweep.hpp); bias
+// in the order of i, products fused; the update gives the bits of the portable text (update_sweep.hpp). bias
 // may be null. One function serves all layers with panels of its width, for flash. Cols: multiples of
 // kPanelStep up to kWidestPanel. f32 only; not in strict text, nor on targets without: the portable text does all there.
 // Tests: tests/kernels/affine_test.cpp and update_sweep_test.cpp (AArch64), tests/device/kernels_test.cpp (Cortex-M).
@@ -17,7 +17,7 @@
 #elif defined(EMMY_BACKEND_SCALAR) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && defined(__ARM_FP) && \
     defined(__ARM_FEATURE_FMA)
 #include <emmy/kernels/cortex_m/panel.hpp>
-#elif defined(EMMY_BACKEND_HELIUM)
+#elif defined(EMMY_BACKEND_HELIUM) && defined(__OPTIMIZE__)  // -O0 keeps too many registers to itself
 #include <emmy/kernels/helium/panel.hpp>
 #elif defined(EMMY_BACKEND_HIGHWAY) && defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
 #include <emmy/kernels/aarch64/panel.hpp>

@@ -34,13 +34,16 @@ namespace emmy::inline EMMY_TARGET {
 template <int Rows, int Cols, class T>
 EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const int* labels, int rows, T scale, T* dy) noexcept {
   constexpr int kStride = padded<T>(Cols);
+  const int lanes = static_cast<int>(simd::lanes<T>());
   T loss = 0;
   for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride) {
     if (r < rows) {
       const T logit = y[labels[r]];
       loss += softmax_row<Cols>(y, dy) - logit;
-      dy[labels[r]] -= T(1);
-      for (int o = 0; o < Cols; ++o) dy[o] *= scale;
+      const T share = dy[labels[r]];
+      if (scale != T(1))
+        for (int o = 0; o < Cols; o += lanes) simd::store(simd::mul(simd::load(dy + o), simd::set(scale)), dy + o);
+      dy[labels[r]] = (share - T(1)) * scale;
     } else {
       for (int o = 0; o < kStride; ++o) dy[o] = T(0);
     }

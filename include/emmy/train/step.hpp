@@ -227,10 +227,12 @@ EMMY_INLINE constexpr void check_types() noexcept {
                 "takes BasicSgd<double>");
   static_assert(
       requires(Loss loss, const S* y, const Target* target, S* dy) {
+        check_targets<1>(loss, target, 1);
         loss_and_delta<1, 1>(loss, y, target, 1, S(1), dy);
       },
-      "emmy: this loss takes no targets of this type: CrossEntropy takes labels (const int*) or scalars of "
-      "the net, SquaredError scalars of the net");
+      "emmy: this loss takes no targets of this type: CrossEntropy takes labels (const int*) or scalars of the net, "
+      "SquaredError scalars of the net; a loss of your own needs check_targets and loss_and_delta for them "
+      "(docs/DESIGN.md), KeepOutputs outputs of the net's scalar");
 }
 
 template <class Loss, class Net, class Spec, class Mode>

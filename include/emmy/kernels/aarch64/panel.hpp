@@ -28,7 +28,7 @@ inline constexpr int kPanelStep = 16, kWidestPanel = 16;
   "subs %w[n], %w[n], #4\n"                                                  \
   "b.lt 2f\n"                                                                \
   "1:\n"                                                                     \
-  "ldr q4, [%[x]], #16\n"                                                    \
+  "ld1 {v4.4s}, [%[x]], #16\n"                                               \
   row(0) row(1) row(2) row(3)                                                \
   "subs %w[n], %w[n], #4\n"                                                  \
   "b.ge 1b\n"                                                                \
