@@ -22,6 +22,7 @@ TEST_F(BadInput, Options) {
       {{"--epochs", "1e3"}, "--epochs = 1e3"},
       {{"--epochs", "99999999999"}, "--epochs = 99999999999"},
       {{"--epochs", "2000000"}, "--epochs is 1 to"},
+      {{"--epochs", "010", "--stop-after", "11"}, "--stop-after is 1 to 10"},  // no octal 8
       {{"--epochs"}, "--epochs"},
       {{"--epochs", "1", "--epochs", "2"}, "--epochs"},
       {{"--batch", "7"}, "--batch is 1, 16 or 64"},
@@ -104,6 +105,19 @@ TEST_F(BadInput, OutputsThatCannotBeWritten) {
   expect_refused({"train", "--json", folder_.path("out"), "--save", folder_.path("out")}, "both --save and --json",
                  folder_);
   EXPECT_EQ(folder_.get("there"), "old");
+}
+
+// However the path is spelled: a file that is read is not written.
+TEST_F(BadInput, OutputsThatAreInputs) {
+  const std::string rows = folder_.put("rows.csv", joined(drawn_lines(64, 9))), before = folder_.get("rows.csv");
+  std::filesystem::create_directory(folder_.path("down"));
+  std::filesystem::create_symlink(rows, folder_.path("link"));
+  for (const std::string& same : {rows, folder_.path("down/../rows.csv"), folder_.path("link")})
+    for (const std::string option : {"--json", "--save"}) {
+      expect_refused({"train", "--data", rows, "--test", rows, option, same}, "named by both " + option + " and --data",
+                     folder_);
+      EXPECT_EQ(folder_.get("rows.csv"), before);
+    }
 }
 
 class BadRows : public BadInput {

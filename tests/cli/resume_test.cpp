@@ -58,6 +58,15 @@ TEST(Resume, AConstantScheduleCanGoOn) {
   EXPECT_TRUE(folder.get("full") == folder.get("two"));
 }
 
+// Its groups are removed and certified: more epochs would void that.
+TEST(Resume, AFinishedConstraintIsFinished) {
+  const Folder folder;
+  expect_done(
+      {"train", "--constraint", "units", "--schedule", "constant", "--epochs", "2", "--save", folder.path("m")});
+  expect_refused({"train", "--resume", folder.path("m"), "--epochs", "3"}, "is finished", folder);
+  expect_done({"train", "--resume", folder.path("m")});
+}
+
 TEST(Resume, GoesOnWithTheSameFilesOnly) {
   const Folder folder;
   std::vector<std::string> lines = drawn_lines(320, 5);
