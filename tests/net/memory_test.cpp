@@ -74,6 +74,10 @@ TEST(Sizes, AreThoseOfThePlan) {
                 up(emmy::kArena<Demo, 16, true>.scalars * 4));
   static_assert(sizeof(emmy::Scratch<Demo, 1, emmy::Infer>) == 192);
   static_assert(std::is_empty_v<emmy::Buffers<Demo>>);
+  // A net of activations alone has no weights, but an object of no size would be no object.
+  using NoWeights = emmy::Net<Input<2, 17>, Relu>;
+  static_assert(emmy::kPlan<NoWeights>.params == 0 && sizeof(emmy::Params<NoWeights>) == kPad &&
+                sizeof(emmy::Gradient<NoWeights>) == kPad);
   // Plain SGD keeps the largest |w| of each block and no number a weight; momentum one a weight.
   static_assert(sizeof(emmy::State<Demo, emmy::Sgd>) <= 48);
   static_assert(sizeof(emmy::State<Demo, emmy::Momentum>) ==

@@ -14,24 +14,23 @@ EMMY_INLINE Status check_gradient(const Gradient<Net>& g, Largest<Net, Rule::kHa
   using S = typename Net::scalar;
   if (!clip_ok(rule)) return Status::bad_rate;
   Status status = Status::ok;
-  const auto one = [&]<int Block>(std::integral_constant<int, Block>) EMMY_LAMBDA {
-    constexpr auto kBlock = kPlan<Net>.block[Block];
-    if constexpr (kBlock.trained) {
+  for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+    for_trained_blocks<Net, decltype(node)::value>([&](auto block) EMMY_LAMBDA {
+      constexpr int kIndex = decltype(block)::value;
+      constexpr auto kBlock = kPlan<Net>.block[kIndex];
       Inspection<S> seen{};
       inspect<kBlock.rows, kBlock.cols, kBlock.stride, false>(g.data + kBlock.offset, static_cast<S*>(nullptr), seen);
-      const auto plain = of_block(rule, Block);
+      const auto plain = of_block(rule, kIndex);
       if (!valid(plain)) status = Status::bad_rate;
       if (!finite(seen.total)) status = Status::not_finite;
-      if (!finite(bound_block<Block>(plain, seen.total, largest)) && status == Status::ok)
+      if (!finite(bound_block<kIndex>(plain, seen.total, largest)) && status == Status::ok)
         status = Status::out_of_range;
-      NormVisitor<Net, Block> norm{squares};
+      NormVisitor<Net, kIndex> norm{squares};
       for_row_tiles<kBlock.rows, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
-        norm.template rows<0>(row, m, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].stride);
+        norm.template rows<0>(row, m, g.data + kPlan<Net>.block[kIndex].offset + row * kPlan<Net>.block[kIndex].stride);
       });
-    }
-  };
-  [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA { (one(std::integral_constant<int, B>{}), ...); }
-  (std::make_integer_sequence<int, kPlan<Net>.kBlocks>{});
+    });
+  });
   return status;
 }
 
