@@ -29,7 +29,7 @@ function(emmy_add_cross_tests folder)
 endfunction()
 
 emmy_add_cross_tests(simd NAMES words arithmetic TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES elementwise inspect reduce softmax update_sweep TARGETS ${every})
+emmy_add_cross_tests(kernels NAMES column elementwise inspect reduce softmax update_sweep TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES affine gemm TARGETS ${vectors})
 emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
 emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})

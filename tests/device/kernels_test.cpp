@@ -124,8 +124,8 @@ void outer(float k, bool biased) {
   fill(b, bs, 1, Out, kOut);
   fill(x, xs, 1, Rows, Rows);
   fill(y, ys, 1, Out, kOut);
-  emmy::sweep_outer<kOut>(k, kRate, w, Rows, static_cast<const float*>(x), static_cast<const float*>(y),
-                          biased ? b : nullptr);
+  emmy::sweep_outer<Out>(k, kRate, w, Rows, static_cast<const float*>(x), static_cast<const float*>(y),
+                         biased ? b : nullptr);
   const double kept = static_cast<double>(k);
   for (int i = 0; i < Rows * Out; ++i) {
     out[i] = kept * ws[i] - xs[i / Out] * static_cast<double>(kRate) * ys[i % Out];

@@ -239,7 +239,7 @@ void check_transpose(const PlainCase<T>& kernel) {
 template <class T, int In, int Out>
 void run_row_dots(const T* w, const T* dy, T* d) {
   for (int i = In; i < emmy::padded<T>(In); ++i) d[i] = T(0);
-  emmy::row_dots<emmy::padded<T>(Out)>(w, In, dy, emmy::StoreDots<T>{d});
+  emmy::row_dots<Out>(w, In, dy, emmy::StoreDots<T>{d});
 }
 template <class T>
 void check_row_dots(const PlainCase<T>& kernel) {

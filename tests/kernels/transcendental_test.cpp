@@ -162,6 +162,37 @@ TYPED_TEST(Transcendental, ExpHoldsItsBound) {
   this->hold(
       "exp", 1.5, [](auto v) { return emmy::exp(v); }, [](auto x) { return std::exp(x); });
 }
+TYPED_TEST(Transcendental, ExpOfNegativeHoldsItsBound) {
+  using T = TypeParam;
+  constexpr double kLast = sizeof(T) == 4 ? -87 : -708;
+  this->hold(
+      "exp_of_negative", 1.5, [](auto v) { return emmy::exp_of_negative(simd::neg(simd::abs(v))); },
+      [](auto x) {
+        const auto y = std::exp(-std::fabs(x));
+        return -std::fabs(static_cast<double>(x)) < kLast ? decltype(y)(0) : y;
+      });
+  EXPECT_EQ(this->at(emmy::exp_of_negative, -std::numeric_limits<T>::infinity()), T(0));
+  EXPECT_EQ(this->at(emmy::exp_of_negative, T(-0.0)), T(1));
+}
+TYPED_TEST(Transcendental, LogOfNormalHoldsItsBound) {
+  using T = TypeParam;
+  using L = std::numeric_limits<T>;
+  const auto normal = [](auto x) {  // the next normal number
+    using X = decltype(x);
+    const X a = std::fabs(x), least = L::min(), most = L::max();
+    return a < least ? least : a > most ? most : a;
+  };
+  this->hold(
+      "log_of_normal", 1.5,
+      [](auto v) {
+        const auto a = simd::abs(v), least = simd::set(L::min()), most = simd::set(L::max());
+        const auto above = simd::select(simd::less(a, least), least, a);
+        return emmy::log_of_normal(simd::select(simd::less(most, above), most, above));
+      },
+      [&](auto x) { return std::log(normal(x)); });
+  for (T bad : {L::infinity(), L::quiet_NaN(), -L::quiet_NaN()})
+    EXPECT_TRUE(std::isnan(this->at(emmy::log_of_normal, bad)));
+}
 TYPED_TEST(Transcendental, LogHoldsItsBound) {
   this->hold(
       "log", 1.5, [](auto v) { return emmy::log(v); }, [](auto x) { return std::log(x); });

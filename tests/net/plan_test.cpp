@@ -179,10 +179,12 @@ TYPED_TEST(Plan, BlocksFillTheParameters) {
   for (int b = 0; b < plan.kBlocks; ++b) {
     const auto& block = plan.block[b];
     EXPECT_EQ(block.offset, at);
-    EXPECT_EQ(block.stride, emmy::padded<S>(block.cols));
+    EXPECT_EQ(block.stride, block.column ? 1 : emmy::padded<S>(block.cols));
+    EXPECT_EQ(block.size(), block.column ? emmy::padded<S>(block.rows) : block.rows * block.stride);
+    EXPECT_TRUE(!block.column || block.cols == 1);
     EXPECT_GE(b, plan.first_block[block.node]);
     EXPECT_LT(b, plan.first_block[block.node + 1]);
-    at += block.rows * block.stride;
+    at += block.size();
     weights += block.rows * block.cols;
   }
   EXPECT_EQ(plan.params, at);

@@ -180,8 +180,7 @@ TYPED_TEST(Rules, RefusesABadGradientAndTouchesNothing) {
     const Snapshot params_before(this->params);
     const Snapshot state_before(this->state);
     this->g.data[last] = v;
-    EXPECT_EQ(emmy::apply(this->params, this->state, this->g, this->rule, this->none),
-              v == std::numeric_limits<S>::max() ? Status::out_of_range : Status::not_finite);
+    EXPECT_EQ(emmy::apply(this->params, this->state, this->g, this->rule, this->none), Status::not_finite);
     EXPECT_TRUE(params_before.still_is(this->params));
     EXPECT_TRUE(state_before.still_is(this->state));
   }

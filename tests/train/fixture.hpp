@@ -84,10 +84,12 @@ inline double relative_difference(const reference::Blocks& a, const reference::B
 // Every lane beyond the logical columns of the blocks is a zero.
 template <class Net, class S>
 bool pads_are_zero(const S* data) {
-  for (const auto& block : emmy::kPlan<Net>.block)
-    for (int i = 0; i < block.rows; ++i)
-      for (int o = block.cols; o < block.stride; ++o)
-        if (!(data[block.offset + i * block.stride + o] == S(0))) return false;
+  for (const auto& block : emmy::kPlan<Net>.block) {
+    const int used = block.column ? block.rows : block.cols;
+    for (int line = 0; line < block.lines; ++line)
+      for (int at = used; at < block.width; ++at)
+        if (!(data[block.offset + line * block.width + at] == S(0))) return false;
+  }
   return true;
 }
 

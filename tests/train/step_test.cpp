@@ -105,10 +105,11 @@ void expect_bounds(const TrainerType& trainer) {
   using N = typename TrainerType::net;
   for (int b = 0; b < kPlan<N>.kBlocks; ++b) {
     const auto& block = kPlan<N>.block[b];
-    for (int p = block.offset; p < block.offset + block.rows * block.stride; ++p) {
-      ASSERT_LE(std::fabs(trainer.params.data[p]), trainer.state.largest.theta[b]) << "block " << b;
+    if (!block.trained) continue;
+    for (int p = block.offset; p < block.offset + block.size(); ++p) {
+      ASSERT_LE(std::fabs(trainer.params.data[p]), trainer.state.largest.theta_of(b)) << "block " << b;
       if constexpr (TrainerType::rule::kHasMemory) {
-        ASSERT_LE(std::fabs(trainer.state.buf[p]), trainer.state.largest.memory[b]) << "block " << b;
+        ASSERT_LE(std::fabs(trainer.state.buf[p]), trainer.state.largest.memory_of(b)) << "block " << b;
       }
     }
   }
@@ -156,10 +157,9 @@ TYPED_TEST(Step, IsGradientAndApplyBitForBitWithAndWithoutLedger) {
   EXPECT_TRUE(fixture::pads_are_zero<N>(fused.trainer.params.data));
   EXPECT_FALSE(start.still_is(fused.trainer.params));
   for (const auto& block : kPlan<N>.block) {
-    const bool moved =
-        std::memcmp(start.bytes + block.offset * static_cast<int>(sizeof(typename N::scalar)),
-                    fused.trainer.params.data + block.offset,
-                    static_cast<std::size_t>(block.rows * block.stride) * sizeof(typename N::scalar)) != 0;
+    const bool moved = std::memcmp(start.bytes + block.offset * static_cast<int>(sizeof(typename N::scalar)),
+                                   fused.trainer.params.data + block.offset,
+                                   static_cast<std::size_t>(block.size()) * sizeof(typename N::scalar)) != 0;
     EXPECT_EQ(moved, block.trained) << "frozen blocks stay, all others move";
   }
 }
@@ -254,8 +254,7 @@ struct Failures {
     }
     Data bad = good;
     for (S& v : bad.x) v *= kHuge;
-    constexpr bool kSquares = std::is_same_v<typename C::Loss, SquaredError> || std::is_same_v<N, Factored>;
-    expect(kSquares ? Status::not_finite : Status::out_of_range, bad, "huge x");
+    expect(Status::not_finite, bad, "huge x");
   }
   // Inf hides behind a ReLU that makes -Inf 0; it is found where the step reads the weights for its bound (the first
   // one), else by the ledger.

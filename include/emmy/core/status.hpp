@@ -6,7 +6,7 @@ namespace emmy {
 // Anything but `ok` means that parameters, buffers and state are bit-identical to before the call.
 enum class [[nodiscard]] Status : unsigned char{
     ok = 0,
-    not_finite,    // NaN or Inf in the input, the weights or anything computed from them, or their sum overflows
+    not_finite,    // NaN or Inf in the input, the weights or what is computed from them, or a square of it overflows
     out_of_range,  // finite, but the update or the sums of the ledger could overflow
     bad_rate,      // a rate of the rule is not finite or outside its range
     bad_label,     // a class label outside [0, classes)

@@ -7,6 +7,8 @@
 
 namespace emmy {
 
+struct Identity;  // the activation that is none (layers/activations.hpp)
+
 // Below this many rows dx is made by dot products with the rows of W; above, by a tile on a transposed copy: copying
 // costs In * Out moves once, a dot a horizontal sum for every element (64-32-10, AVX2: even at about 3 rows).
 inline constexpr int kTransposeFromRows = 3;
@@ -29,12 +31,15 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
   constexpr int kStride = padded<T>(Out);
   if constexpr (Rows == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
     alignas(kAlign<T>) static constexpr T kNone[kWidestPanel] = {};
-    for_row_panels<kStride>([&](int o, auto cols) EMMY_LAMBDA {
+    for_row_panels<Out>([&](int o, auto cols) EMMY_LAMBDA {
       multiply_panel<decltype(cols)::value>(b == nullptr ? kNone : b + o, x, w + o, In, kStride, y + o);
     });
-    EMMY_UNROLL(4)
-    for (int o = 0; o < kStride; o += static_cast<int>(simd::lanes<T>()))
-      simd::store(activate(Activation{}, simd::load(y + o)), y + o);
+    const int lanes = static_cast<int>(simd::lanes<T>());
+    if constexpr (!__is_same(Activation, Identity)) {
+      EMMY_UNROLL(4)
+      for (int o = 0; o < covered<T, Out>(); o += lanes) simd::store(activate(Activation{}, simd::load(y + o)), y + o);
+    }
+    for (int o = covered<T, Out>(); o < kStride; o += lanes) simd::store(simd::zero<T>(), y + o);
   } else {
     gemm<Rows, kStride>(
         x, InStride, 1, w, In,
@@ -45,6 +50,15 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
     for (int r = 0; r < Rows; ++r)
       for (int o = Out; o < kStride; ++o) y[r * kStride + o] = T(0);
 }
+
+// Takes dots from row_dots by four and one by one.
+template <class Four, class One>
+struct Dots : Four, One {
+  using Four::operator();
+  using One::operator();
+};
+template <class Four, class One>
+Dots(Four, One) -> Dots<Four, One>;
 
 // dx[r, i] (+)= below'(x[r, i]) sum_o dy[r, o] w[i, o]; below' is taken from x, the output of the activation below.
 // work: affine_work scalars for the transposed copy. Error: (Out + 6) w_r (|dx| + max(1, |below'|) sum |dy w|),
@@ -60,7 +74,18 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
   };
   if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
     for (int r = 0; r < Rows; ++r)
-      row_dots<kOutPad>(w, In, dy + r * kOutPad, [&](int i, T dot) EMMY_LAMBDA { finish(r, i, dot); });
+      row_dots<Out>(w, In, dy + r * kOutPad, [&](int i, T dot) EMMY_LAMBDA { finish(r, i, dot); });
+  } else if constexpr (Rows < kTransposeFromRows && simd::kHasFourSums<T> && !simd::kStrict) {
+    using V = simd::Vec<T>;
+    for (int r = 0; r < Rows; ++r) {
+      alignas(kAlign<T>) T last[4] = {};
+      row_dots<Out>(w, In, dy + r * kOutPad,
+                    Dots{[&](int i, V a, V b, V c, V d) EMMY_LAMBDA { finish(r, i, simd::four_sums(a, b, c, d)); },
+                         [&](int i, T dot) EMMY_LAMBDA { last[i % 4] = dot; }});
+      if constexpr (In % 4 != 0) finish(r, In / 4 * 4, simd::load(last));
+      if constexpr (!kAdd)
+        for (int i = covered<T, In>(); i < kInPad; i += 4) simd::store(simd::zero<T>(), dx + r * kInPad + i);
+    }
   } else if constexpr (Rows < kTransposeFromRows) {
     // The dots go where dx is going to be, or a pad at a time beside it where they are added; then what is fused.
     constexpr int kStep = kAdd ? padded<T>(1) : kInPad;
@@ -70,7 +95,7 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
       for (int i = 0; i < kInPad; i += kStep) {
         T* dots = kAdd ? part : dx + r * kInPad;
         const int count = i + kStep <= In ? kStep : In - i;
-        row_dots<kOutPad>(w + i * kOutPad, count, dy + r * kOutPad, StoreDots<T>{dots});
+        row_dots<Out>(w + i * kOutPad, count, dy + r * kOutPad, StoreDots<T>{dots});
         for (int j = count; j < kStep; ++j) dots[j] = T(0);
         if constexpr (kAdd || !__is_same(Below, std::nullptr_t))
           for (int j = 0; j < kStep; j += lanes) finish(r, i + j, simd::load(dots + j));

@@ -1,9 +1,7 @@
 // Activations that are not fused into a product, and the sum of two tensors. Test: tests/kernels/elementwise_test.cpp.
 #pragma once
 
-#include <cstddef>
-
-#include <emmy/simd/simd.hpp>
+#include <emmy/kernels/rows.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 
@@ -20,13 +18,8 @@ EMMY_INLINE void elementwise_forward(L, const T* x, T* y) noexcept {
   constexpr int kStride = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
   for (int r = 0; r < Rows; ++r) {
-    for (int c = 0; c < Cols; c += lanes) {
-      const T* at = x + r * InStride + c;
-      const auto v = InStride == kStride || c + lanes <= Cols
-                         ? simd::load(at)
-                         : simd::load_first(at, static_cast<std::size_t>(Cols - c));
-      simd::store(activate(L{}, v), y + r * kStride + c);
-    }
+    for (int c = 0; c < Cols; c += lanes)
+      simd::store(activate(L{}, load_part<Cols, InStride>(x + r * InStride, c)), y + r * kStride + c);
     for (int c = Cols; c < kStride; ++c) y[r * kStride + c] = T(0);
   }
 }
@@ -48,13 +41,9 @@ template <int Rows, int Cols, int StrideA, int StrideB, class T>
 EMMY_INLINE void add_rows(const T* a, const T* b, T* y) noexcept {
   constexpr int kStride = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
-  const auto value = [&](const T* at, int left, bool whole) EMMY_LAMBDA {
-    return whole || left >= lanes ? simd::load(at) : simd::load_first(at, static_cast<std::size_t>(left));
-  };
   for (int r = 0; r < Rows; ++r) {
     for (int c = 0; c < Cols; c += lanes)
-      simd::store(simd::add(value(a + r * StrideA + c, Cols - c, StrideA == kStride),
-                            value(b + r * StrideB + c, Cols - c, StrideB == kStride)),
+      simd::store(simd::add(load_part<Cols, StrideA>(a + r * StrideA, c), load_part<Cols, StrideB>(b + r * StrideB, c)),
                   y + r * kStride + c);
     for (int c = Cols; c < kStride; ++c) y[r * kStride + c] = T(0);
   }

@@ -125,6 +125,17 @@ inline constexpr bool kLanesKnown = requires {
   typename std::integral_constant<std::size_t, simd::lanes<T>()>;
 };
 
+// The columns of a row that vectors must pass over to see Cols of them: whole vectors, not whole pads.
+template <class T, int Cols>
+consteval int covered() {
+  if constexpr (kLanesKnown<T>) {
+    constexpr int kLanes = static_cast<int>(simd::lanes<T>());
+    return (Cols + kLanes - 1) / kLanes * kLanes;
+  } else {
+    return padded<T>(Cols);
+  }
+}
+
 template <class T>
 consteval bool one_lane() {
   if constexpr (kLanesKnown<T>) return simd::lanes<T>() == 1;
@@ -244,14 +255,15 @@ struct StoreDots {
 };
 
 // put(i, sum_o w[i, o] dy[o]) for each of `rows` rows of W. A dy that fits stays in registers.
-template <int OutPad, class T, class Put>
+template <int Out, class T, class Put>
 EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   using V = simd::Vec<T>;
+  constexpr int kPad = padded<T>(Out), kCovered = covered<T, Out>();
   if constexpr (simd::kStrict) {
-    for (int i = 0; i < rows; ++i) put(i, ordered_dot(w + i * OutPad, dy, OutPad));
-  } else if constexpr (kLanesKnown<T> && row_panel<T, OutPad>() * static_cast<int>(simd::lanes<T>()) == OutPad) {
-    with_vectors<T, row_panel<T, OutPad>()>([&](auto& first, auto&... rest) EMMY_LAMBDA {
+    for (int i = 0; i < rows; ++i) put(i, ordered_dot(w + i * kPad, dy, kPad));
+  } else if constexpr (kLanesKnown<T> && row_panel<T, kCovered>() * static_cast<int>(simd::lanes<T>()) == kCovered) {
+    with_vectors<T, row_panel<T, kCovered>()>([&](auto& first, auto&... rest) EMMY_LAMBDA {
       const T* from = dy;
       first = simd::load(from);
       ((rest = simd::load(from += lanes)), ...);
@@ -264,17 +276,17 @@ EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept
       if constexpr (requires(V v) { put(0, v, v, v, v); }) {
         fours = rows / 4 * 4;
         for (int i = 0; i < fours; i += 4) {
-          const T* row = w + i * OutPad;
-          put(i, lanes_of(row), lanes_of(row + OutPad), lanes_of(row + 2 * OutPad), lanes_of(row + 3 * OutPad));
+          const T* row = w + i * kPad;
+          put(i, lanes_of(row), lanes_of(row + kPad), lanes_of(row + 2 * kPad), lanes_of(row + 3 * kPad));
         }
       }
-      for (int i = fours; i < rows; ++i) put(i, simd::sum(lanes_of(w + i * OutPad)));
+      for (int i = fours; i < rows; ++i) put(i, simd::sum(lanes_of(w + i * kPad)));
     });
   } else {
     for (int i = 0; i < rows; ++i) {
-      V s = simd::mul(simd::load(w + i * OutPad), simd::load(dy));
-      for (int o = lanes; o < OutPad; o += lanes)
-        s = simd::mul_add(simd::load(w + i * OutPad + o), simd::load(dy + o), s);
+      V s = simd::mul(simd::load(w + i * kPad), simd::load(dy));
+      for (int o = lanes; o < kCovered; o += lanes)
+        s = simd::mul_add(simd::load(w + i * kPad + o), simd::load(dy + o), s);
       put(i, simd::sum(s));
     }
   }

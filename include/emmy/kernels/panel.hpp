@@ -25,6 +25,13 @@
 
 namespace emmy::inline EMMY_TARGET {
 
+// On the text of one node of a net: a function of its own, unless it is little more than calls of panels.
+#if defined(EMMY_HAS_PANELS)
+#define EMMY_NODE EMMY_INLINE
+#else
+#define EMMY_NODE EMMY_OUTLINE
+#endif
+
 #if defined(EMMY_HAS_PANELS)
 template <class T>
 inline constexpr bool kHasPanels = sizeof(T) == 4;
@@ -38,15 +45,16 @@ template <int Cols, class T>
 void update_panel(T* w, const T* x, const T* dy, T scale, int n, int stride, T* bias) noexcept;
 #endif
 
-// f(col, constant<Cols>) over a padded row in as few panels as there can be, of widths as equal as can be.
-template <int Padded, class F>
+// f(col, constant<Width>) over Cols columns in as few panels as there can be, of widths as equal as can be.
+template <int Cols, class F>
 EMMY_INLINE void for_row_panels(F&& f) noexcept {
-  constexpr int kSteps = Padded / kPanelStep, kMost = kWidestPanel / kPanelStep, kPanels = (kSteps + kMost - 1) / kMost;
+  constexpr int kSteps = (Cols + kPanelStep - 1) / kPanelStep, kMost = kWidestPanel / kPanelStep,
+                kPanels = (kSteps + kMost - 1) / kMost;
   constexpr int kNarrow = kSteps / kPanels * kPanelStep, kWider = kSteps % kPanels, kWide = kNarrow + kPanelStep;
   int col = 0;
   if constexpr (kWider > 0)
     for (; col < kWider * kWide; col += kWide) f(col, std::integral_constant<int, kWide>{});
-  for (; col < Padded; col += kNarrow) f(col, std::integral_constant<int, kNarrow>{});
+  for (; col < kSteps * kPanelStep; col += kNarrow) f(col, std::integral_constant<int, kNarrow>{});
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -43,7 +43,7 @@ EMMY_INLINE T softmax_row(const T* y, T* p) noexcept {
   auto top = logits(0);
   for (int o = lanes; o < Cols; o += lanes) top = simd::max(top, logits(o));
   const T largest = simd::max_lane(top);
-  for (int o = 0; o < Cols; o += lanes) simd::store(exp(simd::sub(logits(o), simd::set(largest))), p + o);
+  for (int o = 0; o < Cols; o += lanes) simd::store(exp_of_negative(simd::sub(logits(o), simd::set(largest))), p + o);
   T sum;
   if constexpr (simd::kStrict) {
     sum = ordered_sum(p, Cols);
@@ -57,7 +57,7 @@ EMMY_INLINE T softmax_row(const T* y, T* p) noexcept {
   for (; o < Cols; o += lanes) simd::store(simd::mul(simd::load(p + o), scale), p + o);
   for (; o < kPadded; o += lanes) simd::store(simd::zero<T>(), p + o);
   T log_sum;
-  simd::store_first(log(simd::set(sum)), &log_sum, 1);
+  simd::store_first(log_of_normal(simd::set(sum)), &log_sum, 1);
   return largest + log_sum;
 }
 

@@ -2,6 +2,8 @@
 //
 //   y = exp(v)      <= 1.5 ulp   +Inf where e^v overflows; subnormal results are rounded like the others
 //   y = log(v)      <= 1.5 ulp   right for subnormal v; -Inf at +-0, NaN below
+//   exp_of_negative(v)           for v <= 0, <= 1.5 ulp where the result is normal; below, 0
+//   log_of_normal(v)             for normal v > 0, as log; NaN for Inf
 //   y = tanh(v)     <= 3 ulp     |y| <= 1; relative, so right near 0: tanh(v) = v for tiny v, -0 for -0
 //   y = sigmoid(v)  <= 3 ulp     1 / (1 + e^-v); 0 where e^-v overflows (v < -88.73, f64: v < -709.79)
 //
@@ -46,6 +48,7 @@ struct Numbers<float> {
   static constexpr float kLn2Hi = 0x1.62e4p-1f, kLn2Lo = 0x1.7f7d1cp-20f, kInverseLn2 = 0x1.715476p+0f;
   static constexpr float kRound = 0x1.8p23f;                         // adding it leaves an integer in the low bits
   static constexpr float kExpLowest = -104.0f, kExpHighest = 89.0f;  // beyond: 0, Inf
+  static constexpr float kExpNormal = -87.0f;                        // above, e^x is normal
   static constexpr float kTanhHighest = 20.0f;                       // of 2|x|; beyond: 1
   static constexpr float kSmallestNormal = 0x1p-126f, kTwoToMantissa = 0x1p23f;
   static constexpr std::uint32_t kMantissaMask = 0x007f'ffff;
@@ -57,6 +60,7 @@ struct Numbers<double> {
   static constexpr double kInverseLn2 = 0x1.71547652b82fep+0;
   static constexpr double kRound = 0x1.8p52;
   static constexpr double kExpLowest = -746.0, kExpHighest = 710.0;
+  static constexpr double kExpNormal = -708.0;
   static constexpr double kTanhHighest = 40.0;
   static constexpr double kSmallestNormal = 0x1p-1022, kTwoToMantissa = 0x1p52;
   static constexpr std::uint64_t kMantissaMask = 0x000f'ffff'ffff'ffff;
@@ -121,9 +125,23 @@ struct Exp {
   }
 };
 
+// Of x <= 0, for a softmax: no 2^n is beyond the normal numbers, once what is below them is 0.
+struct ExpOfNegative {
+  template <class V>
+  EMMY_INLINE V operator()(V x) const noexcept {
+    using S = simd::Scalar<V>;
+    using N = Numbers<S>;
+    V shifted = x;
+    const V t = split_exp<N::kBias>(x, shifted);
+    const V power = simd::shift_left<N::kMantissa>(shifted);
+    return simd::select(simd::less(x, simd::set(N::kExpNormal)), simd::zero<S>(), simd::mul_add(power, t, power));
+  }
+};
+
 // x = 2^e m, m in [sqrt(1/2), sqrt 2], f = m - 1 (exact), s = f / (2 + f):
 // log m = f - (f^2/2 - s (f^2/2 + R(s^2))), where f is the only large term, and log x = e ln2_hi + (log m + e ln2_lo).
-struct Log {
+template <bool kOfNormal>
+struct AnyLog {
   template <class V>
   EMMY_INLINE V operator()(V x) const noexcept {
     using S = simd::Scalar<V>;
@@ -131,10 +149,12 @@ struct Log {
     using Limits = std::numeric_limits<S>;
     const V one = simd::set(S(1)), half = simd::set(S(0.5)), two_to_mantissa = simd::set(N::kTwoToMantissa);
 
-    const auto subnormal = simd::less(x, simd::set(N::kSmallestNormal));
-    const V scaled = simd::select(subnormal, simd::mul(x, two_to_mantissa), x);
-    const V shift = simd::select(subnormal, simd::set(N::kTwoToMantissa + S(N::kBias + N::kMantissa)),
-                                 simd::set(N::kTwoToMantissa + S(N::kBias)));
+    V scaled = x, shift = simd::set(N::kTwoToMantissa + S(N::kBias));
+    if constexpr (!kOfNormal) {
+      const auto subnormal = simd::less(x, simd::set(N::kSmallestNormal));
+      scaled = simd::select(subnormal, simd::mul(x, two_to_mantissa), x);
+      shift = simd::select(subnormal, simd::set(N::kTwoToMantissa + S(N::kBias + N::kMantissa)), shift);
+    }
     // The exponent's bits below the mantissa of 2^23 (2^52) are the number 2^23 + exponent.
     V e = simd::sub(simd::bit_or(simd::shift_right<N::kMantissa>(scaled), two_to_mantissa), shift);
     V m = simd::bit_or(simd::bit_and(scaled, simd::set(std::bit_cast<S>(N::kMantissaMask))), one);
@@ -149,6 +169,7 @@ struct Log {
     const V inner = simd::mul_add(z, log_polynomial(z), half_square);
     const V small = simd::sub(half_square, simd::mul_add(s, inner, simd::mul(e, simd::set(N::kLn2Lo))));
     V y = simd::mul_add(e, simd::set(N::kLn2Hi), simd::sub(f, small));
+    if constexpr (kOfNormal) return simd::add(y, simd::sub(x, x));
 
     const V zero = simd::zero<S>();
     y = simd::select(simd::less(x, simd::set(Limits::infinity())), y, x);
@@ -187,7 +208,9 @@ struct Sigmoid {
 }  // namespace transcendental
 
 inline constexpr transcendental::Exp exp{};
-inline constexpr transcendental::Log log{};
+inline constexpr transcendental::ExpOfNegative exp_of_negative{};
+inline constexpr transcendental::AnyLog<false> log{};
+inline constexpr transcendental::AnyLog<true> log_of_normal{};
 inline constexpr transcendental::Tanh tanh{};
 inline constexpr transcendental::Sigmoid sigmoid{};
 

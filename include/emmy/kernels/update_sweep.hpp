@@ -204,22 +204,24 @@ EMMY_OUTLINE void scale(T k, T* p, int rows) noexcept {
     simd::store(simd::mul(simd::set(k), simd::load(p + at)), p + at);
 }
 
-// One sample, a rule without memory, nobody measuring: theta'[i, o] = k theta[i, o] - x_i v_o and bias'[o] =
+// One sample, a rule without memory, nobody measuring: for Cols outputs in rows of padded length theta'[i, o] = k theta[i, o] - x_i v_o and bias'[o] =
 // k bias[o] - v_o (bias may be null), v = a0 dy. The gradient x dy^T never exists; a panel of v stays in registers while
 // the rows pass by.
 template <int Cols, class T>
 EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T* dy, T* bias) noexcept {
+  constexpr int kStride = padded<T>(Cols);
   if constexpr (kHasPanels<T>) {
     if (k != T(1)) {  // by itself: a second form of each loop would cost more flash than this pass costs time
-      scale<Cols>(k, theta, rows);
-      if (bias != nullptr) scale<Cols>(k, bias, 1);
+      scale<kStride>(k, theta, rows);
+      if (bias != nullptr) scale<kStride>(k, bias, 1);
     }
     for_row_panels<Cols>([&](int o, auto cols) EMMY_LAMBDA {
-      update_panel<decltype(cols)::value>(theta + o, x, dy + o, a0, rows, Cols, bias == nullptr ? bias : bias + o);
+      update_panel<decltype(cols)::value>(theta + o, x, dy + o, a0, rows, kStride, bias == nullptr ? bias : bias + o);
     });
   } else {
     const std::size_t lanes = simd::lanes<T>();
-    for_panels<T, Cols, row_panel<T, Cols>()>([&](int col, auto n_) EMMY_LAMBDA {
+    constexpr int kCovered = covered<T, Cols>();
+    for_panels<T, kCovered, row_panel<T, kCovered>()>([&](int col, auto n_) EMMY_LAMBDA {
       with_vectors<T, decltype(n_)::value>([&](auto&... panel) EMMY_LAMBDA {
         std::size_t n = 0;
         ((panel = simd::mul(simd::set(a0), simd::load(dy + col + n++ * lanes))), ...);
@@ -229,7 +231,7 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T*
           };
           T* row = theta + col;
           EMMY_UNROLL(2)
-          for (int i = 0; i < rows; ++i, row += Cols) {
+          for (int i = 0; i < rows; ++i, row += kStride) {
             const auto xi = simd::set(x[i]);
             T* at = row;
             ((simd::store(simd::neg_mul_add(xi, panel, kept(at)), at), at += lanes), ...);

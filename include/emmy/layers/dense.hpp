@@ -2,6 +2,7 @@
 #pragma once
 
 #include <emmy/kernels/affine.hpp>
+#include <emmy/kernels/column.hpp>
 #include <emmy/layers/layer.hpp>
 
 namespace emmy {
@@ -9,7 +10,8 @@ namespace emmy {
 struct WithBias {};
 struct NoBias {};
 
-// y[r, o] = sum_i x[r, i] W[i, o] + b[o], r over batch and positions. Blocks: W [in][pad(out)], b [1][pad(out)].
+// y[r, o] = sum_i x[r, i] W[i, o] + b[o], r over batch and positions. Blocks: W [in][pad(out)], b [1][pad(out)]; with
+// one output W [pad(in)] (kernels/column.hpp).
 // Homogeneous of degree 1 in its weights from either side: the traits from which rescalings are derived.
 template <int Out, class Bias = WithBias>
 struct Dense {
@@ -20,16 +22,16 @@ struct Dense {
   template <class InShape>
   using output = with_channels<InShape, Out>;
   template <class S, class InShape, int Batch>
-  static constexpr int kWork = affine_work<S>(Batch* InShape::kPositions, InShape::kChannels, Out);
+  static constexpr int kWork = Out == 1 ? 0 : affine_work<S>(Batch* InShape::kPositions, InShape::kChannels, Out);
 };
 
 template <int Out, class InShape>
 consteval auto blocks(Dense<Out, WithBias>, InShape) {
-  return Blocks<2>{{{InShape::kChannels, Out, Role::weight}, {1, Out, Role::bias}}};
+  return Blocks<2>{{{InShape::kChannels, Out, Role::weight, Out == 1}, {1, Out, Role::bias}}};
 }
 template <int Out, class InShape>
 consteval auto blocks(Dense<Out, NoBias>, InShape) {
-  return Blocks<1>{{{InShape::kChannels, Out, Role::weight}}};
+  return Blocks<1>{{{InShape::kChannels, Out, Role::weight, Out == 1}}};
 }
 // Scaling unit j by c: column j of W and b[j] by c ...
 template <int Out, class Bias>
@@ -50,15 +52,17 @@ namespace emmy::inline EMMY_TARGET {
 // y = activation(x W + b)
 template <int Out, class Bias, class F, class Activation>
 EMMY_INLINE void forward(Dense<Out, Bias>, const F& f, Activation activation) noexcept {
-  constexpr bool kBias = Dense<Out, Bias>::kHasBias;
-  affine_forward<F::kOutRows, F::kIn, F::kInStride, Out>(
-      f.x, f.params, kBias ? f.params + F::kIn * F::kOutStride : nullptr, f.y, activation);
+  constexpr int kWeights = Out == 1 ? padded<typename F::scalar>(F::kIn) : F::kIn * F::kOutStride;
+  const auto* b = Dense<Out, Bias>::kHasBias ? f.params + kWeights : nullptr;
+  if constexpr (Out == 1) column_forward<F::kOutRows, F::kIn, F::kInStride>(f.x, f.params, b, f.y, activation);
+  else affine_forward<F::kOutRows, F::kIn, F::kInStride, Out>(f.x, f.params, b, f.y, activation);
 }
 
 // dx (+)= (dy W^T) * below'(x), x the output of the activation below.
 template <bool kAdd, int Out, class Bias, class F, class Below>
 EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below) noexcept {
-  affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
+  if constexpr (Out == 1) column_backward<kAdd, F::kOutRows, F::kIn>(f.params, f.dy, f.x, f.dx, below);
+  else affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
 }
 
 // dW = x^T dy, db = sum of the rows of dy. One row: a visitor that can takes x and dy instead.
@@ -67,11 +71,15 @@ EMMY_INLINE void gradients(Dense<Out, Bias>, const F& f, Visitor& visitor) noexc
   if constexpr (F::kOutRows == 1 && requires { visitor.outer(f.x, f.dy); }) {
     visitor.outer(f.x, f.dy);
   } else {
-    for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy,
-                                                          [&](int row, auto m, auto* g) EMMY_LAMBDA {
-                                                            visitor.check(row, m, g);
-                                                            visitor.template rows<0>(row, m, g);
-                                                          });
+    const auto visit = [&](int row, auto m, auto* g) EMMY_LAMBDA {
+      visitor.check(row, m, g);
+      visitor.template rows<0>(row, m, g);
+    };
+    if constexpr (Out == 1)
+      column_gradient<F::kIn, F::kInStride, F::kOutRows>(
+          f.x, static_cast<const typename F::scalar*>(f.dy),
+          [&](auto* g) EMMY_LAMBDA { visit(0, std::integral_constant<int, 1>{}, g); });
+    else for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy, visit);
     if constexpr (Dense<Out, Bias>::kHasBias)
       bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA {
         visitor.check_bias(g);

@@ -36,6 +36,7 @@ struct Block {
   int rows;
   int cols;
   Role role;
+  bool column = false;  // one column whose rows follow each other without pads, vectors running along it
 };
 template <int Count>
 struct Blocks {

@@ -62,30 +62,29 @@ struct Buffers {
 template <class Net>
 struct Buffers<Net, false> {};
 
-// An upper bound of |value| in each block, moved along by every step, so that the bound of the next one reads no weights.
-// Exact for factors and in measured steps, where the sweep returns it for free.
+// An upper bound of |value| of all trained weights, moved along by every step, so that the bound of the next one reads no
+// weights. Factors bound each other's gradients, so where a net has some there is one a block, exact for factors: their
+// sweep returns it.
 template <class Net, bool Memory>
 struct Largest {
   using S = typename Net::scalar;
-  static constexpr int kCount = detail::at_least_one(kPlan<Net>.kBlocks);
+  static constexpr bool kByBlock = kHasFactors<Net>;
+  static constexpr int kCount = kByBlock ? kPlan<Net>.kBlocks : 1;
   S theta[kCount];
-  S memory[kCount];  // of the momentum buffer
-  bool known;        // false at first and after `refresh`: the next step reads the weights once
+  S memory[Memory ? kCount : 1];  // of the momentum buffer
+  bool known;                     // false at first and after `refresh`: the next step reads the weights once
 
-  EMMY_INLINE constexpr S memory_of(int block) const noexcept { return memory[block]; }
-  EMMY_INLINE constexpr void set(int block, S weights, S buf) noexcept {
-    theta[block] = weights;
-    memory[block] = buf;
+  EMMY_INLINE static constexpr int entry(int block) noexcept { return kByBlock ? block : 0; }
+  EMMY_INLINE constexpr S theta_of(int block) const noexcept { return theta[entry(block)]; }
+  EMMY_INLINE constexpr S memory_of(int block) const noexcept { return Memory ? memory[entry(block)] : S(0); }
+  EMMY_INLINE constexpr void assign(int block, S weights, S buf) noexcept {
+    theta[entry(block)] = weights;
+    if constexpr (Memory) memory[entry(block)] = buf;
   }
-};
-template <class Net>
-struct Largest<Net, false> {
-  using S = typename Net::scalar;
-  S theta[Largest<Net, true>::kCount];
-  bool known;
-
-  EMMY_INLINE constexpr S memory_of(int) const noexcept { return S(0); }
-  EMMY_INLINE constexpr void set(int block, S weights, S) noexcept { theta[block] = weights; }
+  EMMY_INLINE constexpr void raise(int block, S weights, S buf) noexcept {
+    const S t = theta_of(block), m = memory_of(block);
+    assign(block, weights > t ? weights : t, buf > m ? buf : m);
+  }
 };
 
 // What the type of the rule needs from step to step. Momentum-type rules keep one number a weight.

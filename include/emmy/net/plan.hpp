@@ -10,10 +10,18 @@ struct Infer {};  // forward only
 template <class Rule>
 struct Train {};  // a training step with Rule
 
+// Element (row, col) is at offset + row * stride + col; in memory a block is `lines` rows of `width` scalars, whole pads.
 struct PlannedBlock {
   int node, rows, cols, stride, offset;
   Role role;
-  bool trained;
+  bool trained, column;
+  int lines, width;
+
+  EMMY_INLINE constexpr int size() const noexcept { return lines * width; }
+  // Along what the memory's rows (row) or columns (column) run.
+  EMMY_INLINE constexpr Axis in_memory(Axis line) const noexcept {
+    return !column ? line : line == Axis::row ? Axis::column : Axis::row;
+  }
 };
 struct PlannedTensor {
   int positions, channels, stride;
@@ -51,9 +59,19 @@ EMMY_INLINE constexpr void add_node(Plan& plan, int node, int& next_block) {
   plan.first_block[node] = next_block;
   for (int b = 0; b < kList.kCount; ++b) {
     const Block& from = kList.block[b];
-    const int stride = padded<S>(from.cols);
-    plan.block[next_block++] = {node, from.rows, from.cols, stride, plan.params, from.role, !kIsFrozen<L>};
-    plan.params += from.rows * stride;
+    const int stride = from.column ? 1 : padded<S>(from.cols);
+    PlannedBlock& block = plan.block[next_block++];
+    block = {node,
+             from.rows,
+             from.cols,
+             stride,
+             plan.params,
+             from.role,
+             !kIsFrozen<L>,
+             from.column,
+             from.column ? 1 : from.rows,
+             from.column ? padded<S>(from.rows) : stride};
+    plan.params += block.size();
     plan.weights += from.rows * from.cols;
   }
   plan.first_block[node + 1] = next_block;
@@ -98,6 +116,14 @@ consteval auto make_plan(Nodes<N...> nodes) {
 
 template <class Net>
 inline constexpr auto kPlan = detail::make_plan<Net>(typename Net::nodes{});
+
+// Is any of its weights a product?
+template <class Net>
+inline constexpr bool kHasFactors = [] {
+  for (const PlannedBlock& block : kPlan<Net>.block)
+    if (block.role == Role::factor) return true;
+  return false;
+}();
 
 // ---- the arena of activations: one offset for each value, chosen so that values alive together do not overlap
 

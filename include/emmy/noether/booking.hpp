@@ -76,8 +76,9 @@ struct LineTerms {
 };
 template <class S>
 EMMY_INLINE LineTerms<S> line_terms(const PlannedBlock& block, Axis line) noexcept {
-  if (line == Axis::column) return {S(block.rows), S(block.rows + 2)};
-  return {S(block.cols), S(block.stride / static_cast<int>(simd::lanes<S>()) + 8)};
+  const S terms = S(line == Axis::column ? block.rows : block.cols);
+  if (block.in_memory(line) == Axis::column) return {terms, S(block.lines + 2)};
+  return {terms, S(block.width / static_cast<int>(simd::lanes<S>()) + 8)};
 }
 
 // Adds one part of a unit's charge.

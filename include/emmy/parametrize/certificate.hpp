@@ -50,13 +50,13 @@ namespace emmy::inline EMMY_TARGET {
 namespace inner {
 // The Euclidean norm of group g of a matrix [rows][stride].
 template <class G, class S>
-EMMY_INLINE S group_norm(const S* w, int g) noexcept {
+EMMY_INLINE S group_norm(const S* w, int stride, int g) noexcept {
   if constexpr (!G::kByInput) {
-    const S v = w[g / G::kCols * G::z.stride + g % G::kCols];
+    const S v = w[g / G::kCols * stride + g % G::kCols];
     return v < S(0) ? -v : v;
   } else {
     S square = 0, norm;
-    for (int o = 0; o < G::z.cols; ++o) square += w[g * G::z.stride + o] * w[g * G::z.stride + o];
+    for (int o = 0; o < G::z.cols; ++o) square += w[g * stride + o] * w[g * stride + o];
     simd::store_first(simd::sqrt(simd::set(square)), &norm, 1);
     return norm;
   }
@@ -73,7 +73,7 @@ void group_sizes(const Params<Net>& params, typename Net::scalar* size) noexcept
   using G = Groups<Net, Site>;
   for (int g = 0; g < G::kCount; ++g) {
     const auto u = params.data[inner::factor_index<G>(g)];
-    size[g] = (u < 0 ? -u : u) * inner::group_norm<G>(params.data + G::z.offset, g);
+    size[g] = (u < 0 ? -u : u) * inner::group_norm<G>(params.data + G::z.offset, G::z.stride, g);
   }
 }
 
@@ -95,8 +95,9 @@ template <class Site, class Net>
 void margins(const Gradient<plain_of<Net>>& full, typename Net::scalar lambda, typename Net::scalar* margin) noexcept {
   using G = Groups<Net, Site>;
   using Plain = plain_of<Net>;
-  const auto* w = full.data + kPlan<Plain>.block[kPlan<Plain>.first_block[G::kNode]].offset;
-  for (int g = 0; g < G::kCount; ++g) margin[g] = lambda - inner::group_norm<G>(w, g);
+  constexpr auto kBlock = kPlan<Plain>.block[kPlan<Plain>.first_block[G::kNode]];
+  const auto* w = full.data + kBlock.offset;
+  for (int g = 0; g < G::kCount; ++g) margin[g] = lambda - inner::group_norm<G>(w, kBlock.stride, g);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

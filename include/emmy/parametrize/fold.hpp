@@ -37,10 +37,20 @@ void fold(const Params<Net>& from, Params<plain_of<Net>>& to) noexcept {
       if constexpr (kPlan<Net>.block[kFirst].role == Role::factor) {
         // Effective weights and bias follow each other as the plain layer's blocks do; without a bias there is no such row.
         constexpr int kIn = N::in::kChannels;
-        effective_weights<kIn, kIn + (N::layer::kHasBias ? 1 : 0)>(typename N::layer{}, source, target);
+        constexpr int kRows = kIn + (N::layer::kHasBias ? 1 : 0);
+        if constexpr (kPlan<Plain>.block[kPlan<Plain>.first_block[I]].column) {
+          constexpr int kPad = padded<typename Net::scalar>(1);
+          alignas(kAlign<typename Net::scalar>) typename Net::scalar w[kRows * kPad];
+          effective_weights<kIn, kRows>(typename N::layer{}, source, w);
+          for (int i = 0; i < padded<typename Net::scalar>(kIn); ++i) target[i] = i < kIn ? w[i * kPad] : 0;
+          for (int o = 0; o < (N::layer::kHasBias ? kPad : 0); ++o)
+            target[padded<typename Net::scalar>(kIn) + o] = w[kIn * kPad + o];
+        } else {
+          effective_weights<kIn, kRows>(typename N::layer{}, source, target);
+        }
       } else {
         for (int b = kFirst; b < kEnd; ++b)
-          for (int i = 0; i < kPlan<Net>.block[b].rows * kPlan<Net>.block[b].stride; ++i) *target++ = *source++;
+          for (int i = 0; i < kPlan<Net>.block[b].size(); ++i) *target++ = *source++;
       }
     }
   };

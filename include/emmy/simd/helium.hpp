@@ -128,7 +128,9 @@ EMMY_INLINE float sum(float32x4_t v) noexcept {
   return (vgetq_lane_f32(v, 0) + vgetq_lane_f32(v, 2)) + (vgetq_lane_f32(v, 1) + vgetq_lane_f32(v, 3));
 }
 // MVE has no sum of float lanes: a de-interleaving load turns four vectors into the four vectors of their lanes.
-EMMY_INLINE void store_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, float* p) noexcept {
+template <class T>
+inline constexpr bool kHasFourSums = true;
+EMMY_INLINE float32x4_t four_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d) noexcept {
   alignas(16) float all[16];
   store(a, all), store(b, all + 4), store(c, all + 8), store(d, all + 12);
   float32x4_t s;
@@ -139,7 +141,10 @@ EMMY_INLINE void store_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32
       : "=w"(s)
       : "r"(all), "m"(all)
       : "q0", "q1", "q2", "q3");
-  store(s, p);
+  return s;
+}
+EMMY_INLINE void store_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, float* p) noexcept {
+  store(four_sums(a, b, c, d), p);
 }
 EMMY_INLINE float max_lane(float32x4_t v) noexcept { return vmaxnmvq_f32(vgetq_lane_f32(v, 0), v); }
 

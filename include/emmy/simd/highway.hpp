@@ -227,13 +227,16 @@ EMMY_INLINE V shift_right(V a) noexcept {
 }
 
 // Halves are added until one lane is left: v[i] + v[i + lanes / 2]. Highway's own SumOfLanes leaves the order to the
-// compiler on AVX-512. SVE, where the halves have no static type, has an instruction with a fixed tree.
+// compiler on AVX-512. SVE, where the halves have no static type, and NEON have instructions with a fixed tree.
 template <class V>
 EMMY_INLINE Scalar<V> sum(V v) noexcept {
-  using D = hn::DFromV<V>;
 #if HWY_HAVE_SCALABLE
-  return hn::GetLane(hn::SumOfLanes(D(), v));
+  return hn::GetLane(hn::SumOfLanes(hn::DFromV<V>(), v));
+#elif HWY_ARCH_ARM_A64
+  if constexpr (sizeof(Scalar<V>) == 4) return vaddvq_f32(v.raw);  // (v0 + v1) + (v2 + v3)
+  else return vaddvq_f64(v.raw);
 #else
+  using D = hn::DFromV<V>;
   if constexpr (hn::MaxLanes(D()) == 1) {
     return hn::GetLane(v);
   } else {
@@ -243,12 +246,13 @@ EMMY_INLINE Scalar<V> sum(V v) noexcept {
 #endif
 }
 #if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#define EMMY_FOUR_SUMS
 // Neighbours are added for all four at once: 3 instructions where four sums take 12 (SSE4), 5 for 20 (AVX2).
-EMMY_INLINE __m128 four_sums(__m128 a, __m128 b, __m128 c, __m128 d) noexcept {
+EMMY_INLINE __m128 join_sums(__m128 a, __m128 b, __m128 c, __m128 d) noexcept {
   return _mm_hadd_ps(_mm_hadd_ps(a, b), _mm_hadd_ps(c, d));
 }
 #if HWY_TARGET != HWY_SSE4
-EMMY_INLINE __m128 four_sums(__m256 a, __m256 b, __m256 c, __m256 d) noexcept {
+EMMY_INLINE __m128 join_sums(__m256 a, __m256 b, __m256 c, __m256 d) noexcept {
   const __m256 s = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
   return _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
 }
@@ -257,26 +261,42 @@ EMMY_INLINE __m128 four_sums(__m256 a, __m256 b, __m256 c, __m256 d) noexcept {
 EMMY_INLINE __m256 halves(__m512 v) noexcept {
   return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
 }
-EMMY_INLINE __m128 four_sums(__m512 a, __m512 b, __m512 c, __m512 d) noexcept {
-  return four_sums(halves(a), halves(b), halves(c), halves(d));
+EMMY_INLINE __m128 join_sums(__m512 a, __m512 b, __m512 c, __m512 d) noexcept {
+  return join_sums(halves(a), halves(b), halves(c), halves(d));
 }
 #endif
+EMMY_INLINE void store_joined(__m128 sums, float* p) noexcept { _mm_storeu_ps(p, sums); }
+#elif HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
+#define EMMY_FOUR_SUMS
+EMMY_INLINE float32x4_t join_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d) noexcept {
+  return vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d));
+}
+EMMY_INLINE void store_joined(float32x4_t sums, float* p) noexcept { vst1q_f32(p, sums); }
+#endif
+#if defined(EMMY_FOUR_SUMS) && (HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_NEON)
+template <class T>
+inline constexpr bool kHasFourSums = sizeof(T) == 4;
+template <class V>
+EMMY_INLINE V four_sums(V a, V b, V c, V d) noexcept {
+  return V(join_sums(a.raw, b.raw, c.raw, d.raw));
+}
+#else
+template <class T>
+inline constexpr bool kHasFourSums = false;
+template <class V>
+V four_sums(V, V, V, V) = delete;
 #endif
 template <class V>
 EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
-#if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#if defined(EMMY_FOUR_SUMS)
   if constexpr (sizeof(Scalar<V>) == 4) {
-    _mm_storeu_ps(p, four_sums(a.raw, b.raw, c.raw, d.raw));
-    return;
-  }
-#elif HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64
-  if constexpr (sizeof(Scalar<V>) == 4) {
-    vst1q_f32(p, vpaddq_f32(vpaddq_f32(a.raw, b.raw), vpaddq_f32(c.raw, d.raw)));
+    store_joined(join_sums(a.raw, b.raw, c.raw, d.raw), p);
     return;
   }
 #endif
   p[0] = sum(a), p[1] = sum(b), p[2] = sum(c), p[3] = sum(d);
 }
+#undef EMMY_FOUR_SUMS
 template <class V>
 EMMY_INLINE Scalar<V> max_lane(V v) noexcept {
   return hn::GetLane(hn::MaxOfLanes(hn::DFromV<V>(), v));

@@ -219,6 +219,10 @@ EMMY_INLINE T sum(T v) noexcept {
   return v;
 }
 template <class T>
+inline constexpr bool kHasFourSums = false;
+template <class V>
+V four_sums(V, V, V, V) = delete;
+template <class T>
 EMMY_INLINE void store_sums(T a, T b, T c, T d, T* p) noexcept {
   p[0] = a, p[1] = b, p[2] = c, p[3] = d;
 }

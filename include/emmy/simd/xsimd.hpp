@@ -213,6 +213,10 @@ EMMY_INLINE Scalar<V> sum(V v) noexcept {
   }
   return part[0];
 }
+template <class T>
+inline constexpr bool kHasFourSums = false;
+template <class V>
+V four_sums(V, V, V, V) = delete;
 template <class V>
 EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
   p[0] = sum(a), p[1] = sum(b), p[2] = sum(c), p[3] = sum(d);

@@ -14,23 +14,26 @@ EMMY_INLINE Status check_gradient(const Gradient<Net>& g, Largest<Net, Rule::kHa
   using S = typename Net::scalar;
   if (!clip_ok(rule)) return Status::bad_rate;
   Status status = Status::ok;
+  auto after = unraised(largest);
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
-    for_trained_blocks<Net, decltype(node)::value>([&](auto block) EMMY_LAMBDA {
+    for_blocks<Net, decltype(node)::value>([&](auto block) EMMY_LAMBDA {
       constexpr int kIndex = decltype(block)::value;
       constexpr auto kBlock = kPlan<Net>.block[kIndex];
+      if constexpr (!kBlock.trained) return;
       Inspection<S> seen{};
-      inspect<kBlock.rows, kBlock.cols, kBlock.stride, false>(g.data + kBlock.offset, static_cast<S*>(nullptr), seen);
+      inspect<kBlock.lines, kBlock.width, kBlock.width, false>(g.data + kBlock.offset, static_cast<S*>(nullptr), seen);
       const auto plain = of_block(rule, kIndex);
       if (!valid(plain)) status = Status::bad_rate;
-      if (!finite(seen.total)) status = Status::not_finite;
-      if (!finite(bound_block<kIndex>(plain, seen.total, largest)) && status == Status::ok)
-        status = Status::out_of_range;
+      if (!finite(seen.squares)) status = Status::not_finite;
+      const S size = bound_block<kIndex>(plain, root(seen.squares) + S(0x1p-60), largest, after);
+      if (!finite(size) && status == Status::ok) status = Status::out_of_range;
       NormVisitor<Net, kIndex> norm{squares};
-      for_row_tiles<kBlock.rows, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
-        norm.template rows<0>(row, m, g.data + kPlan<Net>.block[kIndex].offset + row * kPlan<Net>.block[kIndex].stride);
+      for_row_tiles<kBlock.lines, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
+        norm.template rows<0>(row, m, g.data + kPlan<Net>.block[kIndex].offset + row * kPlan<Net>.block[kIndex].width);
       });
     });
   });
+  largest = after;
   return status;
 }
 
@@ -52,9 +55,9 @@ EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const G
     constexpr auto kBlock = kPlan<Net>.block[Block];
     if constexpr (Measuring || kBlock.trained) {
       BlockSweep<Net, Rule, Led, Measuring, Block, 0> sweep(params, state, rule, clips, ledger, 1);
-      for_row_tiles<kBlock.rows, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
+      for_row_tiles<kBlock.lines, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
         sweep.template rows<decltype(m)::value>(
-            row, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].stride);
+            row, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].width);
       });
       sweep.finish(state.largest);
     }

@@ -24,7 +24,7 @@ consteval auto epilogue() {
 }
 
 template <int I, class Net, int Batch, bool Training>
-EMMY_OUTLINE void forward_node(const Memory<Net, Batch, Training>& m) noexcept {
+EMMY_NODE void forward_node(const Memory<Net, Batch, Training>& m) noexcept {
   using N = node_at<Net, I>;
   using L = typename N::layer;
   constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
@@ -44,7 +44,7 @@ EMMY_OUTLINE void forward_node(const Memory<Net, Batch, Training>& m) noexcept {
 }
 
 template <int I, class Net, int Batch, bool Training>
-EMMY_OUTLINE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
+EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
   using N = node_at<Net, I>;
   using L = typename N::layer;
   constexpr auto& plan = kPlan<Net>;

@@ -31,7 +31,7 @@ EMMY_INLINE bool finite(S x) noexcept {
   return x - x == S(0);
 }
 
-// Sum of |value| of every tensor and delta, by root tensor.
+// Sum of squares of every tensor and delta, by root tensor.
 template <class Net>
 struct Totals {
   using S = typename Net::scalar;
@@ -40,7 +40,7 @@ struct Totals {
 };
 
 template <int T, class Net, int Batch, class Led>
-EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
+EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
   using S = typename Net::scalar;
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
@@ -56,9 +56,9 @@ EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>&
     if constexpr (kPlan<Net>.needs_delta[T])
       inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(static_cast<const S*>(m.template delta<T>()),
                                                                        delta_abs, delta);
-    totals.act[T] = act.total;
-    totals.delta[T] = delta.total;
-    totals.all += act.total + delta.total;
+    totals.act[T] = act.squares;
+    totals.delta[T] = delta.squares;
+    totals.all += act.squares + delta.squares;
     if constexpr (kIsLedger<Led>) {
       ledger.act[T] = {root(act.row_norm), act.row_sum};
       ledger.delta[T] = {root(delta.row_norm), delta.row_sum};
@@ -66,76 +66,102 @@ EMMY_OUTLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>&
   }
   if constexpr (T < Net::kNodes) inspect_tensor<T + 1>(m, totals, ledger);
 }
+template <class Net, int Batch, class Led>
+EMMY_OUTLINE void inspect_all(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
+  totals.all = 0;
+  inspect_tensor<0>(m, totals, ledger);
+}
 
-// The largest |value| of each block, read from the weights: once, and after they were changed from outside.
+// The largest |value| of the weights: read once, and after they were changed from outside.
 template <class Net, class Rule>
 EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Rule>& state,
                                   Largest<Net, Rule::kHasMemory>& largest) noexcept {
   using S = typename Net::scalar;
+  largest = {};
   largest.known = true;
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
     const auto& block = kPlan<Net>.block[b];
-    const auto count = static_cast<std::size_t>(block.rows * block.stride);
+    const auto count = static_cast<std::size_t>(block.size());
     const Range<S> weights = range(params.data + block.offset, count);
     Range<S> memory{S(0), true};
     if constexpr (Rule::kHasMemory) memory = range(state.buf + block.offset, count);
-    largest.set(b, weights.max_abs, memory.max_abs);
+    largest.raise(b, weights.max_abs, memory.max_abs);
     largest.known = largest.known && weights.finite && memory.finite;
   }
   return largest.known;
 }
 
-// Moves the bounds of a block by one step with gradients up to g. The result is not finite where the sum of the squares
-// of all that the step computes may overflow.
-template <int Block, class Net, class Rule, bool Memory>
-EMMY_INLINE typename Net::scalar bound_block(const Rule& plain, typename Net::scalar g,
-                                             Largest<Net, Memory>& largest) noexcept {
-  using S = typename Net::scalar;
-  constexpr auto kBlock = kPlan<Net>.block[Block];
-  constexpr S kRounding = S(1) + S(0x1p-20), kCount = S(kBlock.rows * kBlock.stride);
-  S theta = largest.theta[Block], memory = largest.memory_of(Block);
-  const S before = theta + memory;
-  bound_step(coefficients(plain, S(1)), g, theta, memory);
-  largest.set(Block, theta * kRounding, memory * kRounding);
-  const S bound = before + g + theta + memory;
-  return bound * bound * kCount;
+// What the bounds after a step start from: frozen blocks keep theirs.
+template <class Net, bool Memory>
+EMMY_INLINE Largest<Net, Memory> unraised(const Largest<Net, Memory>& before) noexcept {
+  Largest<Net, Memory> after = before;
+  if constexpr (!Largest<Net, Memory>::kByBlock) after.assign(0, 0, 0);
+  return after;
 }
 
-// f(constant<B>) for every trained block of node I.
+// The bounds of a block after one step with gradients up to g. The result is not finite where the sum of the squares of
+// all that the step computes may overflow.
+template <int Block, class Net, class Rule, bool Memory>
+EMMY_INLINE typename Net::scalar bound_block(const Rule& plain, typename Net::scalar g,
+                                             const Largest<Net, Memory>& before, Largest<Net, Memory>& after) noexcept {
+  using S = typename Net::scalar;
+  constexpr S kRounding = S(1) + S(0x1p-20);
+  S theta = before.theta_of(Block), memory = before.memory_of(Block);
+  const S size = theta + memory + g;
+  bound_step(coefficients(plain, S(1)), g, theta, memory);
+  if constexpr (Largest<Net, Memory>::kByBlock) after.assign(Block, theta * kRounding, memory * kRounding);
+  else after.raise(Block, theta * kRounding, memory * kRounding);
+  const S bound = size + theta + memory;
+  return bound * bound * S(kPlan<Net>.params);
+}
+
+// f(constant<B>) for every block of node I.
 template <class Net, int I, class F>
-EMMY_INLINE void for_trained_blocks(F&& f) noexcept {
+EMMY_INLINE void for_blocks(F&& f) noexcept {
   constexpr int kFirst = kPlan<Net>.first_block[I];
-  const auto one = [&]<int B>(std::integral_constant<int, B> block) EMMY_LAMBDA {
-    if constexpr (kPlan<Net>.block[B].trained) f(block);
-  };
   [&]<int... Local>(std::integer_sequence<int, Local...>) EMMY_LAMBDA {
-    (one(std::integral_constant<int, kFirst + Local>{}), ...);
+    (f(std::integral_constant<int, kFirst + Local>{}), ...);
   }
   (std::make_integer_sequence<int, kPlan<Net>.first_block[I + 1] - kFirst>{});
 }
 
+// |sum_r x[r, i] dy[r, o]|^2 of node I is at most this (Cauchy-Schwarz; a bias has x = 1).
+template <int I, class Net>
+EMMY_INLINE typename Net::scalar gradient_squared(const Totals<Net>& totals, int rows) noexcept {
+  using S = typename Net::scalar;
+  constexpr int kIn = kPlan<Net>.tensor[node_at<Net, I>::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
+  return larger(S(rows), totals.act[kIn]) * totals.delta[kOut];
+}
+
 // Rates in range, and an upper bound of all that phase B computes in range: squares of it are summed by the ledger.
 // `largest` becomes that of the weights after the step.
-template <class Net, class Rule>
+template <int Batch, class Net, class Rule>
 EMMY_OUTLINE Status check_update(const Totals<Net>& totals, Largest<Net, Rule::kHasMemory>& largest,
                                  const Rule& rule) noexcept {
   using S = typename Net::scalar;
+  constexpr bool kByBlock = kHasFactors<Net> || detail::kRatesByBlock<Rule>;
   if (!clip_ok(rule)) return Status::bad_rate;
-  bool rates_ok = detail::kRatesByBlock<Rule> || valid(of_block(rule, 0));
-  S squares = 0;
-  const Largest<Net, Rule::kHasMemory> before = largest;
+  bool rates_ok = true;
+  S squares = 0, largest_square = 0;
+  Largest<Net, Rule::kHasMemory> after = unraised(largest);
+  const auto bound = [&](auto block, S square) EMMY_LAMBDA {
+    constexpr int kBlock = decltype(block)::value;
+    const S g = root(square) + S(0x1p-60);  // squares may underflow
+    const auto plain = of_block(rule, kBlock);
+    rates_ok = rates_ok && valid(plain);
+    squares += bound_block<kBlock>(plain, g * partner_of<kBlock>(largest), largest, after);
+  };
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
     constexpr int I = decltype(node)::value;
-    constexpr int kIn = kPlan<Net>.tensor[node_at<Net, I>::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
-    const S g = larger(S(1), totals.act[kIn]) * totals.delta[kOut];  // >= sum_r |x[r, i] dy[r, o]|
-    for_trained_blocks<Net, I>([&](auto block) EMMY_LAMBDA {
-      constexpr int kBlock = decltype(block)::value;
-      const auto plain = of_block(rule, kBlock);
-      if constexpr (detail::kRatesByBlock<Rule>) rates_ok = rates_ok && valid(plain);
-      squares += bound_block<kBlock>(plain, g * partner_of<kBlock>(before), largest);
-    });
+    if constexpr (!kIsFrozen<typename node_at<Net, I>::layer>) {
+      const S square = gradient_squared<I>(totals, Batch * node_at<Net, I>::out::kPositions);
+      if constexpr (kByBlock) for_blocks<Net, I>([&](auto block) EMMY_LAMBDA { bound(block, square); });
+      else largest_square = larger(square, largest_square);
+    }
   });
+  if constexpr (!kByBlock) bound(std::integral_constant<int, 0>{}, largest_square);  // one bound and one rate for all
   if (!rates_ok) return Status::bad_rate;
+  largest = after;
   return finite(squares) ? Status::ok : Status::out_of_range;
 }
 
@@ -181,9 +207,9 @@ EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule) no
 
 // Phase B of node I.
 template <int I, bool Measuring, int Batch, class Net, class Rule, class Led, int... Local>
-EMMY_OUTLINE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
-                              const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
-                              std::integer_sequence<int, Local...>) noexcept {
+EMMY_NODE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                           const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
+                           std::integer_sequence<int, Local...>) noexcept {
   using L = typename node_at<Net, I>::layer;
   constexpr int kFirst = kPlan<Net>.first_block[I];
   if constexpr (kPlan<Net>.needs_delta[I + 1] && (Measuring || !kIsFrozen<L>)) {
@@ -258,8 +284,8 @@ EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Lo
   Inspection<S> outputs{};
   if constexpr (kBecomesDelta<Net, Batch, Net::kNodes>)
     inspect<kRows, kCols, padded<S>(kCols), false>(y, static_cast<S*>(nullptr), outputs);
-  return outputs.total * S(0) + loss_and_delta<kRows, kCols>(loss, y, target, count * Net::output::kPositions, scale,
-                                                             m.template delta<Net::kNodes>());
+  return outputs.squares * S(0) + loss_and_delta<kRows, kCols>(loss, y, target, count * Net::output::kPositions, scale,
+                                                               m.template delta<Net::kNodes>());
 }
 
 }  // namespace inner
@@ -279,16 +305,16 @@ StepResult<typename Net::scalar> train_step(Params<Net>& params, Buffers<Net>& b
     return {s, S(0)};
   const S value = inner::loss_pass(m, loss, target, Batch, S(1) / S(Batch));
   backward_pass(m);
-  inner::Totals<Net> totals{};
-  inner::inspect_tensor<0>(m, totals, ledger);
+  inner::Totals<Net> totals;
+  inner::inspect_all(m, totals, ledger);
   if constexpr (kIsLedger<Led>) ledger.unbounded = false;
   if (!inner::finite(totals.all + value)) return {Status::not_finite, value};
   auto largest = state.largest;
   if (!largest.known && !inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
-  Status checked = inner::check_update(totals, largest, rule);
+  Status checked = inner::check_update<Batch>(totals, largest, rule);
   if (checked == Status::out_of_range && state.largest.known) {  // bounds only grow: look at the weights again
     if (!inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
-    checked = inner::check_update(totals, largest, rule);
+    checked = inner::check_update<Batch>(totals, largest, rule);
   }
   if (checked != Status::ok) return {checked, value};
   Clips<Net, Rule::kClips> clips;

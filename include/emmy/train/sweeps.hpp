@@ -72,7 +72,7 @@ EMMY_INLINE typename Net::scalar partner_of(const Largest<Net, Memory>& largest)
     for (int b = kPlan<Net>.first_block[own.node]; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
       const auto& other = kPlan<Net>.block[b];
       if (b == Block || other.role != Role::factor) continue;
-      partner = larger(partner, largest.theta[b]);
+      partner = larger(partner, largest.theta_of(b));
       entries = larger(entries, S(other.rows * other.cols) / S(own.rows * own.cols));
     }
     return partner * entries;
@@ -85,20 +85,22 @@ template <class Net, class Rule, class Led, bool Measuring, int Block, int Rows>
 struct BlockSweep {
   using S = typename Net::scalar;
   static constexpr auto kBlock = kPlan<Net>.block[Block];
-  static constexpr int kStride = kBlock.stride;
+  static constexpr int kStride = kBlock.width;
+  static constexpr Axis kAlongRows = kBlock.in_memory(Axis::row), kAlongColumns = kBlock.in_memory(Axis::column);
   using Moving = decltype(coefficients(plain_rule<Rule>{}, S(1)));
   using Coefficients = std::conditional_t<kBlock.trained, Moving, FrozenCoefficients<S>>;
   static constexpr bool kMemoryless = Coefficients::kMemoryless;
   static constexpr bool kPredicting = Measuring && kPredicts<Led>;
-  static constexpr bool kRows = Measuring && detail::Wants<Net, Led>::template kLine<Block, Axis::row>;
-  static constexpr bool kColumns = Measuring && detail::Wants<Net, Led>::template kLine<Block, Axis::column>;
+  static constexpr bool kRows = Measuring && detail::Wants<Net, Led>::template kLine<Block, kAlongRows>;
+  static constexpr bool kColumns = Measuring && detail::Wants<Net, Led>::template kLine<Block, kAlongColumns>;
 
-  // One sample, a layer x W + b, a rule without memory: the update is x (a0 dy)^T and a0 dy, measured or not.
+  // One sample, a layer x W + b, a rule without memory: the update is x (a0 dy)^T and a0 dy, measured or not. A column
+  // takes dy for x and x for dy.
   static constexpr bool kOuter = Rows == 1 && kMemoryless && kBlock.trained && kBlock.role != Role::factor &&
                                  kHasPlainWeights<typename node_at<Net, kBlock.node>::layer>;
   static constexpr bool kByOuter = kOuter && Measuring;
-  // Factors bound each other's gradients, so their bounds must not drift away from them; a measured sweep is free to look.
-  static constexpr bool kTracks = kBlock.trained && (Measuring || kBlock.role == Role::factor);
+  // Factors bound each other's gradients, so their bounds must not drift away from them.
+  static constexpr bool kTracks = kBlock.trained && kBlock.role == Role::factor;
 
   S* theta;
   S* buf = nullptr;
@@ -120,9 +122,15 @@ struct BlockSweep {
     if constexpr (kBlock.trained) c = coefficients(of_block(rule, Block), clips.block[Block]);
     const auto& base = reference(rule);
     terms = {c.k, c.a0, base.learning_rate * gradient_share(base) * clips.all, inner::partner_of<Block>(state.largest)};
-    if constexpr (kByOuter)
+    if constexpr (kByOuter) {
+      const S* from = dy;
+      if constexpr (kBlock.column) {
+        from = with_pads<kBlock.rows, kPlan<Net>.tensor[node_at<Net, kBlock.node>::kFrom].stride>(input, v);
+        x = dy;
+      }
       for (int o = 0; o < kStride; o += static_cast<int>(simd::lanes<S>()))
-        simd::store(simd::mul(simd::set(c.a0), simd::load(dy + o)), v + o);
+        simd::store(simd::mul(simd::set(c.a0), simd::load(from + o)), v + o);
+    }
   }
 
   template <Axis Line>
@@ -135,7 +143,7 @@ struct BlockSweep {
     S* memory = nullptr;
     if constexpr (!kMemoryless) memory = buf + row * kStride;
     const auto on_row = [&](int m, const Sums<S>& sums) EMMY_LAMBDA {
-      if constexpr (kRows) book<Axis::row>(row + m, sums);
+      if constexpr (kRows) book<kAlongRows>(row + m, sums);
     };
     constexpr bool kFactor = kBlock.role == Role::factor;
     static constexpr S kOne = 1;
@@ -146,8 +154,9 @@ struct BlockSweep {
   }
   EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept {
     if constexpr (kColumns)
-      for (int o = 0; o < kBlock.cols; ++o) book<Axis::column>(o, column_sums(meter, o));
-    if constexpr (kTracks) largest.set(Block, range.theta, range.memory);
+      for (int o = 0; o < (kBlock.column ? kBlock.rows : kBlock.cols); ++o)
+        book<kAlongColumns>(o, column_sums(meter, o));
+    if constexpr (kTracks) largest.assign(Block, range.theta, range.memory);
   }
 };
 
@@ -171,12 +180,27 @@ struct ExpectedRows {
       const S d = simd::sum(v);
       total += d;
       for (int c = 0; c < kIn; c += lanes) {
-        const S* at = f.x + r * F::kInStride + c;
-        const auto x = F::kInStride == padded<S>(kIn) || c + lanes <= kIn
-                           ? simd::load(at)
-                           : simd::load_first(at, static_cast<std::size_t>(kIn - c));
+        const auto x = load_part<kIn, F::kInStride>(f.x + r * F::kInStride, c);
         simd::store(simd::mul_add(simd::set(d), x, simd::load(row + c)), row + c);
       }
+    }
+  }
+};
+// The same of a column: what all of it must add up to.
+template <class Net, int I, int Batch>
+struct ExpectedColumn {
+  using S = typename Net::scalar;
+  S sum = 0, total = 0;
+
+  EMMY_INLINE explicit ExpectedColumn(const frame_of<Net, I, Batch>& f) noexcept {
+    using F = frame_of<Net, I, Batch>;
+    for (int r = 0; r < F::kOutRows; ++r) {
+      auto v = simd::zero<S>();
+      for (int c = 0; c < F::kIn; c += static_cast<int>(simd::lanes<S>()))
+        v = simd::add(v, load_part<F::kIn, F::kInStride>(f.x + r * F::kInStride, c));
+      const S d = f.dy[r * F::kOutStride];
+      sum += d * simd::sum(v);
+      total += d;
     }
   }
 };
@@ -201,7 +225,9 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   static constexpr int kFirst = kPlan<Net>.first_block[I];
   template <int B>
   using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::in::kPositions>;
-  using Expected = std::conditional_t<Measuring && !kPredicts<Led>, ExpectedRows<Net, I, Batch>, NothingExpected>;
+  static constexpr bool kColumn = kPlan<Net>.block[kFirst].column, kChecks = Measuring && !kPredicts<Led>;
+  using Sums = std::conditional_t<kColumn, ExpectedColumn<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
+  using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
 
   static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::in::kPositions;
 
@@ -209,8 +235,8 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   Expected expected;
 
   // Rounding of both sides of a check sum, for one unit of activity.
-  EMMY_INLINE S check_scale() const noexcept {
-    return kRoundoff<S> * S(2 * (kSamples + kPad) + 16) * checks.delta[kPlan<Net>.tensor[I + 1].root].row_sum;
+  EMMY_INLINE S check_scale(int terms = kPad) const noexcept {
+    return kRoundoff<S> * S(2 * (kSamples + terms) + 16) * checks.delta[kPlan<Net>.tensor[I + 1].root].row_sum;
   }
 
   EMMY_INLINE LayerSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
@@ -224,10 +250,17 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
     S* bias = nullptr;
     if constexpr (sizeof...(Block) == 2) {
       auto& own = static_cast<At<kFirst + 1>&>(*this);
-      if constexpr (!detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>) bias = own.theta;
-      else sweep_outer<kPad>(own.c.k, own.c.a0, own.theta, 0, x, dy, own.theta);
+      if constexpr (!kColumn && !detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>) bias = own.theta;
+      else sweep_outer<N::out::kChannels>(own.c.k, own.c.a0, own.theta, 0, x, dy, own.theta);
     }
-    sweep_outer<kPad>(weight.c.k, weight.c.a0, weight.theta, N::in::kChannels, x, dy, bias);
+    constexpr int kIn = N::in::kChannels;
+    if constexpr (kColumn) {
+      alignas(kAlign<S>) S work[padded<S>(kIn)];
+      const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(x, work);
+      sweep_outer<kIn>(weight.c.k, weight.c.a0, weight.theta, 1, dy, row, bias);
+    } else {
+      sweep_outer<N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, kIn, x, dy, bias);
+    }
   }
 
   template <int Local, int M, class G>
@@ -236,7 +269,12 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   }
   template <int M, class G>
   EMMY_INLINE void check(int row, std::integral_constant<int, M>, const G* g) noexcept {
-    if constexpr (Measuring && !kPredicts<Led>) {
+    if constexpr (kChecks && kColumn) {
+      constexpr int kIn = N::in::kChannels;
+      S activity = 0;
+      for (int i = 0; i < kIn; ++i) activity += checks.act_abs[kActivity<Net, kPlan<Net>.tensor[N::kFrom].root> + i];
+      check_row(checks, row_total<S, padded<S>(kIn)>(g), expected.sum, check_scale(padded<S>(kIn)) * activity);
+    } else if constexpr (kChecks) {
       constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root;
       for (int m = 0; m < M; ++m)
         check_row(checks, row_total<S, kPad>(g + m * kPad), expected.row[row + m],
@@ -245,8 +283,7 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   }
   template <class G>
   EMMY_INLINE void check_bias(const G* g) noexcept {
-    if constexpr (Measuring && !kPredicts<Led>)
-      check_row(checks, row_total<S, kPad>(g), expected.total, check_scale() * S(kSamples));
+    if constexpr (kChecks) check_row(checks, row_total<S, kPad>(g), expected.total, check_scale() * S(kSamples));
   }
   EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept { (At<Block>::finish(largest), ...); }
 };
@@ -259,7 +296,7 @@ struct NormVisitor {
 
   template <int Local, int M, class G>
   EMMY_INLINE void rows(int, std::integral_constant<int, M>, const G* g) noexcept {
-    constexpr int kCount = M * kPlan<Net>.block[First + Local].stride;
+    constexpr int kCount = M * kPlan<Net>.block[First + Local].width;
     if constexpr (simd::kStrict) {
       squares[First + Local] = ordered_dot(g, g, kCount, squares[First + Local]);
     } else {
@@ -284,8 +321,8 @@ struct StoreVisitor {
   template <int Local, int M, class G>
   EMMY_INLINE void rows(int row, std::integral_constant<int, M>, const G* g) noexcept {
     constexpr auto kBlock = kPlan<Net>.block[First + Local];
-    S* to = gradient + kBlock.offset + row * kBlock.stride;
-    for (int at = 0; at < M * kBlock.stride; at += static_cast<int>(simd::lanes<S>())) {
+    S* to = gradient + kBlock.offset + row * kBlock.width;
+    for (int at = 0; at < M * kBlock.width; at += static_cast<int>(simd::lanes<S>())) {
       auto v = simd::load(g + at);
       if constexpr (Accumulate) v = simd::add(v, simd::load(to + at));
       simd::store(v, to + at);

@@ -65,9 +65,9 @@ Status backward(const Params<Net>& params, Buffers<Net>& buffers, Scratch<Net, B
   for (int r = 0; r < kRows; ++r)
     for (int o = 0; o < kStride; ++o) delta[r * kStride + o] = o < kCols ? dy[r * kCols + o] : S(0);
   backward_pass(m);
-  inner::Totals<Net> totals{};
+  inner::Totals<Net> totals;
   NoLedger none;
-  inner::inspect_tensor<0>(m, totals, none);
+  inner::inspect_all(m, totals, none);
   return inner::finite(totals.all) ? Status::ok : Status::not_finite;
 }
 
@@ -100,9 +100,9 @@ StepResult<typename Net::scalar> gradient(const Params<Net>& params, Buffers<Net
   const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
   const S value = inner::loss_pass(m, loss, target, count, scale);
   backward_pass(m);
-  inner::Totals<Net> totals{};
+  inner::Totals<Net> totals;
   NoLedger none;
-  inner::inspect_tensor<0>(m, totals, none);
+  inner::inspect_all(m, totals, none);
   if (!inner::finite(totals.all + value)) return {Status::not_finite, value};
   gradient<Accumulate>(params, scratch, x, g);
   return {Status::ok, value};
