@@ -29,7 +29,7 @@ function(emmy_add_cross_tests folder)
 endfunction()
 
 emmy_add_cross_tests(simd NAMES words arithmetic TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES column elementwise inspect reduce softmax update_sweep TARGETS ${every})
+emmy_add_cross_tests(kernels NAMES column elementwise held_row inspect reduce softmax update_sweep TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES affine gemm TARGETS ${vectors})
 emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
 emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})
@@ -38,7 +38,7 @@ if(NOT processor STREQUAL "armv7")
   emmy_add_cross_tests(layers NAMES activations TARGETS neon)
 endif()
 emmy_add_cross_tests(net NAMES init memory pack TARGETS ${widest})
-emmy_add_cross_tests(train NAMES step TARGETS neon)  # SVE trains in train.verbs, train.strict and noether.law
+emmy_add_cross_tests(train NAMES step tiny_step TARGETS neon)  # SVE trains in train.verbs, train.strict and noether.law
 set(strict ${widest} ${vectors_with_f64})
 list(REMOVE_DUPLICATES strict)
 emmy_add_test(train.strict SOURCES train/strict_test.cpp TARGETS ${strict} DEFINITIONS EMMY_STRICT)

@@ -54,14 +54,20 @@ inline void draw(emmy::Pcg32& rng, Sample& s) {
 }
 #endif
 
+#if defined(EMMY_BENCH_UNCHECKED)
+using Rule = emmy::Unchecked<emmy::Sgd>;
+#else
+using Rule = emmy::Sgd;
+#endif
+
 // Training and inference never run at once, so they share their scratch.
 union Scratch {
-  emmy::Scratch<Net, 1, emmy::Train<emmy::Sgd>> train;
+  emmy::Scratch<Net, 1, emmy::Train<Rule>> train;
   emmy::Scratch<Net, 1, emmy::Infer> infer;
 };
 constinit emmy::Params<Net> params{};
 constinit emmy::Buffers<Net> buffers{};
-constinit emmy::State<Net, emmy::Sgd> state{};
+constinit emmy::State<Net, Rule> state{};
 constinit Scratch scratch{};
 
 }  // namespace bench
@@ -72,7 +78,7 @@ EMMY_BENCH_EXPORT float emmy_bench_train(const float* x, const bench::Target* ta
   __asm__ volatile(".space " EMMY_STRINGIFY(EMMY_BENCH_PLANTED_BYTES));
 #endif
   emmy::NoLedger none;
-  const emmy::Sgd rule{.learning_rate = learning_rate};
+  const Rule rule{emmy::Sgd{.learning_rate = learning_rate}};
   const auto result = emmy::train_step<Net, 1>(params, buffers, state, scratch.train, x, target, Loss{}, rule, none);
   return result.status == emmy::Status::ok ? result.loss : -1.0f;
 }

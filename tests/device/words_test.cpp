@@ -64,6 +64,9 @@ void arithmetic() {
   exactly(
       "abs", [](auto x, auto, auto) { return simd::abs(x); },
       [](float x, float, float) { return from_bits(bits(x) & 0x7fffffffu); });
+  exactly(
+      "positive_part", [](auto x, auto, auto) { return simd::positive_part(x); },
+      [](float x, float, float) { return x > 0 ? x : 0.0f; });
   multiply_add(
       "mul_add", [](auto x, auto y, auto z) { return simd::mul_add(x, y, z); }, 1);
   multiply_add(
@@ -159,6 +162,10 @@ void reductions() {
   const double factors[] = {1, 2, -1, 4};
   for (int k = 0; k < 4; ++k)
     CHECK_NEAR(static_cast<double>(sums[k]), factors[k] * sum, 4 * absolute * lanes() * 0x1p-24);
+  if constexpr (simd::kHasFourSums<float>) {
+    simd::store(simd::four_sums(v, twice, simd::neg(v), simd::add(twice, twice)), r);
+    for (int k = 0; k < 4; ++k) check::same_bits(r[k], sums[k], "four_sums", k);
+  }
 }
 
 void parts_of_vectors() {

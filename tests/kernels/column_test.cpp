@@ -31,24 +31,19 @@ template <class T, int Rows, int In, int Stride>
 Case<T> column_case() {
   using emmy::Identity;
   using emmy::Relu;
-  return {Rows,
-          In,
-          Stride,
-          [](const T* x, const T* w, const T* b, T* y) {
-            emmy::column_forward<Rows, In, Stride>(x, w, b, y, Identity{});
-          },
-          [](const T* x, const T* w, const T* b, T* y) { emmy::column_forward<Rows, In, Stride>(x, w, b, y, Relu{}); },
-          [](const T* w, const T* dy, const T* x, T* dx) {
-            emmy::column_backward<false, Rows, In>(w, dy, x, dx, nullptr);
-          },
-          [](const T* w, const T* dy, const T* x, T* dx) {
-            emmy::column_backward<true, Rows, In>(w, dy, x, dx, Relu{});
-          },
-          [](const T* x, const T* dy, T* g) {
-            emmy::column_gradient<In, Stride, Rows>(x, dy, [g](const T* from) {
-              for (int i = 0; i < emmy::padded<T>(In); ++i) g[i] = from[i];
-            });
-          }};
+  return {
+      Rows,
+      In,
+      Stride,
+      [](const T* x, const T* w, const T* b, T* y) { emmy::column_forward<Rows, In, Stride>(x, w, b, y, Identity{}); },
+      [](const T* x, const T* w, const T* b, T* y) { emmy::column_forward<Rows, In, Stride>(x, w, b, y, Relu{}); },
+      [](const T* w, const T* dy, const T* x, T* dx) { emmy::column_backward<false, Rows, In>(w, dy, x, dx, nullptr); },
+      [](const T* w, const T* dy, const T* x, T* dx) { emmy::column_backward<true, Rows, In>(w, dy, x, dx, Relu{}); },
+      [](const T* x, const T* dy, T* g) {
+        emmy::column_gradient<In, Stride, Rows>(x, dy, [g](const T* from) {
+          for (int i = 0; i < emmy::padded<T>(In); ++i) g[i] = from[i];
+        });
+      }};
 }
 
 template <class T>
@@ -76,8 +71,8 @@ void check_forward(const Case<T>& kernel, bool biased, std::size_t gap) {
   const auto rows = static_cast<std::size_t>(kernel.rows), in = static_cast<std::size_t>(kernel.in),
              stride = static_cast<std::size_t>(kernel.stride), pad = static_cast<std::size_t>(emmy::padded<T>(1));
   Random random(rows * 100 + in);
-  Fenced<T> x((rows - 1) * stride + in, gap), padded_x(rows * stride, gap), w(static_cast<std::size_t>(emmy::padded<T>(kernel.in))), b(1, gap),
-      y(rows * pad), rectified(rows * pad);
+  Fenced<T> x((rows - 1) * stride + in, gap), padded_x(rows * stride, gap),
+      w(static_cast<std::size_t>(emmy::padded<T>(kernel.in))), b(1, gap), y(rows * pad), rectified(rows * pad);
   Fenced<T>& from = kernel.stride == kernel.in ? x : padded_x;  // unpadded rows end at the fence
   fill_padded(from.data(), kernel.rows, kernel.in, kernel.stride, random);
   fill_padded(w.data(), 1, kernel.in, emmy::padded<T>(kernel.in), random);

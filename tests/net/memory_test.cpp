@@ -108,7 +108,7 @@ TEST(Objects, AreConstantInitialisedAndPlain) {
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(&trainer.scratch) % kPad, 0u);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(trainer.state.buf) % kPad, 0u);
   for (const float v : flash.data) ASSERT_EQ(v, 0.0f);
-  EXPECT_FALSE(trainer.state.largest.known);
+  EXPECT_FALSE(trainer.state.largest.known());
 }
 
 }  // namespace

@@ -328,6 +328,14 @@ TYPED_TEST(Words, MinAndMax) {
       first_is_number);
 }
 
+TYPED_TEST(Words, PositivePart) {
+  using T = TypeParam;
+  this->template check<2>(
+      Compare::kValue, [](auto a, auto) { return simd::positive_part(a); },
+      [](T a, T) { return std::isnan(a) ? a : seen(a > 0 ? a : T(0)); },
+      [](T a, T) { return !std::isnan(a) || !std::signbit(a); });
+}
+
 TYPED_TEST(Words, MasksAndSelect) {
   using T = TypeParam;
   // Where subnormals are flushed, the order of two of them is not defined: g++ 12 compares with VFP, clang with NEON.
@@ -462,6 +470,12 @@ TYPED_TEST(Words, StoreSumsSumsEachOfFour) {
     simd::store_sums(load(0), load(1), load(2), load(3), sums);
     const double bound = 2 * static_cast<double>(lanes) * static_cast<double>(std::numeric_limits<T>::epsilon());
     for (std::size_t v = 0; v < 4; ++v) ASSERT_NEAR(static_cast<double>(sums[v]), exact[v], bound * magnitude[v]) << v;
+    if constexpr (simd::kHasFourSums<T>) {
+      ASSERT_EQ(lanes, 4u);
+      T same[kMaxLanes];
+      simd::store(simd::four_sums(load(0), load(1), load(2), load(3)), same);
+      for (std::size_t v = 0; v < 4; ++v) ASSERT_EQ(same[v], sums[v]);
+    }
   }
 }
 

@@ -14,6 +14,7 @@ using namespace emmy;  // the names of nets and rules
 using fixture::Snapshot;
 using fixture::TwoHidden;
 
+using OneOutput = Net<Input<5>, Dense<7>, Sigmoid, Dense<1>>;  // no tiny step: its sigmoid leaves no zeros
 template <class NetType, class RuleType, int BatchSize, class LossType, class TargetType>
 struct Setup {
   using Net = NetType;
@@ -96,7 +97,8 @@ using Setups =
 #if !defined(__arm__) || defined(EMMY_BACKEND_SCALAR)  // the vectors of 32-bit Arm have no f64
                    Setup<TwoHidden<double>, ClipByNorm<BasicMomentum<double>>, 4, SquaredError, double>,
 #endif
-                   Setup<TwoFrozen, Momentum, 1, CrossEntropy, float>, Setup<Factored, Momentum, 3, CrossEntropy, int>>;
+                   Setup<TwoFrozen, Momentum, 1, CrossEntropy, float>, Setup<Factored, Momentum, 3, CrossEntropy, int>,
+                   Setup<OneOutput, Sgd, 1, SquaredError, float>, Setup<OneOutput, Momentum, 5, SquaredError, float>>;
 TYPED_TEST_SUITE(Step, Setups);
 
 // What the state knows of the weights: no weight and no momentum is larger.

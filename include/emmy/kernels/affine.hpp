@@ -41,7 +41,7 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
     }
     for (int o = covered<T, Out>(); o < kStride; o += lanes) simd::store(simd::zero<T>(), y + o);
   } else {
-    gemm<Rows, kStride>(
+    gemm<Rows, kStride, In>(
         x, InStride, 1, w, In,
         [&](int, int col) EMMY_LAMBDA { return b == nullptr ? simd::zero<T>() : simd::load(b + col); },
         [&](int row, int col, auto v) EMMY_LAMBDA { simd::store(activate(Activation{}, v), y + row * kStride + col); });

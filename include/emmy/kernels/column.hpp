@@ -14,18 +14,28 @@
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
+// Two sums, of the even and of the odd vectors: an addition waits for the last one. One where registers are few.
+inline constexpr bool kOneColumnSum = simd::kRegisters < 16;
+
 // The products of x and w in the lanes of one vector.
 template <int In, int InStride, class T>
 EMMY_INLINE simd::Vec<T> column_products(const T* x, const T* w) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
-  auto even = simd::mul(load_part<In, InStride>(x, 0), simd::load(w)), odd = simd::zero<T>();
-  int i = lanes;
-  for (; i + lanes < In; i += 2 * lanes) {
-    odd = simd::mul_add(load_part<In, InStride>(x, i), simd::load(w + i), odd);
-    even = simd::mul_add(load_part<In, InStride>(x, i + lanes), simd::load(w + i + lanes), even);
+  auto even = simd::mul(load_part<In, InStride>(x, 0), simd::load(w));
+  if constexpr (kOneColumnSum) {
+    for (int i = lanes; i < In; i += lanes)
+      even = simd::mul_add(load_part<In, InStride>(x, i), simd::load(w + i), even);
+    return even;
   }
-  if (i < In) odd = simd::mul_add(load_part<In, InStride>(x, i), simd::load(w + i), odd);
-  return In <= lanes ? even : simd::add(even, odd);
+  if (In <= lanes) return even;
+  auto odd = simd::mul(load_part<In, InStride>(x, lanes), simd::load(w + lanes));
+  int i = 2 * lanes;
+  for (; i + lanes < In; i += 2 * lanes) {
+    even = simd::mul_add(load_part<In, InStride>(x, i), simd::load(w + i), even);
+    odd = simd::mul_add(load_part<In, InStride>(x, i + lanes), simd::load(w + i + lanes), odd);
+  }
+  if (i < In) even = simd::mul_add(load_part<In, InStride>(x, i), simd::load(w + i), even);
+  return simd::add(even, odd);
 }
 // {1, 0, 0 ...}
 template <class T>
@@ -55,9 +65,8 @@ EMMY_INLINE void column_forward(const T* x, const T* w, const T* b, T* y, Activa
   if constexpr (simd::kStrict) {
     for (; r < Rows; ++r) put(r, ordered_dot(x + r * InStride, w, In, start));
   } else {
-    const auto products = [&](int row) EMMY_LAMBDA {
-      return inner::column_products<In, InStride>(x + row * InStride, w);
-    };
+    const auto products = [&](int row)
+                              EMMY_LAMBDA { return inner::column_products<In, InStride>(x + row * InStride, w); };
     if constexpr (Rows >= 4 && !one_lane<T>())
       for (; r + 4 <= Rows; r += 4) {
         T sums[4];

@@ -165,11 +165,12 @@ consteval int row_panel() {
 }
 
 // A product waits about four cycles for the sum that it adds to, so a row of few vectors has each sum in parts, eight
-// sums in all. Not in strict text, and not where lanes are one (flash) or unknown (sizeless).
-template <class T, int N>
+// sums in all. Not of few terms, not in strict text, and not where lanes are one (flash) or unknown (sizeless).
+inline constexpr int kFewTerms = 8;
+template <class T, int N, int Terms>
 consteval int row_parts() {
   int parts = 1;
-  if constexpr (!simd::kStrict && kLanesKnown<T> && !one_lane<T>())
+  if constexpr (!simd::kStrict && kLanesKnown<T> && !one_lane<T>() && (Terms == 0 || Terms > kFewTerms))
     while (2 * parts * N <= 8 && 2 * parts * N + 2 < simd::kRegisters) parts *= 2;
   return parts;
 }
@@ -185,15 +186,15 @@ EMMY_INLINE void for_panels(F&& f) noexcept {
 }
 
 // finish(row, col, start(row, col) + sum_k a[row am + k ak] b[k Padded + col ..]) for each of Rows rows and each vector
-// of a padded row; K terms.
-template <int Rows, int Padded, class T, class Start, class Finish>
+// of a padded row; K terms, which Terms says where it is a constant.
+template <int Rows, int Padded, int Terms = 0, class T, class Start, class Finish>
 EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t K, Start&& start,
                       Finish&& finish) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   for_panels<T, Padded, Rows == 1 ? row_panel<T, Padded>() : kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
     constexpr int kVectors = decltype(n_)::value;
     if constexpr (Rows == 1) {
-      row_tile<T, row_parts<T, kVectors>(), kVectors>(
+      row_tile<T, row_parts<T, kVectors, Terms>(), kVectors>(
           a, ak, b + col, Padded, K, [&](int n) EMMY_LAMBDA { return start(0, col + n * lanes); },
           [&](int n, auto c) EMMY_LAMBDA { finish(0, col + n * lanes, c); });
     } else {

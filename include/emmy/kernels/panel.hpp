@@ -38,11 +38,14 @@ inline constexpr bool kHasPanels = sizeof(T) == 4;
 #else
 template <class T>
 inline constexpr bool kHasPanels = false;
-inline constexpr int kPanelStep = 1, kWidestPanel = 1;
+inline constexpr int kPanelStep = 1, kWidestPanel = 1, kHeldGroup = 0;
 template <int Cols, class T>
 void multiply_panel(const T* start, const T* x, const T* w, int n, int stride, T* y) noexcept;
 template <int Cols, class T>
 void update_panel(T* w, const T* x, const T* dy, T scale, int n, int stride, T* bias) noexcept;
+void add_row_of_group() = delete;
+void update_row_of_group() = delete;
+void add_to_row_of_group() = delete;
 #endif
 
 // f(col, constant<Width>) over Cols columns in as few panels as there can be, of widths as equal as can be.

@@ -8,13 +8,13 @@
 namespace emmy {
 
 struct Identity {
-  static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true;
+  static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true, kContracts = true;
   static constexpr Ratio kDegree{1, 1};
 };
 
 // max(x, 0), f'(0) = 0.
 struct Relu {
-  static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true;
+  static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true, kContracts = true;
   static constexpr Ratio kDegree{1, 1};
 };
 
@@ -23,6 +23,7 @@ template <int Numerator = 1, int Denominator = 100>
 struct LeakyRelu {
   static_assert(Numerator > 0 && Denominator > 0, "emmy: LeakyRelu needs a positive slope (use Relu for slope 0)");
   static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true;
+  static constexpr bool kContracts = Numerator <= Denominator;
   static constexpr Ratio kDegree{1, 1};
 };
 
@@ -36,7 +37,7 @@ struct PowerRelu {
 };
 
 struct Tanh {
-  static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true;
+  static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true, kContracts = true;
 };
 
 // 1 / (1 + e^-x)

@@ -5,6 +5,7 @@
 //   kElementwise                                y = f(x), one value at a time
 //   kFromOutput                                 f'(x) can be had from y alone, so f works in place
 //   kFixesZero                                  f(0) = 0, so pad lanes stay zero without help
+//   kContracts                                  |f(x)| <= |x| and |f'(x)| <= 1
 //   kDegree = Ratio{p, q}                       f(c x) = c^(p/q) f(x) for every c > 0 (unit_homogeneous)
 //   kAffine                                     y = x W + b with blocks of weights
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
@@ -92,6 +93,10 @@ inline constexpr bool kIsFrozen = requires {
 template <class L>
 inline constexpr bool kIsHomogeneous = requires {
   L::kDegree.numerator;
+};
+template <class L>
+inline constexpr bool kIsContraction = requires {
+  requires L::kContracts;
 };
 template <class L>
 inline constexpr bool kWorksInPlace = requires {

@@ -19,17 +19,25 @@ EMMY_INLINE Status check_targets(SquaredError, const S*, int) noexcept {
 
 namespace emmy::inline EMMY_TARGET {
 
+// One output of one sample.
+template <class T>
+EMMY_INLINE T loss_and_delta(SquaredError, T y, T target, T& dy) noexcept {
+  dy = y - target;
+  return dy * dy * T(0.5);
+}
+
 // dy may be y.
 template <int Rows, int Cols, class T>
 EMMY_INLINE T loss_and_delta(SquaredError, const T* y, const T* target, int rows, T scale, T* dy) noexcept {
   constexpr int kStride = padded<T>(Cols);
   T loss = 0;
   for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride, target += Cols) {
-    for (int o = 0; o < kStride; ++o) {
-      const T d = r < rows && o < Cols ? y[o] - target[o] : T(0);
+    for (int o = 0; o < Cols; ++o) {
+      const T d = r < rows ? y[o] - target[o] : T(0);
       loss += d * d;
       dy[o] = d * scale;
     }
+    for (int o = Cols; o < kStride; ++o) dy[o] = T(0);
   }
   return loss * scale * T(0.5);
 }

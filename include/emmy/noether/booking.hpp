@@ -54,7 +54,8 @@ EMMY_INLINE S root(S x) noexcept {
 }
 template <class S>
 EMMY_INLINE S magnitude(S x) noexcept {
-  return x < S(0) ? -x : x;
+  if constexpr (sizeof(S) == 4) return __builtin_fabsf(x);
+  else return __builtin_fabs(x);
 }
 template <class S>
 EMMY_INLINE S larger(S a, S b) noexcept {

@@ -41,6 +41,22 @@ using ClipByNorm = Clip<Rule, false>;
 template <class Rule>
 using ClipByTensor = Clip<Rule, true>;
 
+// A rule whose steps check nothing but labels, and always answer ok: inputs, targets and rates are finite and in range,
+// and the weights stay so, or they are lost. For inner loops whose caller answers for that; all_finite(weights, n) tells
+// afterwards. It takes no ledger, since an unsound value has no bound.
+template <class Rule>
+struct Unchecked {
+  static_assert(!Rule::kClips, "emmy: Unchecked takes a rule without clipping: a norm needs the gradients checked");
+  using scalar = typename Rule::scalar;
+  static constexpr bool kHasMemory = Rule::kHasMemory;
+  static constexpr bool kClips = false;
+  Rule rule;
+};
+template <class Rule>
+inline constexpr bool kUnchecked = false;
+template <class Rule>
+inline constexpr bool kUnchecked<Unchecked<Rule>> = true;
+
 template <class Rule>
 inline constexpr bool kClipsByTensor = false;
 template <class Rule>
@@ -56,6 +72,11 @@ EMMY_INLINE constexpr const auto& reference(const Clip<Rule, ByTensor>& rule) no
   return reference(rule.rule);
 }
 
+template <class Rule>
+EMMY_INLINE constexpr const auto& reference(const Unchecked<Rule>& rule) noexcept {
+  return reference(rule.rule);
+}
+
 // The plain rule that block b follows.
 template <class Rule>
 EMMY_INLINE constexpr Rule of_block(const Rule& rule, int) noexcept {
@@ -63,6 +84,11 @@ EMMY_INLINE constexpr Rule of_block(const Rule& rule, int) noexcept {
 }
 template <class Rule, bool ByTensor>
 EMMY_INLINE constexpr auto of_block(const Clip<Rule, ByTensor>& rule, int block) noexcept {
+  return of_block(rule.rule, block);
+}
+
+template <class Rule>
+EMMY_INLINE constexpr auto of_block(const Unchecked<Rule>& rule, int block) noexcept {
   return of_block(rule.rule, block);
 }
 
@@ -77,6 +103,8 @@ struct NetOfRule {
 };
 template <class Rule, bool ByTensor>
 struct NetOfRule<Clip<Rule, ByTensor>> : NetOfRule<Rule> {};
+template <class Rule>
+struct NetOfRule<Unchecked<Rule>> : NetOfRule<Rule> {};
 // May blocks have rates of their own?
 template <class Rule>
 inline constexpr bool kRatesByBlock = !__is_same(typename NetOfRule<Rule>::type, void);

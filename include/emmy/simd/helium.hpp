@@ -105,6 +105,10 @@ EMMY_INLINE float32x4_t select(mve_pred16_t mask, float32x4_t a, float32x4_t b) 
 EMMY_INLINE float32x4_t min(float32x4_t a, float32x4_t b) noexcept { return select(less(a, b), a, b); }
 EMMY_INLINE float32x4_t max(float32x4_t a, float32x4_t b) noexcept { return select(less(b, a), a, b); }
 
+// As integers, negative numbers are below 0 and NaN, which results of MVE have with a clear sign, above.
+EMMY_INLINE float32x4_t positive_part(float32x4_t a) noexcept {
+  return vreinterpretq_f32_s32(vmaxq_s32(vreinterpretq_s32_f32(a), vdupq_n_s32(0)));
+}
 EMMY_INLINE uint32x4_t bits(float32x4_t a) noexcept { return vreinterpretq_u32_f32(a); }
 EMMY_INLINE float32x4_t from_bits(uint32x4_t a) noexcept { return vreinterpretq_f32_u32(a); }
 EMMY_INLINE float32x4_t bit_and(float32x4_t a, float32x4_t b) noexcept {
@@ -125,6 +129,11 @@ EMMY_INLINE float32x4_t shift_right(float32x4_t a) noexcept {
 
 // Halves are added until one lane is left, as everywhere.
 EMMY_INLINE float sum(float32x4_t v) noexcept {
+#if defined(__OPTIMIZE__) && !defined(__clang__)  // g++ takes two moves for each lane
+  register float32x4_t lanes __asm__("q0") = v;
+  __asm__("vadd.f32 s0, s0, s2\nvadd.f32 s1, s1, s3\nvadd.f32 s0, s0, s1" : "+w"(lanes));
+  return vgetq_lane_f32(lanes, 0);
+#endif
   return (vgetq_lane_f32(v, 0) + vgetq_lane_f32(v, 2)) + (vgetq_lane_f32(v, 1) + vgetq_lane_f32(v, 3));
 }
 // MVE has no sum of float lanes: a de-interleaving load turns four vectors into the four vectors of their lanes.

@@ -47,7 +47,12 @@ using Vec = hn::Vec<hn::ScalableTag<T>>;
 template <class V>
 using Scalar = hn::TFromV<V>;  // the lane type of a vector
 
-#if HWY_HAVE_SCALABLE
+#if HWY_HAVE_SCALABLE && defined(__ARM_FEATURE_SVE_BITS) && __ARM_FEATURE_SVE_BITS > 0
+template <class T>
+EMMY_INLINE constexpr std::size_t lanes() noexcept {
+  return __ARM_FEATURE_SVE_BITS / 8 / sizeof(T);  // -msve-vector-bits
+}
+#elif HWY_HAVE_SCALABLE
 template <class T>
 EMMY_INLINE std::size_t lanes() noexcept {
   return hn::Lanes(hn::ScalableTag<T>());
@@ -202,6 +207,16 @@ EMMY_INLINE V select(M mask, V a, V b) noexcept {
 }
 
 template <class V>
+EMMY_INLINE V positive_part(V a) noexcept {
+#if HWY_HAVE_SCALABLE  // with the 0 in the instruction
+  if constexpr (sizeof(Scalar<V>) == 4) return svmax_n_f32_x(svptrue_b32(), a, 0.0f);
+  else return svmax_n_f64_x(svptrue_b64(), a, 0.0);
+#else
+  return max(zero<Scalar<V>>(), a);
+#endif
+}
+
+template <class V>
 EMMY_INLINE V bit_and(V a, V b) noexcept {
   return hn::And(a, b);
 }
@@ -231,7 +246,8 @@ EMMY_INLINE V shift_right(V a) noexcept {
 template <class V>
 EMMY_INLINE Scalar<V> sum(V v) noexcept {
 #if HWY_HAVE_SCALABLE
-  return hn::GetLane(hn::SumOfLanes(hn::DFromV<V>(), v));
+  if constexpr (sizeof(Scalar<V>) == 4) return svaddv_f32(svptrue_b32(), v);
+  else return svaddv_f64(svptrue_b64(), v);
 #elif HWY_ARCH_ARM_A64
   if constexpr (sizeof(Scalar<V>) == 4) return vaddvq_f32(v.raw);  // (v0 + v1) + (v2 + v3)
   else return vaddvq_f64(v.raw);

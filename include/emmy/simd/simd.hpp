@@ -31,6 +31,7 @@
 //   sqrt(a)                   correctly rounded
 //   less(a, b), less_equal(a, b), equal(a, b)    masks; false where a lane is NaN
 //   select(m, a, b)           m ? a : b
+//   positive_part(a)          a > 0 ? a : +0; NaN stays if its sign is clear, else it is the target's choice
 //   bit_and bit_or bit_xor (a, b)                on the bit patterns
 //   shift_left<k>(a), shift_right<k>(a)          of the bit patterns, zeros enter
 //   sum(v)                    over the lanes, in an order fixed for the target

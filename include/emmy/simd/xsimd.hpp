@@ -183,6 +183,11 @@ EMMY_INLINE V select(M mask, V a, V b) noexcept {
 }
 
 template <class V>
+EMMY_INLINE V positive_part(V a) noexcept {
+  return max(zero<Scalar<V>>(), a);
+}
+
+template <class V>
 EMMY_INLINE V bit_and(V a, V b) noexcept {
   return a & b;
 }

@@ -11,6 +11,7 @@
 #include <emmy/losses/keep_outputs.hpp>
 #include <emmy/losses/squared_error.hpp>
 #include <emmy/train/sweeps.hpp>
+#include <emmy/train/tiny_step.hpp>
 
 namespace emmy {
 
@@ -77,8 +78,8 @@ template <class Net, class Rule>
 EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Rule>& state,
                                   Largest<Net, Rule::kHasMemory>& largest) noexcept {
   using S = typename Net::scalar;
-  largest = {};
-  largest.known = true;
+  bool finite = true;
+  for (int b = 0; b < largest.kCount; ++b) largest.assign(b, S(0), S(0));
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
     const auto& block = kPlan<Net>.block[b];
     const auto count = static_cast<std::size_t>(block.size());
@@ -86,9 +87,9 @@ EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Ru
     Range<S> memory{S(0), true};
     if constexpr (Rule::kHasMemory) memory = range(state.buf + block.offset, count);
     largest.raise(b, weights.max_abs, memory.max_abs);
-    largest.known = largest.known && weights.finite && memory.finite;
+    finite = finite && weights.finite && memory.finite;
   }
-  return largest.known;
+  return finite;
 }
 
 // What the bounds after a step start from: frozen blocks keep theirs.
@@ -243,11 +244,13 @@ EMMY_INLINE void commit_all(const Memory<Net, Batch, true>& m) noexcept {
 }
 
 // Are rule and targets those of such a net and loss?
-template <class Net, class Rule, class Loss, class Target>
+template <class Net, class Rule, class Loss, class Target, class Led>
 EMMY_INLINE constexpr void check_types() noexcept {
   using S = typename Net::scalar;
   static_assert(detail::kRuleFits<Rule, Net>,
                 "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
+  static_assert(!kUnchecked<Rule> || !kIsLedger<Led>,
+                "emmy: a ledger needs the checks of a step: take the rule without Unchecked");
   static_assert(__is_same(typename Rule::scalar, S),
                 "emmy: the rule computes in another type than the net: Sgd is BasicSgd<float>, a net of Scalar<double> "
                 "takes BasicSgd<double>");
@@ -288,6 +291,66 @@ EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Lo
                                                                m.template delta<Net::kNodes>());
 }
 
+template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
+EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, Buffers<Net>& buffers,
+                                                          State<Net, Rule>& state,
+                                                          Scratch<Net, Batch, Train<Rule>>& scratch,
+                                                          const typename Net::scalar* x, const Target* target,
+                                                          Loss loss, const Rule& rule, Led& ledger) noexcept {
+  using S = typename Net::scalar;
+  const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
+  note_loss<Loss>(ledger);
+  if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
+      s != Status::ok)
+    return {s, S(0)};
+  const S value = loss_pass(m, loss, target, Batch, S(1) / S(Batch));
+  backward_pass(m);
+  if constexpr (kUnchecked<Rule>) {
+    update_all<false>(m, params, state, rule, Clips<Net, false>{}, ledger);
+    commit_all(m);
+    return {Status::ok, value};
+  }
+  Totals<Net> totals;
+  inspect_all(m, totals, ledger);
+  if constexpr (kIsLedger<Led>) ledger.unbounded = false;
+  if (!finite(totals.all + value)) return {Status::not_finite, value};
+  auto largest = state.largest;
+  if (!largest.known() && !measure_largest(params, state, largest)) return {Status::not_finite, value};
+  Status checked = check_update<Batch>(totals, largest, rule);
+  if (checked == Status::out_of_range && state.largest.known()) {  // bounds only grow: look at the weights again
+    if (!measure_largest(params, state, largest)) return {Status::not_finite, value};
+    checked = check_update<Batch>(totals, largest, rule);
+  }
+  if (checked != Status::ok) return {checked, value};
+  Clips<Net, Rule::kClips> clips;
+  if constexpr (Rule::kClips) find_clips(m, rule, clips);
+  // From here on nothing can fail.
+  state.largest = largest;
+  if constexpr (kIsLedger<Led>) {
+    if (measuring(ledger)) update_all<true>(m, params, state, rule, clips, ledger);
+    else update_all<false>(m, params, state, rule, clips, ledger);
+    ++ledger.steps;
+  } else {
+    update_all<false>(m, params, state, rule, clips, ledger);
+  }
+  commit_all(m);
+  return {Status::ok, value};
+}
+
+// The same by itself, for what a tiny step leaves to it.
+template <class Net, int Batch, class Rule, class Loss, class Target>
+EMMY_OUTLINE StepResult<typename Net::scalar> other_step(const typename Net::scalar* x, const Target* target,
+                                                         Params<Net>& params, Buffers<Net>& buffers,
+                                                         State<Net, Rule>& state,
+                                                         Scratch<Net, Batch, Train<Rule>>& scratch, Loss loss,
+                                                         typename Net::scalar learning_rate,
+                                                         typename Net::scalar weight_decay) noexcept {
+  using Plain = BasicSgd<typename Net::scalar>;
+  const Rule rule{Plain{learning_rate, weight_decay}};
+  NoLedger none;
+  return general_step(params, buffers, state, scratch, x, target, loss, rule, none);
+}
+
 }  // namespace inner
 
 // A training step on `Batch` samples x [Batch][inputs] with their targets. See the head of this file.
@@ -296,40 +359,23 @@ template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
 StepResult<typename Net::scalar> train_step(Params<Net>& params, Buffers<Net>& buffers, State<Net, Rule>& state,
                                             Scratch<Net, Batch, Train<Rule>>& scratch, const typename Net::scalar* x,
                                             const Target* target, Loss loss, const Rule& rule, Led& ledger) noexcept {
-  using S = typename Net::scalar;
-  inner::check_types<Net, Rule, Loss, Target>();
-  const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
-  inner::note_loss<Loss>(ledger);
-  if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
-      s != Status::ok)
-    return {s, S(0)};
-  const S value = inner::loss_pass(m, loss, target, Batch, S(1) / S(Batch));
-  backward_pass(m);
-  inner::Totals<Net> totals;
-  inner::inspect_all(m, totals, ledger);
-  if constexpr (kIsLedger<Led>) ledger.unbounded = false;
-  if (!inner::finite(totals.all + value)) return {Status::not_finite, value};
-  auto largest = state.largest;
-  if (!largest.known && !inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
-  Status checked = inner::check_update<Batch>(totals, largest, rule);
-  if (checked == Status::out_of_range && state.largest.known) {  // bounds only grow: look at the weights again
-    if (!inner::measure_largest(params, state, largest)) return {Status::not_finite, value};
-    checked = inner::check_update<Batch>(totals, largest, rule);
-  }
-  if (checked != Status::ok) return {checked, value};
-  Clips<Net, Rule::kClips> clips;
-  if constexpr (Rule::kClips) inner::find_clips(m, rule, clips);
-  // From here on nothing can fail.
-  state.largest = largest;
-  if constexpr (kIsLedger<Led>) {
-    if (measuring(ledger)) inner::update_all<true>(m, params, state, rule, clips, ledger);
-    else inner::update_all<false>(m, params, state, rule, clips, ledger);
-    ++ledger.steps;
-  } else {
-    inner::update_all<false>(m, params, state, rule, clips, ledger);
-  }
-  inner::commit_all(m);
-  return {Status::ok, value};
+  inner::check_types<Net, Rule, Loss, Target, Led>();
+  return inner::general_step(params, buffers, state, scratch, x, target, loss, rule, ledger);
+}
+
+// The same where a tiny step may do it: small enough to be part of its caller.
+template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
+requires(inner::kTakesTinyStep<Net, Batch, Rule, Led>) EMMY_INLINE StepResult<typename Net::scalar> train_step(
+    Params<Net>& params, Buffers<Net>& buffers, State<Net, Rule>& state, Scratch<Net, Batch, Train<Rule>>& scratch,
+    const typename Net::scalar* x, const Target* target, Loss loss, const Rule& rule, Led&)
+noexcept {
+  inner::check_types<Net, Rule, Loss, Target, Led>();
+  typename Net::scalar value;
+  if (check_targets<1>(loss, target, 1) == Status::ok &&
+      inner::tiny_step<Net>(params.data, state.largest.inverse[0], x, target, loss, rule, value))
+    return {Status::ok, value};
+  const auto& plain = reference(rule);  // as two numbers, which stay in registers
+  return inner::other_step(x, target, params, buffers, state, scratch, loss, plain.learning_rate, plain.weight_decay);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -95,7 +95,7 @@ struct BlockSweep {
   static constexpr bool kColumns = Measuring && detail::Wants<Net, Led>::template kLine<Block, kAlongColumns>;
 
   // One sample, a layer x W + b, a rule without memory: the update is x (a0 dy)^T and a0 dy, measured or not. A column
-  // takes dy for x and x for dy.
+  // takes a0 dy for x and x for dy.
   static constexpr bool kOuter = Rows == 1 && kMemoryless && kBlock.trained && kBlock.role != Role::factor &&
                                  kHasPlainWeights<typename node_at<Net, kBlock.node>::layer>;
   static constexpr bool kByOuter = kOuter && Measuring;
@@ -110,6 +110,7 @@ struct BlockSweep {
   Led& ledger;
   std::conditional_t<kTracks, SweepRange<S>, NoRange> range{};
   const S* x;
+  S share = 0;  // of a column: a0 dy
   alignas(kAlign<S>) S v[kByOuter ? kStride : 1];
   Meter<S, kStride, kRows, kColumns, kMemoryless, kPredicting> meter{};
 
@@ -124,12 +125,15 @@ struct BlockSweep {
     terms = {c.k, c.a0, base.learning_rate * gradient_share(base) * clips.all, inner::partner_of<Block>(state.largest)};
     if constexpr (kByOuter) {
       const S* from = dy;
+      S a0 = c.a0;
       if constexpr (kBlock.column) {
         from = with_pads<kBlock.rows, kPlan<Net>.tensor[node_at<Net, kBlock.node>::kFrom].stride>(input, v);
-        x = dy;
+        share = c.a0 * dy[0];
+        x = &share;
+        a0 = S(1);
       }
       for (int o = 0; o < kStride; o += static_cast<int>(simd::lanes<S>()))
-        simd::store(simd::mul(simd::set(c.a0), simd::load(from + o)), v + o);
+        simd::store(simd::mul(simd::set(a0), simd::load(from + o)), v + o);
     }
   }
 
@@ -235,8 +239,8 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   Expected expected;
 
   // Rounding of both sides of a check sum, for one unit of activity.
-  EMMY_INLINE S check_scale(int terms = kPad) const noexcept {
-    return kRoundoff<S> * S(2 * (kSamples + terms) + 16) * checks.delta[kPlan<Net>.tensor[I + 1].root].row_sum;
+  EMMY_INLINE S check_scale(int summands = kPad) const noexcept {
+    return kRoundoff<S> * S(2 * (kSamples + summands) + 16) * checks.delta[kPlan<Net>.tensor[I + 1].root].row_sum;
   }
 
   EMMY_INLINE LayerSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
@@ -244,22 +248,23 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f) {}
 
   // Weights and, where the layer has them, biases of one sample, without a gradient.
-  EMMY_INLINE void outer(const S* x, const S* dy) noexcept
+  EMMY_INLINE void outer(const S* input, const S* delta) noexcept
       requires(!Measuring && (At<Block>::kOuter && ...) && !EMMY_GRADIENT_HOOKED) {
     auto& weight = static_cast<At<kFirst>&>(*this);
     S* bias = nullptr;
     if constexpr (sizeof...(Block) == 2) {
       auto& own = static_cast<At<kFirst + 1>&>(*this);
       if constexpr (!kColumn && !detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>) bias = own.theta;
-      else sweep_outer<N::out::kChannels>(own.c.k, own.c.a0, own.theta, 0, x, dy, own.theta);
+      else sweep_outer<N::out::kChannels>(own.c.k, own.c.a0, own.theta, 0, input, delta, own.theta);
     }
     constexpr int kIn = N::in::kChannels;
     if constexpr (kColumn) {
       alignas(kAlign<S>) S work[padded<S>(kIn)];
-      const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(x, work);
-      sweep_outer<kIn>(weight.c.k, weight.c.a0, weight.theta, 1, dy, row, bias);
+      const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
+      const S step = weight.c.a0 * delta[0];
+      sweep_outer<kIn>(weight.c.k, S(1), weight.theta, 1, &step, row, bias);
     } else {
-      sweep_outer<N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, kIn, x, dy, bias);
+      sweep_outer<N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta, bias);
     }
   }
 

@@ -118,10 +118,10 @@ Status apply(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& 
                 "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
   inner::note_loss<Loss>(ledger);
   auto largest = state.largest;
-  if (!largest.known && !inner::measure_largest(params, state, largest)) return Status::not_finite;
+  if (!largest.known() && !inner::measure_largest(params, state, largest)) return Status::not_finite;
   S squares[kPlan<Net>.kBlocks] = {};
   Status checked = inner::check_gradient<Net>(g, largest, rule, squares);
-  if (checked == Status::out_of_range && state.largest.known) {  // bounds only grow: look at the weights again
+  if (checked == Status::out_of_range && state.largest.known()) {  // bounds only grow: look at the weights again
     if (!inner::measure_largest(params, state, largest)) return Status::not_finite;
     for (S& square : squares) square = S(0);
     checked = inner::check_gradient<Net>(g, largest, rule, squares);

@@ -91,6 +91,56 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
         [cols] "i"(Cols)
       : EMMY_CLOBBERED);
 }
+
+// Four vectors of a row against four that are held (held_row.hpp).
+inline constexpr int kHeldGroup = 4;
+template <class V>
+EMMY_INLINE void add_row_of_group(float x, const float* p, V& a, V& b, V& c, V& d) noexcept {
+  __asm__(
+      "ld1 {v16.4s-v19.4s}, [%[p]]\n"
+      "fmla %[a].4s, v16.4s, %[x].s[0]\nfmla %[b].4s, v17.4s, %[x].s[0]\n"
+      "fmla %[c].4s, v18.4s, %[x].s[0]\nfmla %[d].4s, v19.4s, %[x].s[0]\n"
+      : [a] "+&w"(a.raw), [b] "+&w"(b.raw), [c] "+&w"(c.raw), [d] "+&w"(d.raw)
+      : [p] "r"(p), [x] "w"(x), "m"(*reinterpret_cast<const float(*)[16]>(p))
+      : "v16", "v17", "v18", "v19");
+}
+template <class V>
+EMMY_INLINE void update_row_of_group(float* p, float x, const V& a, const V& b, const V& c, const V& d) noexcept {
+  __asm__(
+      "ld1 {v16.4s-v19.4s}, [%[p]]\n"
+      "fmla v16.4s, %[a].4s, %[x].s[0]\nfmla v17.4s, %[b].4s, %[x].s[0]\n"
+      "fmla v18.4s, %[c].4s, %[x].s[0]\nfmla v19.4s, %[d].4s, %[x].s[0]\n"
+      "st1 {v16.4s-v19.4s}, [%[p]]\n"
+      : "+m"(*reinterpret_cast<float(*)[16]>(p))
+      : [p] "r"(p), [x] "w"(x), [a] "w"(a.raw), [b] "w"(b.raw), [c] "w"(c.raw), [d] "w"(d.raw)
+      : "v16", "v17", "v18", "v19");
+}
+template <class V>
+EMMY_INLINE void add_to_row_of_group(float* p, const V& a, const V& b, const V& c, const V& d) noexcept {
+  __asm__(
+      "ld1 {v16.4s-v19.4s}, [%[p]]\n"
+      "fadd v16.4s, v16.4s, %[a].4s\nfadd v17.4s, v17.4s, %[b].4s\n"
+      "fadd v18.4s, v18.4s, %[c].4s\nfadd v19.4s, v19.4s, %[d].4s\n"
+      "st1 {v16.4s-v19.4s}, [%[p]]\n"
+      : "+m"(*reinterpret_cast<float(*)[16]>(p))
+      : [p] "r"(p), [a] "w"(a.raw), [b] "w"(b.raw), [c] "w"(c.raw), [d] "w"(d.raw)
+      : "v16", "v17", "v18", "v19");
+}
+template <class V>
+EMMY_INLINE void update_rectified_group(float* p, float x, V& a, V& b, V& c, V& d) noexcept {
+#define EMMY_UNIT(unit, row)                                                                                 \
+  "fmul v20.4s, v" row ".4s, %[x].s[0]\nfmla v" row ".4s, %[" unit "].4s, %[x].s[0]\n"                       \
+  "fcmgt %[" unit "].4s, %[" unit "].4s, #0.0\nand %[" unit "].16b, %[" unit "].16b, v20.16b\n"
+  __asm__(
+      "ld1 {v16.4s-v19.4s}, [%[p]]\n"
+      EMMY_UNIT("a", "16") EMMY_UNIT("b", "17") EMMY_UNIT("c", "18") EMMY_UNIT("d", "19")
+      "st1 {v16.4s-v19.4s}, [%[p]]\n"
+      : [a] "+&w"(a.raw), [b] "+&w"(b.raw), [c] "+&w"(c.raw), [d] "+&w"(d.raw),
+        "+m"(*reinterpret_cast<float(*)[16]>(p))
+      : [p] "r"(p), [x] "w"(x)
+      : "v16", "v17", "v18", "v19", "v20");
+#undef EMMY_UNIT
+}
 // clang-format on
 
 #undef EMMY_MOVE

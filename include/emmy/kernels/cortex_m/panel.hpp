@@ -94,6 +94,42 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       : [dy] "r"(dy), [scale] "t"(scale), [stride] "r"(stride * 4), [bias] "r"(bias), EMMY_CONSTANTS
       : EMMY_CLOBBERED);
 }
+
+// Eight values of a row against eight that are held (held_row.hpp).
+inline constexpr int kHeldGroup = 8;
+EMMY_INLINE void add_row_of_group(float x, const float* p, float& a, float& b, float& c, float& d, float& e, float& f,
+                                  float& g, float& h) noexcept {
+  __asm__(
+      "vldmia %[p], {s24-s31}\n"
+      "vfma.f32 %[a], s24, %[x]\nvfma.f32 %[b], s25, %[x]\nvfma.f32 %[c], s26, %[x]\nvfma.f32 %[d], s27, %[x]\n"
+      "vfma.f32 %[e], s28, %[x]\nvfma.f32 %[f], s29, %[x]\nvfma.f32 %[g], s30, %[x]\nvfma.f32 %[h], s31, %[x]\n"
+      : [a] "+&t"(a), [b] "+&t"(b), [c] "+&t"(c), [d] "+&t"(d), [e] "+&t"(e), [f] "+&t"(f), [g] "+&t"(g), [h] "+&t"(h)
+      : [p] "r"(p), [x] "t"(x), "m"(*reinterpret_cast<const float(*)[8]>(p))
+      : "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31");
+}
+EMMY_INLINE void update_row_of_group(float* p, float x, const float& a, const float& b, const float& c, const float& d,
+                                     const float& e, const float& f, const float& g, const float& h) noexcept {
+  __asm__(
+      "vldmia %[p], {s24-s31}\n"
+      "vfma.f32 s24, %[a], %[x]\nvfma.f32 s25, %[b], %[x]\nvfma.f32 s26, %[c], %[x]\nvfma.f32 s27, %[d], %[x]\n"
+      "vfma.f32 s28, %[e], %[x]\nvfma.f32 s29, %[f], %[x]\nvfma.f32 s30, %[g], %[x]\nvfma.f32 s31, %[h], %[x]\n"
+      "vstmia %[p], {s24-s31}\n"
+      : "+m"(*reinterpret_cast<float(*)[8]>(p))
+      : [p] "r"(p), [x] "t"(x), [a] "t"(a), [b] "t"(b), [c] "t"(c), [d] "t"(d), [e] "t"(e), [f] "t"(f), [g] "t"(g),
+        [h] "t"(h)
+      : "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31");
+}
+EMMY_INLINE void add_to_row_of_group(float* p, const float& a, const float& b, const float& c, const float& d,
+                                     const float& e, const float& f, const float& g, const float& h) noexcept {
+  __asm__(
+      "vldmia %[p], {s24-s31}\n"
+      "vadd.f32 s24, s24, %[a]\nvadd.f32 s25, s25, %[b]\nvadd.f32 s26, s26, %[c]\nvadd.f32 s27, s27, %[d]\n"
+      "vadd.f32 s28, s28, %[e]\nvadd.f32 s29, s29, %[f]\nvadd.f32 s30, s30, %[g]\nvadd.f32 s31, s31, %[h]\n"
+      "vstmia %[p], {s24-s31}\n"
+      : "+m"(*reinterpret_cast<float(*)[8]>(p))
+      : [p] "r"(p), [a] "t"(a), [b] "t"(b), [c] "t"(c), [d] "t"(d), [e] "t"(e), [f] "t"(f), [g] "t"(g), [h] "t"(h)
+      : "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31");
+}
 // clang-format on
 
 #undef EMMY_COLUMN

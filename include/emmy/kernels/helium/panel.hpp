@@ -9,7 +9,7 @@
 
 namespace emmy::inline EMMY_TARGET {
 
-inline constexpr int kPanelStep = 4, kWidestPanel = 16;
+inline constexpr int kPanelStep = 4, kWidestPanel = 16, kHeldGroup = 4;
 
 // q0-q3 hold the sums or -v, q4-q7 a row, r4-r6 and r8 four values of x. What belongs to vector j is assembled where the
 // panel has it.
@@ -83,6 +83,58 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       : [n] "r"(n), [dy] "r"(dy), [scale] "r"(-scale), [stride] "r"(stride * 4), [bias] "l"(bias),
         [vectors] "i"(Cols / 4)
       : EMMY_CLOBBERED);
+}
+
+// Four vectors of a row against four that are held (held_row.hpp).
+EMMY_INLINE void add_row_of_group(float x, const float* p, float32x4_t& a, float32x4_t& b, float32x4_t& c,
+                                  float32x4_t& d) noexcept {
+  float32x4_t r, s;
+  __asm__(
+      "vldrw.u32 %q[r], [%[p]]\nvldrw.u32 %q[s], [%[p], #16]\n"
+      "vfma.f32 %q[a], %q[r], %[x]\nvldrw.u32 %q[r], [%[p], #32]\n"
+      "vfma.f32 %q[b], %q[s], %[x]\nvldrw.u32 %q[s], [%[p], #48]\n"
+      "vfma.f32 %q[c], %q[r], %[x]\nvfma.f32 %q[d], %q[s], %[x]\n"
+      : [r] "=&w"(r), [s] "=&w"(s), [a] "+&w"(a), [b] "+&w"(b), [c] "+&w"(c), [d] "+&w"(d)
+      : [p] "r"(p), [x] "r"(x), "m"(*reinterpret_cast<const float(*)[16]>(p)));
+}
+EMMY_INLINE void update_row_of_group(float* p, float x, const float32x4_t& a, const float32x4_t& b,
+                                     const float32x4_t& c, const float32x4_t& d) noexcept {
+  float32x4_t r, s;
+  __asm__(
+      "vldrw.u32 %q[r], [%[p]]\nvldrw.u32 %q[s], [%[p], #16]\n"
+      "vfma.f32 %q[r], %q[a], %[x]\nvfma.f32 %q[s], %q[b], %[x]\n"
+      "vstrw.32 %q[r], [%[p]]\nvldrw.u32 %q[r], [%[p], #32]\n"
+      "vstrw.32 %q[s], [%[p], #16]\nvldrw.u32 %q[s], [%[p], #48]\n"
+      "vfma.f32 %q[r], %q[c], %[x]\nvfma.f32 %q[s], %q[d], %[x]\n"
+      "vstrw.32 %q[r], [%[p], #32]\nvstrw.32 %q[s], [%[p], #48]\n"
+      : [r] "=&w"(r), [s] "=&w"(s), "+m"(*reinterpret_cast<float(*)[16]>(p))
+      : [p] "r"(p), [x] "r"(x), [a] "w"(a), [b] "w"(b), [c] "w"(c), [d] "w"(d));
+}
+EMMY_INLINE void add_to_row_of_group(float* p, const float32x4_t& a, const float32x4_t& b, const float32x4_t& c,
+                                     const float32x4_t& d) noexcept {
+  float32x4_t r, s;
+  __asm__(
+      "vldrw.u32 %q[r], [%[p]]\nvldrw.u32 %q[s], [%[p], #16]\n"
+      "vadd.f32 %q[r], %q[r], %q[a]\nvadd.f32 %q[s], %q[s], %q[b]\n"
+      "vstrw.32 %q[r], [%[p]]\nvldrw.u32 %q[r], [%[p], #32]\n"
+      "vstrw.32 %q[s], [%[p], #16]\nvldrw.u32 %q[s], [%[p], #48]\n"
+      "vadd.f32 %q[r], %q[r], %q[c]\nvadd.f32 %q[s], %q[s], %q[d]\n"
+      "vstrw.32 %q[r], [%[p], #32]\nvstrw.32 %q[s], [%[p], #48]\n"
+      : [r] "=&w"(r), [s] "=&w"(s), "+m"(*reinterpret_cast<float(*)[16]>(p))
+      : [p] "r"(p), [a] "w"(a), [b] "w"(b), [c] "w"(c), [d] "w"(d));
+}
+EMMY_INLINE void update_rectified_group(float* p, float x, float32x4_t& a, float32x4_t& b, float32x4_t& c,
+                                        float32x4_t& d) noexcept {
+  float32x4_t old, product;
+#define EMMY_UNIT(unit, at)  /* where a unit is not positive it is 0 already */                  \
+  "vldrw.u32 %q[old], [%[p], #" at "]\nvmul.f32 %q[product], %q[old], %[x]\n"                    \
+  "vfma.f32 %q[old], %q[" unit "], %[x]\nvpt.f32 gt, %q[" unit "], zr\n"                         \
+  "vorrt %q[" unit "], %q[product], %q[product]\nvstrw.32 %q[old], [%[p], #" at "]\n"
+  __asm__(EMMY_UNIT("a", "0") EMMY_UNIT("b", "16") EMMY_UNIT("c", "32") EMMY_UNIT("d", "48")
+          : [old] "=&w"(old), [product] "=&w"(product), [a] "+&w"(a), [b] "+&w"(b), [c] "+&w"(c), [d] "+&w"(d),
+            "+m"(*reinterpret_cast<float(*)[16]>(p))
+          : [p] "r"(p), [x] "r"(x));
+#undef EMMY_UNIT
 }
 // clang-format on
 

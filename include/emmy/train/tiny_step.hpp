@@ -1,0 +1,166 @@
+// The step of a tiny net in one function: one sample, at most eight inputs, one hidden layer and one output, plain Sgd
+// without decay and without a ledger. Hidden units stay in registers, everything is unrolled, and the weights are
+// touched once.
+//
+// It gives the results of the general step (step.hpp), rounded in another order, and answers for a good step only. Instead of looking at every value it
+// multiplies bounds: with |x| the sum of |x_i| and w >= 1 a bound of all weights, no gradient exceeds |dy| (1 + |x|) w,
+// since hidden units do not exceed w (1 + |x|). So w (1 + q), q = |a0 dy| (1 + |x|), bounds the weights after the step.
+// Where that says nothing (w unknown, q not below 1, NaN) it changes nothing and leaves the step, and what to say of it,
+// to the general one. Test: tests/train/tiny_step_test.cpp.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include <emmy/kernels/held_row.hpp>
+#include <emmy/layers/dense.hpp>
+#include <emmy/net/memory.hpp>
+#include <emmy/optim/sgd.hpp>
+#include <emmy/train/frames.hpp>
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+
+inline constexpr int kTinyInputs = kFewTerms;  // in one order, here as in affine_forward
+
+// Hidden units take at most half of the registers. Without a floating-point unit of its own a step is calls, and unrolled
+// calls are flash.
+template <class S>
+consteval int tiny_vectors() {
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#if defined(__ARM_FP)
+  if constexpr (sizeof(S) != 4) return 0;
+#else
+  return 0;
+#endif
+#endif
+  return simd::kRegisters < 16 ? simd::kRegisters / 2 : one_lane<S>() ? 16 : 8;
+}
+
+template <class L>
+inline constexpr bool kIsDense = kHasPlainWeights<L> && !kIsFrozen<L>;
+
+// Dense<H>, [activation], Dense<1>?
+template <class Net>
+consteval bool is_tiny() {
+  using S = typename Net::scalar;
+  if constexpr (!kLanesKnown<S> || simd::kStrict || (Net::kNodes != 2 && Net::kNodes != 3)) {
+    return false;
+  } else {
+    using First = node_at<Net, 0>;
+    using Last = node_at<Net, Net::kNodes - 1>;
+    constexpr int kHidden = First::out::kChannels;
+    constexpr int kVectors = covered<S, kHidden>() / static_cast<int>(simd::lanes<S>());
+    bool fits = kIsDense<typename First::layer> && kIsDense<typename Last::layer> && Last::kFrom == Net::kNodes - 1 &&
+                First::in::kPositions == 1 && First::in::kChannels <= kTinyInputs && Last::out::kChannels == 1 &&
+                kHidden > 1 && kVectors <= tiny_vectors<S>();
+    if constexpr (Net::kNodes == 3) {
+      using Middle = typename node_at<Net, 1>::layer;
+      fits = fits && kFusedForward<Net, 1> && kIsContraction<Middle>;
+      if constexpr (kIsElementwise<Middle>) fits = fits && Middle::kFixesZero;
+      else fits = false;
+    }
+    return fits;
+  }
+}
+
+template <class Net, int Batch, class Rule, class Led>
+inline constexpr bool kTakesTinyStep = [] {
+  using Plain = BasicSgd<typename Net::scalar>;
+  if constexpr (Batch != 1 || kIsLedger<Led> || EMMY_GRADIENT_HOOKED) return false;
+  else if constexpr (!__is_same(Rule, Plain) && !__is_same(Rule, Unchecked<Plain>)) return false;
+  else return is_tiny<Net>();
+}();
+
+// Is the learning rate positive or +0, and the decay +0?
+template <class S>
+EMMY_INLINE bool plain_rates(const BasicSgd<S>& rule) noexcept {
+  using Bits = std::conditional_t<sizeof(S) == 4, std::uint32_t, std::uint64_t>;
+  return (std::bit_cast<Bits>(rule.weight_decay) | std::bit_cast<Bits>(rule.learning_rate) >> (8 * sizeof(S) - 1)) == 0;
+}
+
+// The loss of one output, and its delta.
+template <class Loss, class S, class Target>
+EMMY_INLINE S loss_of_one(Loss loss, S y, const Target* target, S& delta) noexcept {
+  if constexpr (requires { loss_and_delta(loss, y, *target, delta); }) {
+    return loss_and_delta(loss, y, *target, delta);
+  } else {
+    S row[padded<S>(1)] = {y}, dy[padded<S>(1)];
+    const S value = loss_and_delta<1, 1>(loss, static_cast<const S*>(row), target, 1, S(1), dy);
+    delta = dy[0];
+    return value;
+  }
+}
+
+// True if the step is done; else nothing has changed.
+template <class Net, class Rule, class Loss, class Target>
+EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& inverse_bound,
+                           const typename Net::scalar* x, const Target* target, Loss loss,
+                           const Rule& rule, typename Net::scalar& value) noexcept {
+  using S = typename Net::scalar;
+  using First = node_at<Net, 0>;
+  using Last = node_at<Net, Net::kNodes - 1>;
+  constexpr int kIn = First::in::kChannels, kLanes = static_cast<int>(simd::lanes<S>());
+  constexpr int kVectors = covered<S, First::out::kChannels>() / kLanes;
+  using Middle = std::conditional_t<Net::kNodes == 3, typename node_at<Net, 1>::layer, Identity>;
+  constexpr bool kBias = First::layer::kHasBias, kLastBias = Last::layer::kHasBias;
+  constexpr auto kWeights = kPlan<Net>.block[0], kOutgoing = kPlan<Net>.block[1 + kBias];
+  __asm__("" : "+r"(theta));  // one base for all addresses, where the compiler knows the object
+  S* const w = theta + kWeights.offset;
+  S* const b = w + kWeights.size();
+  S* const u = theta + kOutgoing.offset;
+  S* const last_bias = u + kOutgoing.size();
+  const BasicSgd<S>& plain = reference(rule);
+  if (kUnchecked<Rule> && plain.weight_decay != S(0)) return false;
+
+  return [&]<int... V>(std::integer_sequence<int, V...>) EMMY_LAMBDA {
+    bool done = false;
+    S xs[kIn];
+    for (int i = 0; i < kIn; ++i) xs[i] = x[i];
+    with_vectors<S, kVectors>([&](auto&... h) EMMY_LAMBDA {
+      if constexpr (kBias) ((h = simd::load(b + V * kLanes)), ...);
+      EMMY_UNROLL(8)
+      for (int i = 0; i < kIn; ++i) add_row(xs[i], static_cast<const S*>(w + i * kWeights.stride), h...);
+      if constexpr (__is_same(Middle, Relu)) ((h = simd::positive_part(h)), ...);  // of no NaN, or the bound says so
+      else ((h = activate(Middle{}, h)), ...);
+
+      // The order of column_products.
+      auto even = simd::mul(pick<0>(h...), simd::load(u));
+      if constexpr (kOneColumnSum) {
+        ((V < 1 ? void() : void(even = simd::mul_add(h, simd::load(u + V * kLanes), even))), ...);
+      } else if constexpr (kVectors > 1) {
+        auto odd = simd::mul(pick<1>(h...), simd::load(u + kLanes));
+        const auto add = [&](auto& sum, int v, auto unit) EMMY_LAMBDA {
+          if (v >= 2) sum = simd::mul_add(unit, simd::load(u + v * kLanes), sum);
+        };
+        (add(V % 2 == 0 ? even : odd, V, h), ...);
+        even = simd::add(even, odd);
+      }
+      S dy;
+      const S last = kLastBias ? *last_bias : S(0);
+      value = loss_of_one(loss, last + simd::sum(even), target, dy);
+
+      const S step = -plain.learning_rate * dy;
+      if constexpr (!kUnchecked<Rule>) {
+        S size = S(1.0625);  // more than 1 for the roundings
+        for (int i = 0; i < kIn; ++i) size += magnitude(xs[i]);
+        const S bound = inverse_bound - magnitude(step) * size * inverse_bound;
+        if (!(bound > value - value) || !plain_rates(plain)) return;  // no if anything is NaN
+        inverse_bound = bound;
+      }
+
+      update_through<Middle>(u, step, h...);  // from here on h is the steps of the biases
+      EMMY_UNROLL(8)
+      for (int i = 0; i < kIn; ++i) update_row(w + i * kWeights.stride, xs[i], h...);
+      if constexpr (kBias) add_to_row(b, h...);
+      if constexpr (kLastBias) *last_bias = last + step;
+      done = true;
+    });
+    return done;
+  }
+  (std::make_integer_sequence<int, kVectors>{});
+}
+
+}  // namespace inner
+}  // namespace emmy::inline EMMY_TARGET
