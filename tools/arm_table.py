@@ -15,7 +15,8 @@ A DESCRIPTION is what bench/arm/CMakeLists.txt leaves in the build, BUDGETS test
     ram                 .data + .bss of training and inference linked alone: parameters, state, scratch
     ram_ledger          what a ledger of every symmetry adds to it
     stack               worst case of emmy_bench_train (tools/stack_bound.py)
-    train_instructions  mean of all steps but the first, infer_instructions of all calls but the first; callees included
+    train_instructions  mean of all steps but the first, callees included; unchecked_instructions of a step of an Unchecked
+                        rule, infer_instructions of an inference
     loss, drift         after training; strict_hash: of the weights after 5,000 strict steps of Sgd, of Momentum
 """
 import argparse
@@ -35,7 +36,7 @@ import stack_bound  # noqa: E402
 TARGETS = ("m0plus m4f m7 m33 m55-scalar m55-helium-gcc m55-helium-clang neon sve128 sve256 sve512 armhf x86-scalar "
            "x86-sse4 x86-avx2 x86-avx3").split()
 NETS = ["64-32-10", "2-16-1"]
-GROWING = ["flash", "ram", "ram_ledger", "stack", "train_instructions", "infer_instructions"]
+GROWING = ["flash", "ram", "ram_ledger", "stack", "train_instructions", "unchecked_instructions", "infer_instructions"]
 GROWTH = 1.03
 COLUMNS = ["target", "net", "batch", *GROWING, "loss", "drift", "strict_hash"]
 LIMIT = 600  # seconds for one run of a program
@@ -201,6 +202,7 @@ def measure(path):
     check_cpu(what)
     row = static_figures(what)
     row["train_instructions"] = instructions(what, "emmy_bench_train")
+    row["unchecked_instructions"] = instructions(what, "emmy_bench_train_unchecked")
     row["infer_instructions"] = instructions(what, "emmy_bench_infer")
     text = output_of(what, "program")
     row["loss"] = printed(text, "loss")
@@ -250,12 +252,12 @@ def table(rows):
     lines = []
     for net in NETS:
         lines += [f"**{net}**, batch 1", "",
-                  "| target | flash B | RAM B | ledger B | stack B | training step | inference | loss | charge drift | strict hash |",
-                  "|---|--:|--:|--:|--:|--:|--:|--:|--:|---|"]
+                  "| target | flash B | RAM B | ledger B | stack B | training step | unchecked | inference | loss | charge drift | strict hash |",
+                  "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"]
         for row in sorted((r for r in rows if r["net"] == net), key=lambda r: TARGETS.index(r["target"])):
             hashes = "-".join(part[:8] for part in row["strict_hash"].split("-"))
             lines.append(f"| {row['target']} | {row['flash']:,} | {row['ram']:,} | {row['ram_ledger']:,} | {row['stack']:,} | "
-                         f"{row['train_instructions']:,} | {row['infer_instructions']:,} | {row['loss']:.7g} | "
+                         f"{row['train_instructions']:,} | {row['unchecked_instructions']:,} | {row['infer_instructions']:,} | {row['loss']:.7g} | "
                          f"{row['drift']:.6f} | {hashes} |")
         lines.append("")
     return "\n".join(lines)

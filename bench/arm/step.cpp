@@ -6,7 +6,7 @@
 // With EMMY_STRICT it prints the hashes after 5,000 steps of Sgd and of Momentum only.
 //
 // emmy_bench_train and emmy_bench_infer are the whole use of the library that flash, stack and instructions are measured
-// of; they know their caller's arguments at run time only.
+// of, and emmy_bench_train_unchecked only instructions; they know their caller's arguments at run time only.
 #include <emmy/emmy.hpp>
 #include <emmy/net/hash.hpp>
 
@@ -54,20 +54,16 @@ inline void draw(emmy::Pcg32& rng, Sample& s) {
 }
 #endif
 
-#if defined(EMMY_BENCH_UNCHECKED)
-using Rule = emmy::Unchecked<emmy::Sgd>;
-#else
-using Rule = emmy::Sgd;
-#endif
-
 // Training and inference never run at once, so they share their scratch.
 union Scratch {
-  emmy::Scratch<Net, 1, emmy::Train<Rule>> train;
+  emmy::Scratch<Net, 1, emmy::Train<emmy::Sgd>> train;
+  emmy::Scratch<Net, 1, emmy::Train<emmy::Unchecked<emmy::Sgd>>> unchecked;
   emmy::Scratch<Net, 1, emmy::Infer> infer;
 };
 constinit emmy::Params<Net> params{};
 constinit emmy::Buffers<Net> buffers{};
-constinit emmy::State<Net, Rule> state{};
+constinit emmy::State<Net, emmy::Sgd> state{};
+constinit emmy::State<Net, emmy::Unchecked<emmy::Sgd>> unchecked_state{};
 constinit Scratch scratch{};
 
 }  // namespace bench
@@ -78,9 +74,17 @@ EMMY_BENCH_EXPORT float emmy_bench_train(const float* x, const bench::Target* ta
   __asm__ volatile(".space " EMMY_STRINGIFY(EMMY_BENCH_PLANTED_BYTES));
 #endif
   emmy::NoLedger none;
-  const Rule rule{emmy::Sgd{.learning_rate = learning_rate}};
+  const emmy::Sgd rule{.learning_rate = learning_rate};
   const auto result = emmy::train_step<Net, 1>(params, buffers, state, scratch.train, x, target, Loss{}, rule, none);
   return result.status == emmy::Status::ok ? result.loss : -1.0f;
+}
+// The same without checks, what a plain loop does.
+EMMY_BENCH_EXPORT float emmy_bench_train_unchecked(const float* x, const bench::Target* target, float learning_rate) {
+  using namespace bench;
+  emmy::NoLedger none;
+  const emmy::Unchecked<emmy::Sgd> rule{{.learning_rate = learning_rate}};
+  return emmy::train_step<Net, 1>(params, buffers, unchecked_state, scratch.unchecked, x, target, Loss{}, rule, none)
+      .loss;
 }
 // y receives the net's outputs; 0 if they are finite.
 EMMY_BENCH_EXPORT int emmy_bench_infer(const float* x, float* y) {
@@ -162,18 +166,23 @@ int run() {
     if (!(loss >= 0.0f)) return 1;
     mean = mean < 0.0f ? loss : mean + 0.02f * (loss - mean);
   }
-  constexpr int kInferences = 100;
+  constexpr int kInferences = 100, kUnchecked = 100;
   float y[Net::kOutputs], outputs = 0;
   for (int k = 0; k < kInferences; ++k) {
     draw(rng, sample);
     if (emmy_bench_infer(sample.x, y) != 0) return 2;
     outputs += y[0];
   }
-  print("emmy_bench_train calls ", kSteps, "\nemmy_bench_infer calls ", kInferences, "\n");
+  print("emmy_bench_train calls ", kSteps, "\nemmy_bench_infer calls ", kInferences,
+        "\nemmy_bench_train_unchecked calls ", kUnchecked, "\n");
   print_float("loss", mean);
   print_float("drift", static_cast<float>(charge_of(params) - before));
   print_float("outputs", outputs);
   print_hash("hash", params);
+  for (int k = 0; k < kUnchecked; ++k) {  // to be counted: the results are printed already
+    draw(rng, sample);
+    if (!(emmy_bench_train_unchecked(sample.x, &sample.target, kRate) >= 0.0f)) return 3;
+  }
   return 0;
 }
 

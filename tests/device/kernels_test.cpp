@@ -1,6 +1,8 @@
 // Products and update sweep of the board's backend at sizes around its number of lanes, against plain double loops.
 #include <emmy/core/random.hpp>
 #include <emmy/kernels/affine.hpp>
+#include <emmy/kernels/column.hpp>
+#include <emmy/kernels/held_row.hpp>
 #include <emmy/kernels/update_sweep.hpp>
 #include <emmy/layers/activations.hpp>
 #include <emmy/optim/momentum.hpp>
@@ -144,6 +146,73 @@ void outers() {
   }
 }
 
+// A layer with one output: y = relu(x w + b), dx = dy w relu'(x), g = sum dy x.
+template <int Rows, int In>
+void column() {
+  constexpr int kIn = emmy::padded<float>(In), kOne = emmy::padded<float>(1);
+  if constexpr (Rows * kIn <= kMost && Rows * kOne <= kMost) {
+    fill(x, xs, Rows, In, In);
+    fill(w, ws, 1, In, kIn);
+    fill(b, bs, 1, 1, kOne);
+    emmy::column_forward<Rows, In, In>(static_cast<const float*>(x), static_cast<const float*>(w),
+                                       static_cast<const float*>(b), y, emmy::Relu{});
+    reference::dense(xs, ws, bs, out, Rows, In, 1);
+    for (int r = 0; r < Rows; ++r) out[r] = out[r] > 0 ? out[r] : 0, sizes[r] = In + 1;
+    compare("column, forward", y, out, Rows, 1, kOne, In + 1);
+    fill(y, ys, Rows, 1, kOne);
+    reference::dense_backward(xs, ws, ys, out, bs, nullptr, Rows, In, 1);
+    emmy::column_gradient<In, In, Rows>(static_cast<const float*>(x), static_cast<const float*>(y),
+                                        [&](const float* g) {
+                                          for (int i = 0; i < kIn; ++i) gradient[i] = g[i];
+                                        });
+    for (int i = 0; i < In; ++i) sizes[i] = Rows;
+    compare("column, dw", gradient, out, 1, In, kIn, Rows + 1);
+    fill(x, xs, Rows, In, kIn);
+    reference::dense_backward(xs, ws, ys, dw, db, out, Rows, In, 1);
+    for (int i = 0; i < Rows * In; ++i) out[i] = xs[i] > 0 ? out[i] : 0, sizes[i] = 1;
+    emmy::column_backward<false, Rows, In>(static_cast<const float*>(w), static_cast<const float*>(y),
+                                           static_cast<const float*>(x), gradient, emmy::Relu{});
+    compare("column, dx", gradient, out, Rows, In, kIn, 2);
+  }
+}
+
+// Rows against Count vectors in registers.
+template <int Count>
+void held() {
+  const int n = Count * static_cast<int>(emmy::simd::lanes<float>());
+  const auto hold = [&](auto f) {
+    emmy::with_vectors<float, Count>([&](auto&... v) {
+      float* at = x;
+      ((v = emmy::simd::load(static_cast<const float*>(at)), at += emmy::simd::lanes<float>()), ...);
+      f(v...);
+      at = y;
+      ((emmy::simd::store(v, at), at += emmy::simd::lanes<float>()), ...);
+    });
+  };
+  constexpr float kX = -0.375f;
+  for (int i = 0; i < n; ++i) sizes[i] = 2;
+  fill(x, xs, 1, n, n);
+  fill(w, ws, 1, n, n);
+  hold([&](auto&... v) { emmy::add_row(kX, static_cast<const float*>(w), v...); });
+  for (int i = 0; i < n; ++i) out[i] = xs[i] + static_cast<double>(kX) * ws[i];
+  compare("held, add", y, out, 1, n, n, 2);
+  hold([&](auto&... v) { emmy::update_row(w, kX, v...); });
+  for (int i = 0; i < n; ++i) out[i] = ws[i] + static_cast<double>(kX) * xs[i];
+  compare("held, update", w, out, 1, n, n, 2);
+  fill(w, ws, 1, n, n);
+  hold([&](auto&... v) { emmy::add_to_row(w, v...); });
+  for (int i = 0; i < n; ++i) out[i] = ws[i] + xs[i];
+  compare("held, add to", w, out, 1, n, n, 2);
+  fill(w, ws, 1, n, n);
+  for (int i = 0; i < n; ++i)
+    if (xs[i] < 0) x[i] = 0, xs[i] = 0;
+  hold([&](auto&... v) { emmy::update_through<emmy::Relu>(w, kX, v...); });
+  for (int i = 0; i < n; ++i) out[i] = ws[i] + static_cast<double>(kX) * xs[i];
+  compare("held, through relu: weights", w, out, 1, n, n, 2);
+  for (int i = 0; i < n; ++i) out[i] = xs[i] > 0 ? static_cast<double>(kX) * ws[i] : 0;
+  compare("held, through relu", y, out, 1, n, n, 2);
+}
+
 template <int M, int Cols>
 void sweeps() {
   constexpr double kRate = 0.125, kDecay = 0.25, kBeta = 0.875;
@@ -172,6 +241,14 @@ int main() {
   products<5, 9, 4>();
   products<7, 8, 16>();
   products<8, 16, 17>();
+  check::begin("one output");
+  column<1, 1>(), column<1, 3>(), column<1, 4>(), column<1, 9>(), column<1, 16>(), column<2, 5>(), column<4, 8>();
+  column<5, 13>(), column<7, 17>();
+  check::begin("rows against registers");
+  held<1>(), held<2>(), held<3>(), held<4>();
+#if !defined(__ARM_FEATURE_MVE)  // which has eight registers
+  held<7>(), held<8>(), held<9>(), held<16>();
+#endif
   check::begin("updates of one sample");
   outers<1, 1>(), outers<3, 4>(), outers<5, 3>(), outers<4, 9>(), outers<7, 10>(), outers<6, 12>(), outers<9, 13>();
   outers<2, 16>(), outers<5, 17>(), outers<4, 18>();

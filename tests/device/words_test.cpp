@@ -162,10 +162,12 @@ void reductions() {
   const double factors[] = {1, 2, -1, 4};
   for (int k = 0; k < 4; ++k)
     CHECK_NEAR(static_cast<double>(sums[k]), factors[k] * sum, 4 * absolute * lanes() * 0x1p-24);
-  if constexpr (simd::kHasFourSums<float>) {
-    simd::store(simd::four_sums(v, twice, simd::neg(v), simd::add(twice, twice)), r);
-    for (int k = 0; k < 4; ++k) check::same_bits(r[k], sums[k], "four_sums", k);
-  }
+  [&](auto first) {
+    if constexpr (simd::kHasFourSums<float>) {
+      simd::store(simd::four_sums(first, twice, simd::neg(v), simd::add(twice, twice)), r);
+      for (int k = 0; k < 4; ++k) check::same_bits(r[k], sums[k], "four_sums", k);
+    }
+  }(v);
 }
 
 void parts_of_vectors() {

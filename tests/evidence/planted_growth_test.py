@@ -27,7 +27,8 @@ for candidate in arm_table.load(commands):
     if os.path.normpath(output) == os.path.normpath(arm_table.step_object(what)):
         entry = candidate
 honest = arm_table.static_figures(what)
-budget = [dict(honest, loss=0.0, drift=0.0, strict_hash="", train_instructions=1, infer_instructions=1)]
+budget = [dict(honest, loss=0.0, drift=0.0, strict_hash="", train_instructions=1, unchecked_instructions=1,
+               infer_instructions=1)]
 
 
 def planted(percent, folder):

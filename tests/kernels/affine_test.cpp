@@ -231,6 +231,15 @@ TYPED_TEST(Affine, BackwardMatchesTheDoubleLoops) {
   });
 }
 
+// A row of W that does not fit the registers, or in no whole number of panels, on any target.
+TYPED_TEST(Affine, BackwardOfManyOutputs) {
+  using T = TypeParam;
+  constexpr int kMany = emmy::kRowVectors * 16 + 1, kSome = emmy::kRowVectors * 4 + 1;
+  check_backward(backward_case<emmy::Relu, false, T, 1, 4, kMany>());
+  check_backward(backward_case<emmy::Relu, true, T, 2, 7, kMany>());
+  check_backward(backward_case<emmy::Relu, false, T, 1, 9, kSome>());
+}
+
 TYPED_TEST(Affine, BackwardWithEveryActivationBelow) {
   using T = TypeParam;
   const auto both = []<class Below>(Below) {

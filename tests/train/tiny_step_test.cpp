@@ -37,7 +37,7 @@ using Trainer = emmy::Trainer<Net, emmy::BasicSgd<typename Net::scalar>, 1>;
 
 template <class Net>
 void check_bound(const Trainer<Net>& t) {
-  for (const auto w : t.params.data) ASSERT_LE(std::fabs(w), typename Net::scalar(1) / t.state.largest.inverse[0]);
+  for (const auto w : t.params.data) ASSERT_LE(std::fabs(w), t.state.largest.theta_of(0));
 }
 
 // Against the general step, which a ledger makes the same net take.
@@ -61,7 +61,7 @@ void check_against_general() {
   }
   for (int k = 0; k < emmy::kPlan<Net>.params; ++k)
     ASSERT_NEAR(static_cast<double>(tiny.params.data[k]), static_cast<double>(general.params.data[k]), bound) << k;
-  EXPECT_GT(static_cast<double>(1 / tiny.state.largest.inverse[0]), 1) << "no tiny step moved its bound";
+  EXPECT_GT(static_cast<double>(tiny.state.largest.theta_of(0)), 1) << "no tiny step moved its bound";
 }
 
 template <class T>
@@ -177,12 +177,28 @@ TEST_F(Bad, BoundsAreMeasuredAgain) {
   for (int k = 0; k < 20000; ++k) {
     Sample<Net> sample(rng);
     sample.target[0] = 2 * rng.uniform() - 1;  // no net can know it
-    const float before = t.state.largest.inverse[0];
+    const float before = t.state.largest.room[0];
     ASSERT_EQ(step(sample, {.learning_rate = 0.05f}), Status::ok);
-    read += t.state.largest.inverse[0] > before;
+    read += t.state.largest.room[0] > before;
     check_bound(t);
   }
   EXPECT_EQ(read > 0, kTiny<Net>);
+}
+
+TEST_F(Bad, OrLargeInputsAreInTheBound) {
+  for (int i = 0; i < emmy::kPlan<Net>.block[0].size(); ++i) t.params.data[i] = i % emmy::padded<float>(7) < 7 ? 0.95f : 0.0f;
+  for (int o = 0; o < 7; ++o) t.params.weight<emmy::Layer<2>>(0, o) = 0.95f;
+  emmy::refresh(t.state);
+  for (float& x : good.x) x = 1e4f;
+  good.target[0] = 4e5f;
+  ASSERT_EQ(step(good, {.learning_rate = 1e-20f}), Status::ok);  // reads the weights
+  float largest = 0;
+  for (int k = 0; k < 5; ++k) {
+    ASSERT_EQ(step(good, {.learning_rate = 1e-10f}), Status::ok);
+    check_bound(t);
+    for (const float w : t.params.data) largest = std::fmax(largest, std::fabs(w));
+  }
+  EXPECT_GT(largest, 1.05f) << "by more than the bound of rounding";
 }
 
 // The same weights, without a word about what was wrong.

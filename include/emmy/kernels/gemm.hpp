@@ -255,12 +255,24 @@ struct StoreDots {
   }
 };
 
-// put(i, sum_o w[i, o] dy[o]) for each of `rows` rows of W. A dy that fits stays in registers.
+// put(i, sum_o w[i, o] dy[o]) for each of `rows` rows of W, four at a time where put takes four vectors of lanes. A dy
+// that fits stays in registers.
 template <int Out, class T, class Put>
 EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   using V = simd::Vec<T>;
   constexpr int kPad = padded<T>(Out), kCovered = covered<T, Out>();
+  const auto all = [&](auto lanes_of) EMMY_LAMBDA {
+    int fours = 0;
+    if constexpr (requires(V v) { put(0, v, v, v, v); }) {
+      fours = rows / 4 * 4;
+      for (int i = 0; i < fours; i += 4) {
+        const T* row = w + i * kPad;
+        put(i, lanes_of(row), lanes_of(row + kPad), lanes_of(row + 2 * kPad), lanes_of(row + 3 * kPad));
+      }
+    }
+    for (int i = fours; i < rows; ++i) put(i, simd::sum(lanes_of(w + i * kPad)));
+  };
   if constexpr (simd::kStrict) {
     for (int i = 0; i < rows; ++i) put(i, ordered_dot(w + i * kPad, dy, kPad));
   } else if constexpr (kLanesKnown<T> && row_panel<T, kCovered>() * static_cast<int>(simd::lanes<T>()) == kCovered) {
@@ -268,28 +280,18 @@ EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept
       const T* from = dy;
       first = simd::load(from);
       ((rest = simd::load(from += lanes)), ...);
-      const auto lanes_of = [&](const T* row) EMMY_LAMBDA {
+      all([&](const T* row) EMMY_LAMBDA {
         V s = simd::mul(simd::load(row), first);
         ((s = simd::mul_add(simd::load(row += lanes), rest, s)), ...);
         return s;
-      };
-      int fours = 0;
-      if constexpr (requires(V v) { put(0, v, v, v, v); }) {
-        fours = rows / 4 * 4;
-        for (int i = 0; i < fours; i += 4) {
-          const T* row = w + i * kPad;
-          put(i, lanes_of(row), lanes_of(row + kPad), lanes_of(row + 2 * kPad), lanes_of(row + 3 * kPad));
-        }
-      }
-      for (int i = fours; i < rows; ++i) put(i, simd::sum(lanes_of(w + i * kPad)));
+      });
     });
   } else {
-    for (int i = 0; i < rows; ++i) {
-      V s = simd::mul(simd::load(w + i * kPad), simd::load(dy));
-      for (int o = lanes; o < kCovered; o += lanes)
-        s = simd::mul_add(simd::load(w + i * kPad + o), simd::load(dy + o), s);
-      put(i, simd::sum(s));
-    }
+    all([&](const T* row) EMMY_LAMBDA {
+      V s = simd::mul(simd::load(row), simd::load(dy));
+      for (int o = lanes; o < kCovered; o += lanes) s = simd::mul_add(simd::load(row + o), simd::load(dy + o), s);
+      return s;
+    });
   }
 }
 

@@ -64,21 +64,21 @@ struct Buffers<Net, false> {};
 
 // An upper bound of |value| of all trained weights, moved along by every step, so that the bound of the next one reads no
 // weights. Factors bound each other's gradients, so where a net has some there is one a block, exact for factors: their
-// sweep returns it. The bound is kept as its inverse, at least kLeast, so that zeros, a new state, stand for no bound.
+// sweep returns it. Kept is room = 2^100 / bound, bound at least kLeast, so that zeros, a new state, stand for no bound.
 template <class Net, bool Memory>
 struct Largest {
   using S = typename Net::scalar;
   static constexpr bool kByBlock = kHasFactors<Net>;
   static constexpr int kCount = kByBlock ? kPlan<Net>.kBlocks : 1;
-  static constexpr S kLeast = kByBlock ? S(0x1p-60) : S(1);
-  S inverse[kCount];
+  static constexpr S kLeast = kByBlock ? S(0x1p-20) : S(1), kMost = S(0x1p100);
+  S room[kCount];
   S memory[Memory ? kCount : 1];  // of the momentum buffer
 
   EMMY_INLINE static constexpr int entry(int block) noexcept { return kByBlock ? block : 0; }
-  EMMY_INLINE constexpr S theta_of(int block) const noexcept { return S(1) / inverse[entry(block)]; }
+  EMMY_INLINE constexpr S theta_of(int block) const noexcept { return kMost / room[entry(block)]; }
   EMMY_INLINE constexpr S memory_of(int block) const noexcept { return Memory ? memory[entry(block)] : S(0); }
   EMMY_INLINE constexpr void assign(int block, S weights, S buf) noexcept {
-    inverse[entry(block)] = S(1) / (weights > kLeast ? weights : kLeast);
+    room[entry(block)] = kMost / (weights > kLeast ? weights : kLeast);
     if constexpr (Memory) memory[entry(block)] = buf;
   }
   EMMY_INLINE constexpr void raise(int block, S weights, S buf) noexcept {
@@ -86,8 +86,8 @@ struct Largest {
     assign(block, weights > t ? weights : t, buf > m ? buf : m);
   }
   // False at first and after `refresh`: the next step reads the weights once.
-  EMMY_INLINE constexpr bool known() const noexcept { return inverse[0] > S(0); }
-  EMMY_INLINE constexpr void forget() noexcept { inverse[0] = S(0); }
+  EMMY_INLINE constexpr bool known() const noexcept { return room[0] > S(0); }
+  EMMY_INLINE constexpr void forget() noexcept { room[0] = S(0); }
 };
 
 // What the type of the rule needs from step to step. Momentum-type rules keep one number a weight.

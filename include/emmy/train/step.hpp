@@ -372,7 +372,7 @@ noexcept {
   inner::check_types<Net, Rule, Loss, Target, Led>();
   typename Net::scalar value;
   if (check_targets<1>(loss, target, 1) == Status::ok &&
-      inner::tiny_step<Net>(params.data, state.largest.inverse[0], x, target, loss, rule, value))
+      inner::tiny_step<Net>(params.data, state.largest.room[0], x, target, loss, rule, value))
     return {Status::ok, value};
   const auto& plain = reference(rule);  // as two numbers, which stay in registers
   return inner::other_step(x, target, params, buffers, state, scratch, loss, plain.learning_rate, plain.weight_decay);

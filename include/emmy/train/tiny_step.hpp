@@ -2,11 +2,12 @@
 // without decay and without a ledger. Hidden units stay in registers, everything is unrolled, and the weights are
 // touched once.
 //
-// It gives the results of the general step (step.hpp), rounded in another order, and answers for a good step only. Instead of looking at every value it
-// multiplies bounds: with |x| the sum of |x_i| and w >= 1 a bound of all weights, no gradient exceeds |dy| (1 + |x|) w,
-// since hidden units do not exceed w (1 + |x|). So w (1 + q), q = |a0 dy| (1 + |x|), bounds the weights after the step.
-// Where that says nothing (w unknown, q not below 1, NaN) it changes nothing and leaves the step, and what to say of it,
-// to the general one. Test: tests/train/tiny_step_test.cpp.
+// It gives the results of the general step (step.hpp), rounded in another order, and answers for a good step only. Instead
+// of looking at every value it multiplies bounds: with |x| the sum of |x_i| and w >= 1 a bound of all weights, no gradient
+// exceeds |dy| (1 + |x|) w, since hidden units do not exceed w (1 + |x|). So w / (1 - q), q = |rate dy| (1 + |x|), bounds
+// the weights after the step, and the room of the state (net/memory.hpp) shrinks by 1 - q. Where that says nothing (w
+// unknown, q not below 1, little room, NaN) it changes nothing and leaves the step, and what to say of it, to the general
+// one, which reads the weights again. Test: tests/train/tiny_step_test.cpp.
 #pragma once
 
 #include <bit>
@@ -95,7 +96,7 @@ EMMY_INLINE S loss_of_one(Loss loss, S y, const Target* target, S& delta) noexce
 
 // True if the step is done; else nothing has changed.
 template <class Net, class Rule, class Loss, class Target>
-EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& inverse_bound,
+EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& room,
                            const typename Net::scalar* x, const Target* target, Loss loss,
                            const Rule& rule, typename Net::scalar& value) noexcept {
   using S = typename Net::scalar;
@@ -145,9 +146,9 @@ EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& in
       if constexpr (!kUnchecked<Rule>) {
         S size = S(1.0625);  // more than 1 for the roundings
         for (int i = 0; i < kIn; ++i) size += magnitude(xs[i]);
-        const S bound = inverse_bound - magnitude(step) * size * inverse_bound;
-        if (!(bound > value - value) || !plain_rates(plain)) return;  // no if anything is NaN
-        inverse_bound = bound;
+        const S left = room - magnitude(step) * size * room;
+        if (!(left > size + (value - value)) || !plain_rates(plain)) return;  // so too if anything is NaN
+        room = left;
       }
 
       update_through<Middle>(u, step, h...);  // from here on h is the steps of the biases
