@@ -1,18 +1,65 @@
 #!/usr/bin/env bash
-# Emmy's training step beside Eigen and plain loops: installs what is missing, builds, and prints a Markdown table.
-# Arguments go to emmy_compare: --rounds N, --json FILE. Quiet machines give quiet figures.
+# Emmy beside what a user would pick instead, on every instruction set of this CPU: installs the opponents, builds, checks
+# that all compute the same, times them in one run for each instruction set, and prints a Markdown table a workload.
+#
+#   tools/bench.sh [--rounds N] [--workload W1|W2|W3|W4] [--isa LIST] [--json FILE]
+#
+# --isa: of avx3 avx2 sse4 scalar, separated by commas; all that the CPU has without it. --json: a list with one row for
+# each Emmy. Quiet machines give quiet figures.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$emmy_root"
 exec </dev/null
 
-install_missing "${build_packages[@]}" libxsimd-dev libbenchmark-dev libeigen3-dev >&2
+usage() {
+  echo "usage: tools/bench.sh [--rounds N] [--workload W1|W2|W3|W4] [--isa avx3,avx2,sse4,scalar] [--json FILE]" >&2
+  exit 2
+}
+json='' isas=() arguments=()
+while [ $# -gt 0 ]; do
+  [ $# -ge 2 ] || usage
+  case $1 in
+    --rounds | --workload) arguments+=("$1" "$2") ;;
+    --isa) IFS=, read -ra isas <<<"$2" ;;
+    --json) json=$2 ;;
+    *) usage ;;
+  esac
+  shift 2
+done
+if [ ${#isas[@]} -eq 0 ]; then
+  has() { grep -qw "$1" /proc/cpuinfo; }
+  has avx512vl && isas+=(avx3)
+  has avx2 && has fma && isas+=(avx2)
+  has sse4_2 && isas+=(sse4)
+  isas+=(scalar)
+fi
+for isa in "${isas[@]}"; do
+  case $isa in avx3 | avx2 | sse4 | scalar) ;; *) usage ;; esac
+done
+
+install_missing "${build_packages[@]}" libxsimd-dev libbenchmark-dev libeigen3-dev libopenblas-dev libdnnl-dev python3 >&2
 say "building" >&2
-cmake --preset release -DEMMY_BUILD_CLI=OFF -DEMMY_BUILD_TESTS=OFF -DEMMY_BUILD_BENCH=ON >&2
-cmake --build --preset release --target emmy_compare --parallel "$(jobs)" >&2
+build=build/bench
+IFS=\; eval 'list="${isas[*]}"'
+cmake --preset release -B "$build" -DEMMY_BUILD_CLI=OFF -DEMMY_BUILD_TESTS=OFF -DEMMY_BUILD_BENCH=ON \
+  "-DEMMY_COMPARE_ISAS=$list" >&2
+cmake --build "$build" --parallel "$(jobs)" --target "${isas[@]/#/emmy_compare.}" >&2
 pinned=()
 if command -v taskset >/dev/null; then
-  allowed=$(taskset -cp $$)           # "...: 0,2-5"
+  allowed=$(taskset -cp $$)                 # "...: 0,2-5"
   pinned=(taskset -c "${allowed##*[ ,-]}")  # the last: interrupts tend to go to the first
 fi
-exec "${pinned[@]}" build/release/emmy_compare "$@"
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 DNNL_MAX_CPU_ISA
+rows=()
+for isa in "${isas[@]}"; do
+  # oneDNN chooses by the CPU what the others are compiled for.
+  case $isa in avx3) DNNL_MAX_CPU_ISA=ALL ;; avx2) DNNL_MAX_CPU_ISA=AVX2 ;; *) DNNL_MAX_CPU_ISA=SSE41 ;; esac
+  case $isa in avx3) unset OPENBLAS_CORETYPE ;; avx2) export OPENBLAS_CORETYPE=Haswell ;; *) export OPENBLAS_CORETYPE=Nehalem ;; esac
+  rm -f "$build/$isa.json"
+  "${pinned[@]}" "$build/bench/emmy_compare.$isa" ${arguments[@]+"${arguments[@]}"} --json "$build/$isa.json"
+  if [ -f "$build/$isa.json" ]; then rows+=("$build/$isa.json"); fi  # none with --rounds 0
+done
+if [ -n "$json" ] && [ ${#rows[@]} -gt 0 ]; then
+  python3 -c 'import json, sys; json.dump(sum((json.load(open(f)) for f in sys.argv[2:]), []), open(sys.argv[1], "w"), indent=1)' \
+    "$json" "${rows[@]}"
+fi

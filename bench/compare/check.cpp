@@ -11,50 +11,71 @@ using Values = std::vector<double>;
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
-// One sample: adds its gradient to g, returns its loss. theta and g are laid out as Workload says.
-double add_gradient(const Workload& w, const Values& theta, const float* x, int label, Values& g) {
+// The tensors of one sample, inputs first.
+std::vector<Values> forward(const Workload& w, const Values& theta, const float* x) {
   std::vector<Values> act{Values(x, x + w.size[0])};
-  std::vector<std::size_t> at{0};
+  std::size_t at = 0;
   for (int l = 0; l < w.layers; ++l) {
-    const std::size_t in = index(w.size[l]), out = index(w.size[l + 1]), bias = at.back() + in * out;
+    const std::size_t in = index(w.size[l]), out = index(w.size[l + 1]), bias = at + in * out;
     Values y(out);
     for (std::size_t o = 0; o < out; ++o) {
       y[o] = theta[bias + o];
-      for (std::size_t i = 0; i < in; ++i) y[o] += theta[at.back() + o * in + i] * act.back()[i];
-      if (l + 1 < w.layers) y[o] = std::max(y[o], 0.0);
+      for (std::size_t i = 0; i < in; ++i) y[o] += theta[at + o * in + i] * act.back()[i];
+      if (l + 1 < w.layers) y[o] = w.activation == Activation::tanh ? std::tanh(y[o]) : std::max(y[o], 0.0);
     }
     act.push_back(y);
-    at.push_back(bias + out);
+    at = bias + out;
   }
+  return act;
+}
+
+// One sample of a batch: adds its gradient to g, returns its loss.
+double add_gradient(const Workload& w, const Values& theta, const Batch& batch, int sample, Values& g) {
+  const std::vector<Values> act = forward(w, theta, batch.x + sample * w.size[0]);
   Values delta = act.back();
-  double sum = 0;
-  for (const double y : act.back()) sum += std::exp(y);
-  for (double& d : delta) d = std::exp(d) / sum;
-  delta[index(label)] -= 1;
+  double loss = 0;
+  if (w.loss == Loss::cross_entropy) {
+    double sum = 0;
+    for (const double y : act.back()) sum += std::exp(y);
+    for (double& d : delta) d = std::exp(d) / sum;
+    delta[index(batch.labels[sample])] -= 1;
+    loss = std::log(sum) - act.back()[index(batch.labels[sample])];
+  } else {
+    for (std::size_t o = 0; o < delta.size(); ++o) {
+      delta[o] -= static_cast<double>(batch.target[index(sample) * delta.size() + o]);
+      loss += 0.5 * delta[o] * delta[o];
+    }
+  }
+  std::size_t from = theta.size();
   for (int l = w.layers - 1; l >= 0; --l) {
-    const std::size_t in = index(w.size[l]), out = index(w.size[l + 1]), from = at[index(l)];
+    const std::size_t in = index(w.size[l]), out = index(w.size[l + 1]);
+    const Values& x = act[index(l)];
+    from -= (in + 1) * out;
     Values below(in);
     for (std::size_t o = 0; o < out; ++o) {
       g[from + in * out + o] += delta[o];
       for (std::size_t i = 0; i < in; ++i) {
-        g[from + o * in + i] += delta[o] * act[index(l)][i];
-        if (l > 0 && act[index(l)][i] > 0) below[i] += delta[o] * theta[from + o * in + i];
+        g[from + o * in + i] += delta[o] * x[i];
+        if (l == 0) continue;
+        const double slope = w.activation == Activation::tanh ? 1 - x[i] * x[i] : x[i] > 0 ? 1 : 0;
+        below[i] += delta[o] * theta[from + o * in + i] * slope;
       }
     }
     delta = below;
   }
-  return std::log(sum) - act.back()[index(label)];
+  return loss;
 }
 
 double reference_step(const Workload& w, Values& theta, const Batch& batch) {
   Values g(theta.size());
   double loss = 0;
-  for (int s = 0; s < w.batch; ++s) loss += add_gradient(w, theta, batch.x + s * w.size[0], batch.labels[s], g);
+  for (int s = 0; s < w.batch; ++s) loss += add_gradient(w, theta, batch, s, g);
   for (std::size_t i = 0; i < g.size(); ++i) theta[i] -= static_cast<double>(kRate) / w.batch * g[i];
   return loss / w.batch;
 }
 
 double larger(double a, double b) { return std::isnan(b) ? std::numeric_limits<double>::infinity() : std::max(a, b); }
+double off(float got, double want) { return std::abs(static_cast<double>(got) - want) / (1 + std::abs(want)); }
 
 }  // namespace
 
@@ -64,9 +85,18 @@ Disagreement check(const Opponent& opponent, const Data& data) {
   Disagreement worst;
   Values theta(data.weights().begin(), data.weights().end());
   opponent.reset(data.weights().data());
+  if (opponent.infer != nullptr) {
+    std::vector<float> y(index(w.batch * w.outputs()));
+    opponent.infer(data.batch(0).x, y.data());
+    for (int s = 0; s < w.batch; ++s) {
+      const Values want = forward(w, theta, data.batch(0).x + s * w.size[0]).back();
+      for (std::size_t o = 0; o < want.size(); ++o)
+        worst.outputs = larger(worst.outputs, off(y[index(s) * want.size() + o], want[o]));
+    }
+  }
   for (int s = 0; s < kSteps; ++s) {
     const double want = reference_step(w, theta, data.batch(s));
-    worst.loss = larger(worst.loss, std::abs(static_cast<double>(opponent.step(data.batch(s))) - want));
+    worst.loss = larger(worst.loss, off(opponent.step(data.batch(s)), want));
   }
   std::vector<float> got(theta.size());
   opponent.read(got.data());
@@ -74,12 +104,12 @@ Disagreement check(const Opponent& opponent, const Data& data) {
   for (int t = 0; t < 2 * w.layers; ++t) {
     const int out = w.size[t / 2 + 1];
     const std::size_t end = i + index(t % 2 == 0 ? out * w.size[t / 2] : out);
-    double off = 0, moved = 0;
+    double apart = 0, moved = 0;
     for (; i < end; ++i) {
-      off += std::pow(static_cast<double>(got[i]) - theta[i], 2);
+      apart += std::pow(static_cast<double>(got[i]) - theta[i], 2);
       moved += std::pow(theta[i] - static_cast<double>(data.weights()[i]), 2);
     }
-    worst.displacement = larger(worst.displacement, std::sqrt(off / moved));
+    worst.displacement = larger(worst.displacement, std::sqrt(apart / moved));
   }
   return worst;
 }

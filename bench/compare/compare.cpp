@@ -1,15 +1,18 @@
-// emmy_compare: the training step of Emmy beside that of what a user would pick instead.
+// emmy_compare.<isa>: the training steps and inferences of Emmy beside those of what a user would pick instead, all compiled
+// for one instruction set and timed in one run.
 //
-//   emmy_compare [--rounds N] [--json FILE]     N = 0: only checks that all opponents compute the same
+//   emmy_compare.<isa> [--rounds N] [--workload W1|W2|W3|W4] [--json FILE]   N = 0: only checks that all compute the same
 //
 // Prints one Markdown table a workload. Exit status: 1 if an opponent computes something else, 2 if called wrongly.
 #include <bench/compare/check.hpp>
+#include <bench/compare/peak.hpp>
 #include <bench/compare/rounds.hpp>
 
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -23,16 +26,34 @@ EMMY_OPPONENTS
 
 namespace {
 
-std::vector<const Opponent*> all_of(const Workload& workload) {
+struct Comparison {
+  const Workload* workload;
+  bool trained, inferred;
+};
+constexpr Comparison kComparisons[] = {
+#define EMMY_COMPARE_ENTRY(workload, trained, inferred) {&workload, trained, inferred},
+    EMMY_COMPARE_WORKLOADS(EMMY_COMPARE_ENTRY)
+#undef EMMY_COMPARE_ENTRY
+};
+
+std::vector<const Opponent*> all_of(const Workload& workload, bool training) {
   std::vector<const Opponent*> found;
   const auto add = [&](std::span<const Opponent> list) {
     for (const Opponent& o : list)
-      if (o.workload == &workload) found.push_back(&o);
+      if (o.workload == &workload && (training || o.infer != nullptr)) found.push_back(&o);
   };
 #define X(name) add(opponents::name());
   EMMY_OPPONENTS
 #undef X
   return found;
+}
+
+bool is_emmy(const Opponent& o) { return !o.backend.empty(); }
+std::string title(const Opponent& o) {
+  std::string text(o.name);
+  if (!is_emmy(o)) return text;
+  text += ", " + std::string(o.backend);
+  return o.ledger == "none" ? text : text + ", charges: " + std::string(o.ledger);
 }
 
 bool all_agree(const std::vector<const Opponent*>& opponents, const Data& data) {
@@ -42,36 +63,80 @@ bool all_agree(const std::vector<const Opponent*>& opponents, const Data& data) 
     if (agrees(d)) continue;
     agree = false;
     std::fprintf(
-        stderr, "emmy_compare: %s, %s batch %d: weights off by %.1e (allowed %.0e), loss by %.1e (allowed %.0e)\n",
-        o->name, o->workload->name, o->workload->batch, d.displacement, kAllowed.displacement, d.loss, kAllowed.loss);
+        stderr,
+        "emmy_compare: %s, %s batch %d: weights off by %.1e (allowed %.0e), loss %.1e (%.0e), outputs %.1e (%.0e)\n",
+        title(*o).c_str(), o->workload->key, o->workload->batch, d.displacement, kAllowed.displacement, d.loss,
+        kAllowed.loss, d.outputs, kAllowed.outputs);
   }
   return agree;
 }
 
-void print_table(const Workload& workload, const std::vector<Result>& results) {
-  std::printf("\n%s, batch %d, %.0f flops a sample\n\n", workload.name, workload.batch, workload.flops());
+void print_table(const Workload& workload, bool training, const std::vector<Result>& results, double peak) {
+  const double flops = workload.flops(training);
+  std::printf("\n%s %s, batch %d, %s, %.0f flops a sample\n\n", workload.key, workload.name, workload.batch,
+              training ? "training" : "inference", flops);
   std::printf(
-      "| step | ns a sample | GFLOP/s | time / first [10 %%, 90 %%] | heap calls |\n|---|---:|---:|---|---:|\n");
-  for (const Result& r : results)
-    std::printf("| %s | %.1f | %.1f | %.2f [%.2f, %.2f] | %g |\n", r.opponent->name, r.nanoseconds.median, r.gflops,
-                r.ratio.median, r.ratio.low, r.ratio.high, r.heap_calls);
+      "| | ns a sample | GFLOP/s | of peak | time / Emmy [95 %%] | heap calls |\n|---|---:|---:|---:|---|---:|\n");
+  for (const Result& r : results) {
+    const double ns = spread(r.nanoseconds).median;
+    const Spread over = ratio(r, results.front());
+    std::printf("| %s | %.1f | %.1f | %.0f %% | %.2f [%.2f, %.2f] | %g |\n", title(*r.opponent).c_str(), ns, flops / ns,
+                100 * flops / ns / peak, over.median, over.low, over.high, r.heap_calls);
+  }
   std::fflush(stdout);
 }
 
-void write_rows(std::FILE* file, const Workload& workload, const std::vector<Result>& results, bool first) {
-  for (const Result& r : results) {
-    std::fprintf(file, "%s\n  {\"workload\": \"%s\", \"batch\": %d, \"opponent\": \"%s\",", first ? "" : ",",
-                 workload.name, workload.batch, r.opponent->name);
-    std::fprintf(file, " \"nanoseconds\": [%.3f, %.3f, %.3f], \"ratio\": [%.4f, %.4f, %.4f],", r.nanoseconds.low,
-                 r.nanoseconds.median, r.nanoseconds.high, r.ratio.low, r.ratio.median, r.ratio.high);
-    std::fprintf(file, " \"gflops\": %.3f, \"heap_calls\": %g}", r.gflops, r.heap_calls);
-    first = false;
+// A row for each Emmy, with all opponents' time over its own; nothing without a file.
+class Json {
+ public:
+  explicit Json(std::FILE* file) : file_(file) {
+    if (file_ != nullptr) std::fprintf(file_, "[");
   }
-}
+  void rows(const Workload& w, bool training, const std::vector<Result>& results, double peak) {
+    if (file_ == nullptr) return;
+    for (const Result& own : results) {
+      if (!is_emmy(*own.opponent)) continue;
+      const double ns = spread(own.nanoseconds).median, gflops = w.flops(training) / ns;
+      std::fprintf(file_, "%s\n  {\"workload\": \"%s\", \"batch\": %d, \"mode\": \"%s\", \"variant\": \"default\",",
+                   first_ ? "" : ",", w.key, w.batch, training ? "train" : "infer");
+      std::fprintf(file_, " \"isa\": \"%s\", \"backend\": \"%s\", \"scalar_type\": \"f32\", \"ledger\": \"%s\",",
+                   EMMY_COMPARE_ISA, std::string(own.opponent->backend).c_str(),
+                   std::string(own.opponent->ledger).c_str());
+      std::fprintf(file_, " \"ns\": %.3f, \"gflops\": %.3f, \"peak_fraction\": %.4f, \"heap_calls\": %g,", ns, gflops,
+                   gflops / peak, own.heap_calls);
+      spread_of("over_bare", ratio(own, results.front()));
+      std::fprintf(file_, ", \"opponents\": {");
+      bool first = true;
+      for (const Result& other : results) {
+        if (is_emmy(*other.opponent)) continue;
+        if (!first) std::fprintf(file_, ", ");
+        first = false;
+        const Spread s = ratio(other, own);
+        std::fprintf(file_, "\"%s\": {\"ratio_median\": %.4f, \"ratio_low\": %.4f, \"ratio_high\": %.4f}",
+                     std::string(other.opponent->name).c_str(), s.median, s.low, s.high);
+      }
+      std::fprintf(file_, "}}");
+      first_ = false;
+    }
+  }
+  bool close() {
+    if (file_ == nullptr) return true;
+    std::fprintf(file_, "\n]\n");
+    return std::fclose(file_) == 0;
+  }
+
+ private:
+  void spread_of(const char* name, const Spread& s) {
+    std::fprintf(file_, " \"%s\": [%.4f, %.4f, %.4f]", name, s.low, s.median, s.high);
+  }
+  std::FILE* file_;
+  bool first_ = true;
+};
 
 struct Options {
-  int rounds = 40;
+  int rounds = 21;
   const char* json = nullptr;
+  std::string_view workload = {};
 };
 
 bool parse(int argc, char** argv, Options& options) {
@@ -80,6 +145,11 @@ bool parse(int argc, char** argv, Options& options) {
     const std::string_view value = argv[i + 1];
     if (std::strcmp(argv[i], "--json") == 0) {
       options.json = argv[i + 1];
+    } else if (std::strcmp(argv[i], "--workload") == 0) {
+      bool known = false;
+      for (const Comparison& c : kComparisons) known = known || value == c.workload->key;
+      if (!known) return false;
+      options.workload = value;
     } else if (std::strcmp(argv[i], "--rounds") == 0) {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), options.rounds);
       if (error != std::errc{} || end != value.data() + value.size() || options.rounds < 0 || options.rounds > 100000)
@@ -92,28 +162,34 @@ bool parse(int argc, char** argv, Options& options) {
 }
 
 int run(const Options& options) {
+  const auto wanted = [&](const Comparison& c) {
+    return options.workload.empty() || options.workload == c.workload->key;
+  };
   bool agree = true;
-  for (const Workload* w : kWorkloads) agree = all_agree(all_of(*w), Data(*w)) && agree;
+  for (const Comparison& c : kComparisons)
+    if (wanted(c)) agree = all_agree(all_of(*c.workload, true), Data(*c.workload)) && agree;
   if (!agree || options.rounds == 0) return agree ? 0 : 1;
 
-  std::FILE* json = nullptr;
-  if (options.json != nullptr && (json = std::fopen(options.json, "w")) == nullptr) {
+  std::FILE* file = nullptr;
+  if (options.json != nullptr && (file = std::fopen(options.json, "w")) == nullptr) {
     std::fprintf(stderr, "emmy_compare: cannot write %s: %s\n", options.json, std::strerror(errno));
     return 2;
   }
-  if (json != nullptr)
-    std::fprintf(json, "{\"flags\": \"%s\", \"compiler\": \"%s\", \"rounds\": %d, \"rows\": [", EMMY_BENCH_FLAGS,
-                 EMMY_BENCH_COMPILER, options.rounds);
-  std::printf("%s, %s, %d rounds\n", EMMY_BENCH_COMPILER, EMMY_BENCH_FLAGS, options.rounds);
-  for (const Workload* w : kWorkloads) {
-    const Data data(*w);
-    const std::vector<Result> results = run_rounds(all_of(*w), data, options.rounds);
-    print_table(*w, results);
-    if (json != nullptr) write_rows(json, *w, results, w == kWorkloads[0]);
+  const double peak = peak_gflops();
+  std::printf("%s, %s, %d rounds; peak of one core %.1f GFLOP/s\n", EMMY_BENCH_COMPILER, EMMY_BENCH_FLAGS,
+              options.rounds, peak);
+  Json json(file);
+  for (const Comparison& c : kComparisons) {
+    if (!wanted(c)) continue;
+    const Data data(*c.workload);
+    for (const bool training : {true, false}) {
+      if (!(training ? c.trained : c.inferred)) continue;
+      const std::vector<Result> results = run_rounds(all_of(*c.workload, training), data, training, options.rounds);
+      print_table(*c.workload, training, results, peak);
+      json.rows(*c.workload, training, results, peak);
+    }
   }
-  if (json == nullptr) return 0;
-  std::fprintf(json, "\n]}\n");
-  return std::fclose(json) == 0 ? 0 : 2;
+  return json.close() ? 0 : 2;
 }
 
 }  // namespace
@@ -122,7 +198,8 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   compare::Options options;
   if (!compare::parse(argc, argv, options)) {
-    std::fprintf(stderr, "usage: emmy_compare [--rounds N] [--json FILE]\n");
+    std::fprintf(stderr, "usage: emmy_compare.%s [--rounds N] [--workload W1|W2|W3|W4] [--json FILE]\n",
+                 EMMY_COMPARE_ISA);
     return 2;
   }
   return compare::run(options);

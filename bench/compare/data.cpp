@@ -12,15 +12,20 @@ float draw(std::mt19937& bits, double size) {
 }
 }  // namespace
 
+std::size_t Data::lines_of_batch() const {
+  return static_cast<std::size_t>((workload_.batch * workload_.size[0] + 15) / 16);
+}
+
 Data::Data(const Workload& workload) : workload_(workload) {
   std::mt19937 bits{1};
   const auto samples = static_cast<std::size_t>(kBatches * workload.batch);
-  const auto inputs = static_cast<std::size_t>(workload.size[0]);
-  x_.resize((samples * inputs + 15) / 16);
+  x_.resize(kBatches * lines_of_batch());
   for (Line& line : x_)
     for (float& v : line.value) v = draw(bits, 1.0);
   labels_.resize(samples);
-  for (int& label : labels_) label = static_cast<int>(bits() % static_cast<unsigned>(workload.size[workload.layers]));
+  for (int& label : labels_) label = static_cast<int>(bits() % static_cast<unsigned>(workload.outputs()));
+  targets_.resize(samples * static_cast<std::size_t>(workload.outputs()));
+  for (float& t : targets_) t = draw(bits, 1.0);
   for (int l = 0; l < workload.layers; ++l) {
     const int in = workload.size[l], out = workload.size[l + 1];
     for (int i = 0; i < (in + 1) * out; ++i) weights_.push_back(draw(bits, 1.0 / std::sqrt(in)));
@@ -28,8 +33,10 @@ Data::Data(const Workload& workload) : workload_(workload) {
 }
 
 Batch Data::batch(int index) const {
-  const std::ptrdiff_t first = static_cast<std::ptrdiff_t>(index % kBatches) * workload_.batch;
-  return {reinterpret_cast<const float*>(x_.data()) + first * workload_.size[0], labels_.data() + first};
+  const auto at = static_cast<std::size_t>(index % kBatches);
+  const std::size_t first = at * static_cast<std::size_t>(workload_.batch);
+  return {x_[at * lines_of_batch()].value, labels_.data() + first,
+          targets_.data() + first * static_cast<std::size_t>(workload_.outputs())};
 }
 
 }  // namespace compare

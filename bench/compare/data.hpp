@@ -1,4 +1,4 @@
-// The same inputs, labels and first weights for all opponents of a workload.
+// The same inputs, targets and first weights for all opponents of a workload.
 #pragma once
 
 #include <bench/compare/workload.hpp>
@@ -18,10 +18,11 @@ class Data {
   struct alignas(64) Line {
     float value[16];
   };
+  std::size_t lines_of_batch() const;
   const Workload& workload_;
-  std::vector<Line> x_;  // no opponent is slowed down by inputs across cache lines
+  std::vector<Line> x_;  // every batch starts a cache line
   std::vector<int> labels_;
-  std::vector<float> weights_;
+  std::vector<float> targets_, weights_;
 };
 
 }  // namespace compare

@@ -1,66 +1,100 @@
-// Emmy by its static headers: without a ledger (the base of all ratios), and with all charges measured or predicted.
+// Emmy by its static headers: without a ledger, and with all charges predicted or measured. Compiled once for each
+// backend; EMMY_COMPARE_NAME is the name of its list.
 #include <bench/compare/workload.hpp>
 
 #include <emmy/emmy.hpp>
 
 #include <limits>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace compare {
 namespace {
 
-using Net = emmy::Net<emmy::Input<64>, emmy::Dense<32>, emmy::Relu, emmy::Dense<10>>;
-using Hidden = emmy::Layer<0>;
-using Output = emmy::Layer<2>;
+// Net<Input<..>, Dense<..>, activation, Dense<..> ...> of a workload.
+template <class... Layers>
+struct List {
+  template <const Workload& Work, int I>
+  static auto with() {
+    using Active = std::conditional_t<Work.activation == Activation::tanh, emmy::Tanh, emmy::Relu>;
+    using Next = emmy::Dense<Work.size[I + 1]>;
+    if constexpr (I + 1 == Work.layers) return std::type_identity<emmy::Net<Layers..., Next>>{};
+    else return List<Layers..., Next, Active>::template with<Work, I + 1>();
+  }
+};
+template <const Workload& Work>
+using NetOf = typename decltype(List<emmy::Input<Work.size[0]>>::template with<Work, 0>())::type;
 
 // f(weight of params, weight of the workload)
-template <class Params, class Weight, class F>
+template <const Workload& Work, class Params, class Weight, class F>
 void for_each_weight(Params& params, Weight* w, F f) {
   const auto dense = [&]<class Site>(Site, int out, int in) {
     for (int o = 0; o < out; ++o)
       for (int i = 0; i < in; ++i) f(params.template weight<Site>(o, i), *w++);
     for (int o = 0; o < out; ++o) f(params.template bias<Site>(o), *w++);
   };
-  dense(Hidden{}, 32, 64);
-  dense(Output{}, 10, 32);
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    (dense(emmy::Layer<2 * I>{}, Work.size[I + 1], Work.size[I]), ...);
+  }
+  (std::make_integer_sequence<int, Work.layers>{});
 }
 
 template <const Workload& Work, class Ledger>
 struct Program {
-  static_assert(Work.size[0] == 64 && Work.size[1] == 32 && Work.size[2] == 10);
+  using Net = NetOf<Work>;
   static inline constinit emmy::Trainer<Net, emmy::Sgd, Work.batch> trainer{};
+  static inline constinit emmy::Scratch<Net, Work.batch, emmy::Infer> scratch{};
   static inline constinit Ledger ledger{};
 
   static void reset(const float* weights) {
-    for_each_weight(trainer.params, weights, [](float& own, float given) { own = given; });
+    for_each_weight<Work>(trainer.params, weights, [](float& own, float given) { own = given; });
     trainer.state = {};
     ledger = {};
   }
   static void read(float* weights) {
-    for_each_weight(trainer.params, weights, [](float own, float& asked) { asked = own; });
+    for_each_weight<Work>(trainer.params, weights, [](float own, float& asked) { asked = own; });
   }
   static float step(const Batch& b) {
-    const auto [status, loss] =
-        trainer.step(b.x, b.labels, emmy::CrossEntropy{}, emmy::Sgd{.learning_rate = kRate}, ledger);
-    return status == emmy::Status::ok ? loss : std::numeric_limits<float>::quiet_NaN();
+    constexpr emmy::Sgd rule{.learning_rate = kRate};
+    const auto result = [&] {
+      if constexpr (Work.loss == Loss::cross_entropy)
+        return trainer.step(b.x, b.labels, emmy::CrossEntropy{}, rule, ledger);
+      else return trainer.step(b.x, b.target, emmy::SquaredError{}, rule, ledger);
+    }();
+    return result.status == emmy::Status::ok ? result.loss : std::numeric_limits<float>::quiet_NaN();
+  }
+  static void infer(const float* x, float* y) {
+    if (emmy::infer(trainer.params, trainer.buffers, scratch, x, y) != emmy::Status::ok)
+      y[0] = std::numeric_limits<float>::quiet_NaN();
   }
 };
 
-template <class Mode>
-using Charges = emmy::Ledger<Net, emmy::WatchAll, Mode>;
-
-#define EMMY_NAMED(text) "Emmy " EMMY_TARGET_NAME text
-constexpr Opponent kAll[] = {
-    opponent<Program<kDigits1, emmy::NoLedger>>(EMMY_NAMED(""), kDigits1),
-    opponent<Program<kDigits1, Charges<emmy::Predict>>>(EMMY_NAMED(", charges predicted"), kDigits1),
-    opponent<Program<kDigits1, Charges<emmy::Measure>>>(EMMY_NAMED(", charges measured"), kDigits1),
-    opponent<Program<kDigits16, emmy::NoLedger>>(EMMY_NAMED(""), kDigits16),
-    opponent<Program<kDigits16, Charges<emmy::Predict>>>(EMMY_NAMED(", charges predicted"), kDigits16),
-    opponent<Program<kDigits16, Charges<emmy::Measure>>>(EMMY_NAMED(", charges measured"), kDigits16),
-};
+template <const Workload& Work>
+void add(std::vector<Opponent>& all) {
+  using Net = NetOf<Work>;
+  const auto row = [&]<class Ledger>(std::type_identity<Ledger>, const char* ledger) {
+    using P = Program<Work, Ledger>;
+    const bool bare = std::is_same_v<Ledger, emmy::NoLedger>;
+    all.push_back({"emmy", &Work, P::reset, P::read, P::step, bare ? P::infer : nullptr, EMMY_BACKEND_NAME, ledger});
+  };
+  row(std::type_identity<emmy::NoLedger>{}, "none");
+  row(std::type_identity<emmy::Ledger<Net, emmy::WatchAll, emmy::Predict>>{}, "predict");
+  row(std::type_identity<emmy::Ledger<Net, emmy::WatchAll, emmy::Measure>>{}, "measure");
+}
 
 }  // namespace
 
 namespace opponents {
-std::span<const Opponent> emmy() { return kAll; }
+std::span<const Opponent> EMMY_COMPARE_NAME() {
+  static const std::vector<Opponent> all = [] {
+    std::vector<Opponent> list;
+#define EMMY_COMPARE_ADD(workload, trained, inferred) add<workload>(list);
+    EMMY_COMPARE_WORKLOADS(EMMY_COMPARE_ADD)
+#undef EMMY_COMPARE_ADD
+    return list;
+  }();
+  return all;
+}
 }  // namespace opponents
 }  // namespace compare

@@ -11,19 +11,24 @@
 
 namespace compare {
 
-// Over the rounds: the median, and what a tenth of them lie below and above.
+double processor_nanoseconds();
+
+// Over the rounds: the median and its 95 % interval (order statistics).
 struct Spread {
   double median, low, high;
 };
+Spread spread(std::vector<double> values);
 
 struct Result {
   const Opponent* opponent;
-  Spread nanoseconds;  // a sample
-  Spread ratio;        // time over that of the first opponent
-  double gflops;       // at the median time
-  double heap_calls;   // a step
+  std::vector<double> nanoseconds;  // a sample, by round
+  double heap_calls;                // a step or an inference
 };
 
-std::vector<Result> run_rounds(const std::vector<const Opponent*>& opponents, const Data& data, int rounds);
+std::vector<Result> run_rounds(const std::vector<const Opponent*>& opponents, const Data& data, bool training,
+                               int rounds);
+
+// Time of a over time of b, by round.
+Spread ratio(const Result& a, const Result& b);
 
 }  // namespace compare

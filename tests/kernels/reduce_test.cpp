@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <tests/simd/arithmetic_table.hpp>
+#include <tests/support/numbers.hpp>
 #include <tests/support/scalars.hpp>
 
 #include <bit>
@@ -77,10 +78,7 @@ T in_order(std::size_t n, Term term) {
   }
   std::vector<T> v(lanes);
   for (std::size_t i = 0; i < lanes; ++i) v[i] = (acc[i] + acc[lanes + i]) + (acc[2 * lanes + i] + acc[3 * lanes + i]);
-  for (std::size_t half = lanes / 2; half != 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
-  }
-  return v[0];
+  return support::sum_of_lanes(v.data(), lanes);
 }
 
 // k u / (1 - k u) of the header, plus the roundings of the wide reference.

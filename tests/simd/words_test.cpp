@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <tests/simd/arithmetic_table.hpp>
+#include <tests/support/numbers.hpp>
 #include <tests/support/scalars.hpp>
 
 #include <bit>
@@ -439,12 +440,10 @@ TYPED_TEST(Words, SumHasAFixedOrder) {
       exact += static_cast<double>(a[i]);
       magnitude += std::fabs(static_cast<double>(a[i]));
     }
-    for (std::size_t half = lanes / 2; half != 0; half /= 2) {
-      for (std::size_t i = 0; i < half; ++i) tree[i] = tree[i] + tree[i + half];
-    }
+    const T in_order = support::sum_of_lanes(tree, lanes);
     const T got = simd::sum(simd::load(static_cast<const T*>(a)));
     if (kFixedLanes) {
-      ASSERT_EQ(bits(got), bits(tree[0]));
+      ASSERT_EQ(bits(got), bits(in_order));
     }
     const double bound = 2 * static_cast<double>(lanes) * static_cast<double>(std::numeric_limits<T>::epsilon());
     ASSERT_NEAR(static_cast<double>(got), exact, bound * magnitude);
@@ -476,6 +475,25 @@ TYPED_TEST(Words, StoreSumsSumsEachOfFour) {
       simd::store(simd::four_sums(load(0), load(1), load(2), load(3)), same);
       for (std::size_t v = 0; v < 4; ++v) ASSERT_EQ(same[v], sums[v]);
     }
+  }
+}
+
+TYPED_TEST(Words, StoreColumnsTransposesFourRows) {
+  using T = TypeParam;
+  if constexpr (simd::kHasColumns<T>) {
+    constexpr int kLanes = static_cast<int>(simd::lanes<T>());
+    support::for_each_size<1, kLanes>([](auto count) {
+      constexpr int kCount = decltype(count)::value, kStride = 7;
+      T rows[4][kLanes];
+      for (int r = 0; r < 4; ++r)
+        for (int j = 0; j < kLanes; ++j) rows[r][j] = T(100 * r + j + 1);
+      Guarded<T> out;
+      T* p = out.last((kCount - 1) * kStride + 4);
+      const auto row = [&](int r) { return simd::load(static_cast<const T*>(rows[r])); };
+      simd::store_columns<kCount>(row(0), row(1), row(2), row(3), p, kStride);
+      for (int j = 0; j < kCount; ++j)
+        for (int r = 0; r < 4; ++r) ASSERT_EQ(p[j * kStride + r], rows[r][j]) << kCount << ": " << j << ' ' << r;
+    });
   }
 }
 

@@ -32,6 +32,19 @@ class Random {
   std::uint64_t state_;
 };
 
+// What simd::sum makes of the lanes v[0..n) (overwritten): halves are added, on AArch64's NEON neighbours.
+template <class T>
+T sum_of_lanes(T* v, std::size_t n) {
+#if defined(EMMY_BACKEND_HIGHWAY) && defined(__aarch64__)
+  for (; n > 1; n /= 2)
+    for (std::size_t i = 0; i < n / 2; ++i) v[i] = v[2 * i] + v[2 * i + 1];
+#else
+  for (std::size_t half = n / 2; half != 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
+#endif
+  return v[0];
+}
+
 // Values of very different size: a lost small term must not hide, a cancelling one neither.
 template <class T>
 void fill(T* p, std::size_t n, Random& random) {

@@ -186,7 +186,8 @@ TEST_F(Bad, BoundsAreMeasuredAgain) {
 }
 
 TEST_F(Bad, OrLargeInputsAreInTheBound) {
-  for (int i = 0; i < emmy::kPlan<Net>.block[0].size(); ++i) t.params.data[i] = i % emmy::padded<float>(7) < 7 ? 0.95f : 0.0f;
+  for (int i = 0; i < emmy::kPlan<Net>.block[0].size(); ++i)
+    t.params.data[i] = i % emmy::padded<float>(7) < 7 ? 0.95f : 0.0f;
   for (int o = 0; o < 7; ++o) t.params.weight<emmy::Layer<2>>(0, o) = 0.95f;
   emmy::refresh(t.state);
   for (float& x : good.x) x = 1e4f;

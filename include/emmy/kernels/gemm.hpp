@@ -125,6 +125,13 @@ inline constexpr bool kLanesKnown = requires {
   typename std::integral_constant<std::size_t, simd::lanes<T>()>;
 };
 
+// The number of lanes where it is a constant, else 0.
+template <class T>
+inline constexpr int kLanesOf = [] {
+  if constexpr (kLanesKnown<T>) return static_cast<int>(simd::lanes<T>());
+  else return 0;
+}();
+
 // The columns of a row that vectors must pass over to see Cols of them: whole vectors, not whole pads.
 template <class T, int Cols>
 consteval int covered() {
@@ -208,21 +215,31 @@ EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, st
   });
 }
 
-// dW in tiles of whole rows, never stored as a matrix: visit(row, constant<M>, g) gets M rows of
-// g[i, o] = sum_{r < Rows} x[r ldx + i] dy[r Padded + o] in rows of Padded scalars.
-template <int In, int Padded, int Rows, class T, class Visit>
-EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit) noexcept {
+// dW in tiles, never stored as a matrix: put(row, m, col, v) gets the vectors of row + m of g[i, o] =
+// sum_{r < Rows} x[r ldx + i] dy[r Padded + o]; end(row, constant<M>) follows those of M rows.
+template <int In, int Padded, int Rows, class T, class Put, class End>
+EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Put&& put, End&& end) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
-  alignas(kAlign<T>) T g[kTileRows * Padded];
   for_row_tiles<In, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
     for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
       tile<T, decltype(m_)::value, decltype(n_)::value>(
           x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-          [&](int m, int n, auto c) EMMY_LAMBDA { simd::store(c, g + m * Padded + col + n * lanes); });
+          [&](int m, int n, auto c) EMMY_LAMBDA { put(row, m, col + n * lanes, c); });
     });
-    EMMY_GRADIENT_HOOK(g, decltype(m_)::value * Padded);
-    visit(row, m_, static_cast<const T*>(g));
+    end(row, m_);
   });
+}
+
+// The same in whole rows: visit(row, constant<M>, g) gets M rows of g in rows of Padded scalars.
+template <int In, int Padded, int Rows, class T, class Visit>
+EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit) noexcept {
+  alignas(kAlign<T>) T g[kTileRows * Padded];
+  for_gradient_tiles<In, Padded, Rows>(
+      x, ldx, dy, [&](int, int m, int col, auto v) EMMY_LAMBDA { simd::store(v, g + m * Padded + col); },
+      [&](int row, auto m_) EMMY_LAMBDA {
+        EMMY_GRADIENT_HOOK(g, decltype(m_)::value * Padded);
+        visit(row, m_, static_cast<const T*>(g));
+      });
 }
 
 // db[o] = sum_{r < Rows} dy[r, o], one padded row.
@@ -238,8 +255,23 @@ EMMY_INLINE void sum_rows(const T* dy, T* db) noexcept {
 // wt[o, i] = w[i, o], rows of padded(In); pad lanes of wt become zero.
 template <int In, int Out, int InPad, int OutPad, class T>
 EMMY_INLINE void transpose(const T* w, T* wt) noexcept {
+  constexpr int kFours = simd::kHasColumns<T> ? In / 4 * 4 : 0;
+  if constexpr (kFours > 0) {
+    constexpr int kLanes = static_cast<int>(simd::lanes<T>()), kWhole = Out / kLanes * kLanes;
+    for (int i = 0; i < kFours; i += 4) {
+      const T* row = w + i * OutPad;
+      const auto columns = [&](int o, auto count) EMMY_LAMBDA {
+        simd::store_columns<decltype(count)::value>(simd::load(row + o), simd::load(row + OutPad + o),
+                                                    simd::load(row + 2 * OutPad + o), simd::load(row + 3 * OutPad + o),
+                                                    wt + o * InPad + i, InPad);
+      };
+      for (int o = 0; o < kWhole; o += kLanes) columns(o, std::integral_constant<int, kLanes>{});
+      if constexpr (kWhole < Out) columns(kWhole, std::integral_constant<int, Out - kWhole>{});
+    }
+  }
   for (int o = 0; o < Out; ++o) {
-    for (int i = 0; i < In; ++i) wt[o * InPad + i] = w[i * OutPad + o];
+    if constexpr (kFours < In)
+      for (int i = kFours; i < In; ++i) wt[o * InPad + i] = w[i * OutPad + o];
     for (int i = In; i < InPad; ++i) wt[o * InPad + i] = T(0);
   }
 }

@@ -22,7 +22,7 @@ namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 template <class T>
-inline constexpr int kGroup = kHasPanels<T> && kHeldGroup > 0 ? kHeldGroup : 1;
+inline constexpr int kGroup = kHasPanels<T>&& kHeldGroup > 0 ? kHeldGroup : 1;
 
 // f(first, constant<first>...) for each group of indices of the pack, f(first, constant<first>) for those left.
 template <int Group, int First, int Count, class F>
@@ -37,42 +37,41 @@ EMMY_INLINE void for_groups(F&& f) noexcept {
 
 template <class T, class... V>
 EMMY_INLINE void add_row(T x, const T* p, V&... v) noexcept {
-  inner::for_groups<inner::kGroup<T>, 0, static_cast<int>(sizeof...(V))>(
-      [&]<int First, int... I>(std::integral_constant<int, First>, std::integer_sequence<int, I...>) EMMY_LAMBDA {
-        const T* from = p + First * static_cast<int>(simd::lanes<T>());
-        if constexpr (sizeof...(I) > 1) {
-          add_row_of_group(x, from, pick<First + I>(v...)...);
-        } else {
-          auto& held = pick<First>(v...);
-          held = simd::mul_add(simd::set(x), simd::load(from), held);
-        }
-      });
+  inner::for_groups<inner::kGroup<T>, 0, static_cast<int>(sizeof...(V))>([&]<int First, int... I>(
+      std::integral_constant<int, First>, std::integer_sequence<int, I...>) EMMY_LAMBDA {
+    const T* from = p + First * static_cast<int>(simd::lanes<T>());
+    if constexpr (sizeof...(I) > 1) {
+      add_row_of_group(x, from, pick<First + I>(v...)...);
+    } else {
+      auto& held = pick<First>(v...);
+      held = simd::mul_add(simd::set(x), simd::load(from), held);
+    }
+  });
 }
 
 template <class T, class... V>
 EMMY_INLINE void update_row(T* p, T x, V&... v) noexcept {
-  inner::for_groups<inner::kGroup<T>, 0, static_cast<int>(sizeof...(V))>(
-      [&]<int First, int... I>(std::integral_constant<int, First>, std::integer_sequence<int, I...>) EMMY_LAMBDA {
-        T* to = p + First * static_cast<int>(simd::lanes<T>());
-        if constexpr (sizeof...(I) > 1) update_row_of_group(to, x, pick<First + I>(v...)...);
-        else
-          simd::store(simd::mul_add(simd::set(x), pick<First>(v...), simd::load(static_cast<const T*>(to))), to);
-      });
+  inner::for_groups<inner::kGroup<T>, 0, static_cast<int>(sizeof...(V))>([&]<int First, int... I>(
+      std::integral_constant<int, First>, std::integer_sequence<int, I...>) EMMY_LAMBDA {
+    T* to = p + First * static_cast<int>(simd::lanes<T>());
+    if constexpr (sizeof...(I) > 1) update_row_of_group(to, x, pick<First + I>(v...)...);
+    else simd::store(simd::mul_add(simd::set(x), pick<First>(v...), simd::load(static_cast<const T*>(to))), to);
+  });
 }
 
 template <class T, class... V>
 EMMY_INLINE void add_to_row(T* p, V&... v) noexcept {
-  inner::for_groups<inner::kGroup<T>, 0, static_cast<int>(sizeof...(V))>(
-      [&]<int First, int... I>(std::integral_constant<int, First>, std::integer_sequence<int, I...>) EMMY_LAMBDA {
-        T* to = p + First * static_cast<int>(simd::lanes<T>());
-        if constexpr (sizeof...(I) > 1) add_to_row_of_group(to, pick<First + I>(v...)...);
-        else simd::store(simd::add(simd::load(static_cast<const T*>(to)), pick<First>(v...)), to);
-      });
+  inner::for_groups<inner::kGroup<T>, 0, static_cast<int>(sizeof...(V))>([&]<int First, int... I>(
+      std::integral_constant<int, First>, std::integer_sequence<int, I...>) EMMY_LAMBDA {
+    T* to = p + First * static_cast<int>(simd::lanes<T>());
+    if constexpr (sizeof...(I) > 1) add_to_row_of_group(to, pick<First + I>(v...)...);
+    else simd::store(simd::add(simd::load(static_cast<const T*>(to)), pick<First>(v...)), to);
+  });
 }
 
 template <class F, class T, class... V>
 EMMY_INLINE void update_through(T* p, T x, V&... v) noexcept {
-  constexpr bool kGrouped = __is_same(F, Relu) && requires(V&... unit) { update_rectified_group(p, x, unit...); };
+  constexpr bool kGrouped = __is_same(F, Relu) && requires(V & ... unit) { update_rectified_group(p, x, unit...); };
   if constexpr (kGrouped) {
     update_rectified_group(p, x, v...);
   } else {

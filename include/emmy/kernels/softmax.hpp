@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include <emmy/kernels/reduce.hpp>
+#include <emmy/kernels/gemm.hpp>
 #include <emmy/kernels/transcendental.hpp>
 #include <emmy/simd/simd.hpp>
 
@@ -24,14 +24,19 @@ inline constexpr Pads<T, Cols> kPads{};
 
 namespace emmy::inline EMMY_TARGET {
 
-// p[o] = exp(y[o] - max y) / sum, o < Cols; pad lanes of p become zero, those of y may hold anything. Returns
-// log sum_o exp(y[o]) = max + log(sum).
-// p may be y. The shift by the maximum keeps every exponential in [0, 1]. Error of p: (Cols + 6) w_r absolute; of the
-// returned value: the same times 1 + max |y|.
+// What is left of a row: log sum_o exp(y[o]) = largest + log(sum).
+template <class T>
+struct SoftmaxSum {
+  T largest, sum;
+};
+
+// p[o] = exp(y[o] - max y) / sum, o < Cols; pad lanes of p become zero, those of y may hold anything.
+// p may be y. The shift by the maximum keeps every exponential in [0, 1]. Error of p: (Cols + 6) w_r absolute; of
+// log sum exp: the same times 1 + max |y|.
 // No scalar touches the row: a vector loaded from fresh scalar stores waits for all of them.
 // Test: tests/kernels/softmax_test.cpp.
 template <int Cols, class T>
-EMMY_INLINE T softmax_row(const T* y, T* p) noexcept {
+EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
   constexpr int kPadded = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
   const auto logits = [&](int o) EMMY_LAMBDA {
@@ -43,6 +48,13 @@ EMMY_INLINE T softmax_row(const T* y, T* p) noexcept {
   auto top = logits(0);
   for (int o = lanes; o < Cols; o += lanes) top = simd::max(top, logits(o));
   const T largest = simd::max_lane(top);
+  if constexpr (!simd::kStrict && covered<T, Cols>() == kLanesOf<T>) {  // one vector, that never leaves its register
+    const auto e = exp_of_negative(simd::sub(top, simd::set(largest)));
+    const T sum = simd::sum(e);
+    simd::store(simd::mul(e, simd::set(T(1) / sum)), p);
+    for (int o = lanes; o < kPadded; o += lanes) simd::store(simd::zero<T>(), p + o);
+    return {largest, sum};
+  }
   for (int o = 0; o < Cols; o += lanes) simd::store(exp_of_negative(simd::sub(logits(o), simd::set(largest))), p + o);
   T sum;
   if constexpr (simd::kStrict) {
@@ -56,9 +68,29 @@ EMMY_INLINE T softmax_row(const T* y, T* p) noexcept {
   int o = 0;
   for (; o < Cols; o += lanes) simd::store(simd::mul(simd::load(p + o), scale), p + o);
   for (; o < kPadded; o += lanes) simd::store(simd::zero<T>(), p + o);
-  T log_sum;
-  simd::store_first(log_of_normal(simd::set(sum)), &log_sum, 1);
-  return largest + log_sum;
+  return {largest, sum};
+}
+
+// How many rows share the vectors of one logarithm.
+template <class T, int Rows>
+inline constexpr int kRowsOfLog = Rows < padded<T>(1) ? Rows : padded<T>(1);
+
+// sum[r] = largest[r] + log sum[r], the log sum exp of Rows <= padded(1) rows; sum has padded(Rows) values.
+template <int Rows, class T>
+EMMY_INLINE void log_sum_exp(const T* largest, T* sum) noexcept {
+  if constexpr (Rows == 1) {
+    simd::store_first(log_of_normal(simd::set(*sum)), sum, 1);
+  } else {
+    for (int r = 0; r < Rows; r += static_cast<int>(simd::lanes<T>()))
+      simd::store(log_of_normal(simd::load(sum + r)), sum + r);
+  }
+  for (int r = 0; r < Rows; ++r) sum[r] = largest[r] + sum[r];
+}
+template <class T>
+EMMY_INLINE T log_sum_exp(const SoftmaxSum<T>& row) noexcept {
+  T sum = row.sum;
+  log_sum_exp<1>(&row.largest, &sum);
+  return sum;
 }
 
 }  // namespace emmy::inline EMMY_TARGET

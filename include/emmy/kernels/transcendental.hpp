@@ -134,7 +134,8 @@ struct ExpOfNegative {
     V shifted = x;
     const V t = split_exp<N::kBias>(x, shifted);
     const V power = simd::shift_left<N::kMantissa>(shifted);
-    return simd::select(simd::less(x, simd::set(N::kExpNormal)), simd::zero<S>(), simd::mul_add(power, t, power));
+    const V y = simd::mul(simd::add(simd::set(S(1)), t), power);  // no part of it is subnormal
+    return simd::select(simd::less(x, simd::set(N::kExpNormal)), simd::zero<S>(), y);
   }
 };
 

@@ -117,13 +117,11 @@ EMMY_INLINE V keep_factor(V before, V after) noexcept {
 }
 
 namespace inner {
-// One vector at row m, column o: theta, g and buf are read, theta' and buf' written; t, n, gradient and u go to the
-// meter.
+// One vector at row m, column o: theta and buf are read, theta' and buf' written; t, n and u go to the meter.
 template <bool Factor, bool Tracks, class C, class T, class V, class O>
-EMMY_INLINE void step_vector(const C& c, T* theta, T* buf, const T* g, const O& outer, int m, int o, V& t, V& n,
-                             V& gradient, V& u, V& top, V& top_buf) noexcept {
+EMMY_INLINE void step_vector(const C& c, T* theta, T* buf, V gradient, const O& outer, int m, int o, V& t, V& n, V& u,
+                             V& top, V& top_buf) noexcept {
   t = simd::load(theta);
-  gradient = simd::load(g);
   V b = C::kMemoryless ? simd::zero<T>() : simd::load(buf);
   apply(c, t, gradient, b, n, u);
   if constexpr (!__is_same(O, NoOuter))  // as sweep_outer does it, so that measuring changes no bit
@@ -157,8 +155,9 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
       with_vectors<T, MeterType::kProducts>([&](auto&... row) EMMY_LAMBDA {
         for (int o = 0; o < Cols; o += lanes) {
           const int at = m * Cols + o;
-          inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, m, o, t, n,
-                                              gradient, u, top, top_buf);
+          gradient = simd::load(g + at);
+          inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, gradient, outer, m, o, t,
+                                              n, u, top, top_buf);
           accumulate(t, n, gradient, u, row...);
           if constexpr (MeterType::kColumns) {
             with_vectors<T, MeterType::kProducts>([&](auto&... product) EMMY_LAMBDA {
@@ -178,8 +177,9 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
       with_vectors<T, MeterType::kProducts>([&](auto&... column) EMMY_LAMBDA {
         for (int m = 0; m < M; ++m) {
           const int at = m * Cols + o;
-          inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, m, o, t, n,
-                                              gradient, u, top, top_buf);
+          gradient = simd::load(g + at);
+          inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, gradient, outer, m, o, t,
+                                              n, u, top, top_buf);
           accumulate(t, n, gradient, u, column...);
         }
         inner::add_to_columns<T, MeterType, V>(meter, o, column...);
@@ -187,14 +187,21 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
     }
   } else {
     for (int at = 0; at < M * Cols; at += lanes)
-      inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, outer, at / Cols,
-                                          at % Cols, t, n, gradient, u, top, top_buf);
+      inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, simd::load(g + at), outer,
+                                          at / Cols, at % Cols, t, n, u, top, top_buf);
   }
   if constexpr (kTracks) {
     const T theta_top = simd::max_lane(top), buf_top = simd::max_lane(top_buf);
     range.theta = theta_top > range.theta ? theta_top : range.theta;
     range.memory = buf_top > range.memory ? buf_top : range.memory;
   }
+}
+
+// One vector of the gradient where it is made: nobody measures, and the block is no factor.
+template <class C, class T, class V>
+EMMY_INLINE void sweep_vector(const C& c, T* theta, T* buf, V gradient) noexcept {
+  V t = gradient, n = t, u = t, none = t;
+  inner::step_vector<false, false>(c, theta, buf, gradient, NoOuter{}, 0, 0, t, n, u, none, none);
 }
 
 // p *= k over `rows` rows of Cols.

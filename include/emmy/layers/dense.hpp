@@ -79,6 +79,11 @@ EMMY_INLINE void gradients(Dense<Out, Bias>, const F& f, Visitor& visitor) noexc
       column_gradient<F::kIn, F::kInStride, F::kOutRows>(
           f.x, static_cast<const typename F::scalar*>(f.dy),
           [&](auto* g) EMMY_LAMBDA { visit(0, std::integral_constant<int, 1>{}, g); });
+    else if constexpr (requires(simd::Vec<typename F::scalar> v) { visitor.vector(0, 0, v); })
+      for_gradient_tiles<F::kIn, F::kOutStride, F::kOutRows>(
+          f.x, F::kInStride, static_cast<const typename F::scalar*>(f.dy),
+          [&](int row, int m, int col, auto v) EMMY_LAMBDA { visitor.vector(row + m, col, v); },
+          [](int, auto) EMMY_LAMBDA {});
     else for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy, visit);
     if constexpr (Dense<Out, Bias>::kHasBias)
       bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA {

@@ -35,18 +35,29 @@ template <int Rows, int Cols, class T>
 EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const int* labels, int rows, T scale, T* dy) noexcept {
   constexpr int kStride = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
-  T loss = 0;
-  for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride) {
-    if (r < rows) {
-      const T logit = y[labels[r]];
-      loss += softmax_row<Cols>(y, dy) - logit;
-      const T share = dy[labels[r]];
-      if (scale != T(1))
-        for (int o = 0; o < Cols; o += lanes) simd::store(simd::mul(simd::load(dy + o), simd::set(scale)), dy + o);
-      dy[labels[r]] = (share - T(1)) * scale;
-    } else {
-      for (int o = 0; o < kStride; ++o) dy[o] = T(0);
+  constexpr int kAtOnce = kRowsOfLog<T, Rows>;
+  alignas(kAlign<T>) T sum[padded<T>(kAtOnce)] = {};
+  T largest[kAtOnce], logit[kAtOnce], loss = 0;
+  for (int first = 0; first < Rows; first += kAtOnce) {
+    const int now = Rows - first < kAtOnce ? Rows - first : kAtOnce;
+    for (int r = 0; r < now; ++r, y += kStride, dy += kStride) {
+      if (first + r < rows) {
+        const int label = labels[first + r];
+        logit[r] = y[label];
+        const SoftmaxSum<T> row = softmax_row<Cols>(y, dy);
+        sum[r] = row.sum;
+        largest[r] = row.largest;
+        const T share = dy[label];
+        if (scale != T(1))
+          for (int o = 0; o < Cols; o += lanes) simd::store(simd::mul(simd::load(dy + o), simd::set(scale)), dy + o);
+        dy[label] = (share - T(1)) * scale;
+      } else {
+        sum[r] = largest[r] = logit[r] = T(1);
+        for (int o = 0; o < kStride; ++o) dy[o] = T(0);
+      }
     }
+    log_sum_exp<kAtOnce>(largest, sum);
+    for (int r = 0; r < now && first + r < rows; ++r) loss += sum[r] - logit[r];
   }
   return loss * scale;
 }
@@ -62,7 +73,7 @@ EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const T* target, int rows
         mass += target[o];
         logits += target[o] * y[o];
       }
-      loss += mass * softmax_row<Cols>(y, dy) - logits;
+      loss += mass * log_sum_exp(softmax_row<Cols>(y, dy)) - logits;
       for (int o = 0; o < Cols; ++o) dy[o] = (dy[o] * mass - target[o]) * scale;
     } else {
       for (int o = 0; o < kStride; ++o) dy[o] = T(0);

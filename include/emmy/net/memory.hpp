@@ -70,6 +70,7 @@ struct Largest {
   using S = typename Net::scalar;
   static constexpr bool kByBlock = kHasFactors<Net>;
   static constexpr int kCount = kByBlock ? kPlan<Net>.kBlocks : 1;
+  static constexpr S kRounding = S(1) + S(0x1p-20);  // of two quotients and of a step
   static constexpr S kLeast = kByBlock ? S(0x1p-20) : S(1), kMost = S(0x1p100);
   S room[kCount];
   S memory[Memory ? kCount : 1];  // of the momentum buffer
@@ -78,12 +79,14 @@ struct Largest {
   EMMY_INLINE constexpr S theta_of(int block) const noexcept { return kMost / room[entry(block)]; }
   EMMY_INLINE constexpr S memory_of(int block) const noexcept { return Memory ? memory[entry(block)] : S(0); }
   EMMY_INLINE constexpr void assign(int block, S weights, S buf) noexcept {
-    room[entry(block)] = kMost / (weights > kLeast ? weights : kLeast);
+    room[entry(block)] = kMost / (weights > kLeast ? weights * kRounding : kLeast);
     if constexpr (Memory) memory[entry(block)] = buf;
   }
   EMMY_INLINE constexpr void raise(int block, S weights, S buf) noexcept {
-    const S t = theta_of(block), m = memory_of(block);
-    assign(block, weights > t ? weights : t, buf > m ? buf : m);
+    const S m = memory_of(block);
+    const S kept = room[entry(block)];
+    assign(block, weights, buf > m ? buf : m);
+    if (kept < room[entry(block)]) room[entry(block)] = kept;
   }
   // False at first and after `refresh`: the next step reads the weights once.
   EMMY_INLINE constexpr bool known() const noexcept { return room[0] > S(0); }

@@ -155,6 +155,10 @@ EMMY_INLINE float32x4_t four_sums(float32x4_t a, float32x4_t b, float32x4_t c, f
 EMMY_INLINE void store_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, float* p) noexcept {
   store(four_sums(a, b, c, d), p);
 }
+template <class T>
+inline constexpr bool kHasColumns = false;
+template <int Count, class V, class T>
+void store_columns(V, V, V, V, T*, std::size_t) = delete;
 EMMY_INLINE float max_lane(float32x4_t v) noexcept { return vmaxnmvq_f32(vgetq_lane_f32(v, 0), v); }
 
 }  // namespace emmy::inline EMMY_TARGET::simd

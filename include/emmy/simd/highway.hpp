@@ -8,6 +8,7 @@
 #include <hwy/highway.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include <emmy/core/macros.hpp>
 
@@ -294,7 +295,7 @@ template <class T>
 inline constexpr bool kHasFourSums = sizeof(T) == 4;
 template <class V>
 EMMY_INLINE V four_sums(V a, V b, V c, V d) noexcept {
-  return V(join_sums(a.raw, b.raw, c.raw, d.raw));
+  return V{join_sums(a.raw, b.raw, c.raw, d.raw)};
 }
 #else
 template <class T>
@@ -313,6 +314,44 @@ EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
   p[0] = sum(a), p[1] = sum(b), p[2] = sum(c), p[3] = sum(d);
 }
 #undef EMMY_FOUR_SUMS
+#if HWY_HAVE_SCALABLE
+template <class T>
+inline constexpr bool kHasColumns = false;
+template <int Count, class V, class T>
+void store_columns(V, V, V, V, T*, std::size_t) = delete;
+#else
+template <class T>
+inline constexpr bool kHasColumns = sizeof(T) == 4;
+// Lane First + 4 b of the columns is block b of v, whose first element belongs at p.
+template <int First, int Count, class V>
+EMMY_INLINE void store_blocks(V v, float* p, std::size_t stride) noexcept {
+  using D = hn::DFromV<V>;
+  if constexpr (First >= Count) {
+    return;
+  } else if constexpr (hn::MaxLanes(D()) == 4) {
+    hn::StoreU(v, D(), p + First * stride);
+  } else {
+    const hn::Half<D> half;
+    store_blocks<First, Count>(hn::LowerHalf(half, v), p, stride);
+    store_blocks<First + static_cast<int>(hn::MaxLanes(D())) / 2, Count>(hn::UpperHalf(half, v), p, stride);
+  }
+}
+// Two interleavings within blocks of four give each block of the results one column of four rows.
+template <int Count, class V>
+EMMY_INLINE void store_columns(V a, V b, V c, V d, float* p, std::size_t stride) noexcept {
+  using D = hn::DFromV<V>;
+  const D f32;
+  const hn::Repartition<std::uint64_t, D> pairs;
+  const auto low = hn::BitCast(pairs, hn::InterleaveLower(f32, a, b)),
+             high = hn::BitCast(pairs, hn::InterleaveUpper(f32, a, b));
+  const auto low2 = hn::BitCast(pairs, hn::InterleaveLower(f32, c, d)),
+             high2 = hn::BitCast(pairs, hn::InterleaveUpper(f32, c, d));
+  store_blocks<0, Count>(hn::BitCast(f32, hn::InterleaveLower(pairs, low, low2)), p, stride);
+  store_blocks<1, Count>(hn::BitCast(f32, hn::InterleaveUpper(pairs, low, low2)), p, stride);
+  store_blocks<2, Count>(hn::BitCast(f32, hn::InterleaveLower(pairs, high, high2)), p, stride);
+  store_blocks<3, Count>(hn::BitCast(f32, hn::InterleaveUpper(pairs, high, high2)), p, stride);
+}
+#endif
 template <class V>
 EMMY_INLINE Scalar<V> max_lane(V v) noexcept {
   return hn::GetLane(hn::MaxOfLanes(hn::DFromV<V>(), v));

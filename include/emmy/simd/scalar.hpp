@@ -237,6 +237,10 @@ EMMY_INLINE void store_sums(T a, T b, T c, T d, T* p) noexcept {
   p[0] = a, p[1] = b, p[2] = c, p[3] = d;
 }
 template <class T>
+inline constexpr bool kHasColumns = false;
+template <int Count, class V, class T>
+void store_columns(V, V, V, V, T*, std::size_t) = delete;
+template <class T>
 EMMY_INLINE T max_lane(T v) noexcept {
   return v;
 }

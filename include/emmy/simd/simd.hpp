@@ -37,6 +37,8 @@
 //   sum(v)                    over the lanes, in an order fixed for the target
 //   store_sums(a, b, c, d, p) p[0..4) = the sums over the lanes of four vectors, in an order of its own
 //   four_sums(a, b, c, d)     the same as one vector; only where a vector of T has four lanes (kHasFourSums<T>)
+//   store_columns<n>(a, b, c, d, p, s)  p[j s + 0..4) = lane j of a, b, c and d, j < n: four rows of a matrix to n rows of
+//                             its transpose; only where kHasColumns<T>
 //   max_lane(v)               over the lanes; no lane may be NaN
 //
 // Tested by tests/simd/words_test.cpp, every word on every target against scalar.hpp, which defines them.

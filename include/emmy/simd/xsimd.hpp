@@ -226,6 +226,10 @@ template <class V>
 EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
   p[0] = sum(a), p[1] = sum(b), p[2] = sum(c), p[3] = sum(d);
 }
+template <class T>
+inline constexpr bool kHasColumns = false;
+template <int Count, class V, class T>
+void store_columns(V, V, V, V, T*, std::size_t) = delete;
 template <class V>
 EMMY_INLINE Scalar<V> max_lane(V v) noexcept {
   alignas(V) Scalar<V> part[V::size];

@@ -106,12 +106,11 @@ template <int Block, class Net, class Rule, bool Memory>
 EMMY_INLINE typename Net::scalar bound_block(const Rule& plain, typename Net::scalar g,
                                              const Largest<Net, Memory>& before, Largest<Net, Memory>& after) noexcept {
   using S = typename Net::scalar;
-  constexpr S kRounding = S(1) + S(0x1p-20);
   S theta = before.theta_of(Block), memory = before.memory_of(Block);
   const S size = theta + memory + g;
   bound_step(coefficients(plain, S(1)), g, theta, memory);
-  if constexpr (Largest<Net, Memory>::kByBlock) after.assign(Block, theta * kRounding, memory * kRounding);
-  else after.raise(Block, theta * kRounding, memory * kRounding);
+  if constexpr (Largest<Net, Memory>::kByBlock) after.assign(Block, theta, memory * after.kRounding);
+  else after.raise(Block, theta, memory * after.kRounding);
   const S bound = size + theta + memory;
   return bound * bound * S(kPlan<Net>.params);
 }

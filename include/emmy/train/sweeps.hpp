@@ -268,6 +268,18 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
     }
   }
 
+  // One vector of the weight gradient, without the gradient's rows.
+  template <class V>
+  EMMY_INLINE void vector(int row, int col, V g) noexcept
+      requires(!Measuring && kPlan<Net>.block[kFirst].role == Role::weight && kPlan<Net>.block[kFirst].trained &&
+               !EMMY_GRADIENT_HOOKED) {
+    auto& weight = static_cast<At<kFirst>&>(*this);
+    const int at = row * kPlan<Net>.block[kFirst].width + col;
+    S* memory = nullptr;
+    if constexpr (Rule::kHasMemory) memory = weight.buf + at;
+    sweep_vector(weight.c, weight.theta + at, memory, g);
+  }
+
   template <int Local, int M, class G>
   EMMY_INLINE void rows(int row, std::integral_constant<int, M>, const G* g) noexcept {
     static_cast<At<kFirst + Local>&>(*this).template rows<M>(row, g);

@@ -14,8 +14,10 @@
 #include <cstdint>
 
 #include <emmy/kernels/held_row.hpp>
+#include <emmy/layers/activations.hpp>
 #include <emmy/layers/dense.hpp>
 #include <emmy/net/memory.hpp>
+#include <emmy/noether/booking.hpp>
 #include <emmy/optim/sgd.hpp>
 #include <emmy/train/frames.hpp>
 
@@ -96,9 +98,8 @@ EMMY_INLINE S loss_of_one(Loss loss, S y, const Target* target, S& delta) noexce
 
 // True if the step is done; else nothing has changed.
 template <class Net, class Rule, class Loss, class Target>
-EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& room,
-                           const typename Net::scalar* x, const Target* target, Loss loss,
-                           const Rule& rule, typename Net::scalar& value) noexcept {
+EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& room, const typename Net::scalar* x,
+                           const Target* target, Loss loss, const Rule& rule, typename Net::scalar& value) noexcept {
   using S = typename Net::scalar;
   using First = node_at<Net, 0>;
   using Last = node_at<Net, Net::kNodes - 1>;

@@ -157,7 +157,7 @@ Status evaluate(const Params<Net>& params, Buffers<Net>& buffers, Scratch<Net, B
   alignas(kAlign<S>) S p[kStride];
   Evaluation<S> batch{};
   for (int r = 0; r < count; ++r, y += kStride) {
-    batch.loss += softmax_row<kClasses>(y, p) - y[labels[r]];
+    batch.loss += log_sum_exp(softmax_row<kClasses>(y, p)) - y[labels[r]];
     int best = 0;
     for (int o = 1; o < kClasses; ++o) best = y[o] > y[best] ? o : best;
     batch.correct += best == labels[r];
