@@ -13,19 +13,24 @@ namespace {
 using namespace emmy;  // the names of nets and rules
 using fixture::TwoHidden;
 
-constexpr int kBatch = 5;
 template <class S>
 using Factored =
     Net<Scalar<S>, Input<7>, Dense<6>, Relu, Parametrized<Dense<5>, ProductByInput>, LeakyRelu<1, 8>, Dense<3>>;
 
-template <class N, class R>
+template <class N, class R, int BatchSize = 5>
 struct Run {
   using Net = N;
   using Rule = R;
+  static constexpr int kBatch = BatchSize;
 };
+template <class S>
+using OneOutput = Net<Scalar<S>, Input<3>, Dense<9>, Relu, Dense<1>>;
 template <class R>
 struct Predicted : testing::Test {};
-using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
+// One sample: from norms alone where the rule has no memory.
+using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<OneOutput<double>, BasicSgd<double>, 1>,
+                            Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
+                            Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
                             Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
                             Run<Factored<double>, BasicMomentum<double>>,
                             Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
@@ -50,6 +55,7 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
   using R = typename TypeParam::Rule;
   using S = typename N::scalar;
   constexpr bool kSingle = sizeof(S) == 4;
+  constexpr int kBatch = TypeParam::kBatch;
   Trainer<N, R, kBatch> trainer{}, other{};
   Ledger<N> measured{};
   Ledger<N, WatchAll, Predict> predicted{};
@@ -62,8 +68,12 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
     data.refill(rng, false);
     R rule{};
     set(rule, k);
-    ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, measured).status, Status::ok);
-    ASSERT_EQ(other.step(data.x, data.label, CrossEntropy{}, rule, predicted).status, Status::ok);
+    const auto both = [&](auto loss, const auto* target) {
+      ASSERT_EQ(trainer.step(data.x, target, loss, rule, measured).status, Status::ok);
+      ASSERT_EQ(other.step(data.x, target, loss, rule, predicted).status, Status::ok);
+    };
+    if constexpr (N::kOutputs == 1) both(SquaredError{}, data.values);
+    else both(CrossEntropy{}, data.label);
     ASSERT_EQ(std::memcmp(&trainer.params, &other.params, sizeof trainer.params), 0) << "a mode changed the training";
     if (k != 150) continue;
     // Weights changed from outside: told so, both ledgers start from the new ones.
@@ -94,6 +104,7 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
 // What `resync` is for: without it the law goes on from the old weights.
 TEST(Predict, DoesNotReadTheWeightsUnlessTold) {
   using N = TwoHidden<double>;
+  constexpr int kBatch = 5;
   Trainer<N, BasicSgd<double>, kBatch> trainer{};
   Ledger<N, WatchAll, Predict> ledger{};
   fixture::Data<N, kBatch> data{};

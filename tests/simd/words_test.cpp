@@ -481,7 +481,7 @@ TYPED_TEST(Words, StoreSumsSumsEachOfFour) {
 TYPED_TEST(Words, StoreColumnsTransposesFourRows) {
   using T = TypeParam;
   if constexpr (simd::kHasColumns<T>) {
-    constexpr int kLanes = static_cast<int>(simd::lanes<T>());
+    static constexpr int kLanes = static_cast<int>(simd::lanes<T>());
     support::for_each_size<1, kLanes>([](auto count) {
       constexpr int kCount = decltype(count)::value, kStride = 7;
       T rows[4][kLanes];

@@ -29,6 +29,7 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
       [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
         constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
         if constexpr (Index < charge.parts) {
+          if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
           constexpr ChargePart part = charge.part[Index];
           constexpr auto block = kPlan<Net>.block[part.block];
           const S weight = S(part.weight.numerator) / S(part.weight.denominator);
@@ -75,12 +76,25 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
     const S km1 = r.k - S(1);
     for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
       if (kCharges<Net, Spec>.kind[c] == Kind::translation && !ledger.translating) continue;
+      const bool quadratic = kCharges<Net, Spec>.charge[c].power == 2;
+      if (!Rule::kHasMemory && !quadratic && km1 == S(0)) continue;  // it stays
+      S shrunk = 0, second = 0;                                      // of all units, without memory
       for (int u = kCharges<Net, Spec>.unit[c]; u < kCharges<Net, Spec>.unit[c + 1]; ++u) {
         UnitRecord<S>& record = ledger.record[u];
-        const S q = record.charge, ut = r.eta * r.beta * record.memory, gg = ledger.now[u].booked,
-                uu = ledger.now[u].size;
+        const S q = record.charge, gg = ledger.now[u].booked, uu = ledger.now[u].size;
+        ledger.now[u].booked = ledger.now[u].size = S(0);  // for the next step
+        if constexpr (!Rule::kHasMemory) {                 // buf = 0
+          const S decay = quadratic ? km1 * (r.k + S(1)) * q : km1 * q;
+          record.charge = q + (decay + gg);
+          record.total[Cause::decay] += decay;
+          record.total[Cause::discretisation] += gg;
+          shrunk += decay;
+          second += gg;
+          continue;
+        }
+        const S ut = r.eta * r.beta * record.memory;
         S cause[3];  // decay, momentum, discretisation
-        if (kCharges<Net, Spec>.charge[c].power == 2) {
+        if (quadratic) {
           cause[0] = km1 * (r.k + S(1)) * q - S(2) * km1 * ut;
           cause[1] = uu - gg - S(2) * ut;
           cause[2] = gg;
@@ -99,6 +113,8 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
           ledger.last[c][kOf[i]] += cause[i];
         }
       }
+      ledger.last[c][Cause::decay] += shrunk;
+      ledger.last[c][Cause::discretisation] += second;
     }
     ++ledger.measured;
   }

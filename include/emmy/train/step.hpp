@@ -45,22 +45,23 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
   using S = typename Net::scalar;
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
+  constexpr bool kStatistics = kIsLedger<Led> && !kPredicts<Led>;  // for the bounds of what is measured
   if constexpr (kTensor.root == T) {
     Inspection<S> act{}, delta{};
     S *act_abs = nullptr, *delta_abs = nullptr;
-    if constexpr (kIsLedger<Led>) {
+    if constexpr (kStatistics) {
       act_abs = ledger.act_abs + kAt;
       delta_abs = ledger.delta_abs + kAt;
     }
     if constexpr (!kBecomesDelta<Net, Batch, T>)
-      inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(m.template act<T>(), act_abs, act);
+      inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(m.template act<T>(), act_abs, act);
     if constexpr (kPlan<Net>.needs_delta[T])
-      inspect<kRows, kTensor.channels, kTensor.stride, kIsLedger<Led>>(static_cast<const S*>(m.template delta<T>()),
-                                                                       delta_abs, delta);
+      inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(static_cast<const S*>(m.template delta<T>()),
+                                                                    delta_abs, delta);
     totals.act[T] = act.squares;
     totals.delta[T] = delta.squares;
     totals.all += act.squares + delta.squares;
-    if constexpr (kIsLedger<Led>) {
+    if constexpr (kStatistics) {
       ledger.act[T] = {root(act.row_norm), act.row_sum};
       ledger.delta[T] = {root(delta.row_norm), delta.row_sum};
     }
@@ -192,11 +193,13 @@ EMMY_OUTLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule
 template <class Net, class Spec, class Mode, class Rule>
 EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>& params,
                              const State<Net, Rule>& state) noexcept {
-  begin_step(ledger);
   if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) {
+    for (auto& step : ledger.last) step = {};
     const typename Net::scalar* buf = nullptr;
     if constexpr (Rule::kHasMemory) buf = state.buf;
     if (!ledger.known) read_charges(ledger, params.data, buf);
+  } else {
+    begin_step(ledger);
   }
 }
 template <class Net, class Spec, class Mode, class Rule>

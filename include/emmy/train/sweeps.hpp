@@ -91,14 +91,17 @@ struct BlockSweep {
   using Coefficients = std::conditional_t<kBlock.trained, Moving, FrozenCoefficients<S>>;
   static constexpr bool kMemoryless = Coefficients::kMemoryless;
   static constexpr bool kPredicting = Measuring && kPredicts<Led>;
-  static constexpr bool kRows = Measuring && detail::Wants<Net, Led>::template kLine<Block, kAlongRows>;
-  static constexpr bool kColumns = Measuring && detail::Wants<Net, Led>::template kLine<Block, kAlongColumns>;
 
   // One sample, a layer x W + b, a rule without memory: the update is x (a0 dy)^T and a0 dy, measured or not. A column
   // takes a0 dy for x and x for dy.
   static constexpr bool kOuter = Rows == 1 && kMemoryless && kBlock.trained && kBlock.role != Role::factor &&
                                  kHasPlainWeights<typename node_at<Net, kBlock.node>::layer>;
-  static constexpr bool kByOuter = kOuter && Measuring;
+  // Predicted, all that is wanted of its gradient are sums of squares, which |x| and |dy| tell.
+  static constexpr bool kByNorms = kOuter && kPredicting && !EMMY_GRADIENT_HOOKED;
+  static constexpr bool kByOuter = kOuter && Measuring && !kByNorms;
+  template <Axis Line>
+  static constexpr bool kWants = Measuring&& detail::Wants<Net, Led>::template kLine<Block, Line>;
+  static constexpr bool kRows = kWants<kAlongRows> && !kByNorms, kColumns = kWants<kAlongColumns> && !kByNorms;
   // Factors bound each other's gradients, so their bounds must not drift away from them.
   static constexpr bool kTracks = kBlock.trained && kBlock.role == Role::factor;
 
@@ -155,6 +158,21 @@ struct BlockSweep {
       sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row,
                                       Outer<S>{kBlock.role == Role::bias ? &kOne : x + row, v});
     else sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row);
+  }
+  // |g|^2 of every line of x dy^T, from the squares of x (1 for a bias) and dy and their sums.
+  EMMY_INLINE void book_norms(const S* input, const S* dy, S input_squares, S dy_squares) noexcept {
+    constexpr bool kBias = kBlock.role == Role::bias;
+    Sums<S> sums{};
+    if constexpr (kWants<Axis::row>)
+      for (int i = 0; i < kBlock.rows; ++i) {
+        sums.gg = (kBias ? S(1) : input[i] * input[i]) * dy_squares;
+        book<Axis::row>(i, sums);
+      }
+    if constexpr (kWants<Axis::column>)
+      for (int o = 0; o < kBlock.cols; ++o) {
+        sums.gg = dy[o] * dy[o] * (kBias ? S(1) : input_squares);
+        book<Axis::column>(o, sums);
+      }
   }
   EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept {
     if constexpr (kColumns)
@@ -249,7 +267,7 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
 
   // Weights and, where the layer has them, biases of one sample, without a gradient.
   EMMY_INLINE void outer(const S* input, const S* delta) noexcept
-      requires(!Measuring && (At<Block>::kOuter && ...) && !EMMY_GRADIENT_HOOKED) {
+      requires((!Measuring || (At<Block>::kByNorms && ...)) && (At<Block>::kOuter && ...) && !EMMY_GRADIENT_HOOKED) {
     auto& weight = static_cast<At<kFirst>&>(*this);
     S* bias = nullptr;
     if constexpr (sizeof...(Block) == 2) {
@@ -265,6 +283,12 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       sweep_outer<kIn>(weight.c.k, S(1), weight.theta, 1, &step, row, bias);
     } else {
       sweep_outer<N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta, bias);
+    }
+    if constexpr (Measuring) {
+      Inspection<S> of_input, of_delta;
+      inspect<1, kIn, kPlan<Net>.tensor[N::kFrom].stride, false>(input, static_cast<S*>(nullptr), of_input);
+      inspect<1, N::out::kChannels, kPad, false>(delta, static_cast<S*>(nullptr), of_delta);
+      (At<Block>::book_norms(input, delta, of_input.squares, of_delta.squares), ...);
     }
   }
 
