@@ -94,11 +94,9 @@ void sweep(const Rule& rule, double k, double rate, double beta, double stored) 
   fill(x, xs, M, Cols, Cols);
   if constexpr (kMemory) fill(y, ys, M, Cols, Cols);
   const auto c = emmy::coefficients(rule, 1.0f);
-  emmy::Meter<float, Cols, true, true, !kMemory> meter{};
+  emmy::Meter<float, Cols, M, true, !kMemory> meter{};
   emmy::SweepRange<float> range{};
-  emmy::Sums<float> rows[M];
-  emmy::sweep_rows<Cols, M, false>(c, w, y, static_cast<const float*>(x), meter, range,
-                                   [&](int m, const emmy::Sums<float>& s) { rows[m] = s; });
+  emmy::sweep_rows<Cols, M, false>(c, w, y, static_cast<const float*>(x), meter, 0, range);
   double wanted_rows[M][5] = {}, wanted_columns[Cols][5] = {}, top = 0;
   for (int i = 0; i < M * Cols; ++i) {
     const double memory = kMemory ? beta * ys[i] + xs[i] : xs[i], u = rate * memory, next = k * ws[i] - u;
@@ -109,12 +107,13 @@ void sweep(const Rule& rule, double k, double rate, double beta, double stored) 
     top = check::size(next) > top ? check::size(next) : top;
   }
   CHECK_NEAR(static_cast<double>(range.theta), top, 8 * kUnit);
-  const auto compare_sums = [](const emmy::Sums<float>& s, const double* wanted, int terms) {
-    const float got[] = {s.tt, s.nn, s.gt, s.gg, s.g1};
-    for (int t = 0; t < 5; ++t) CHECK_NEAR(static_cast<double>(got[t]), wanted[t], 6.0 * terms * (terms + 4) * kUnit);
-  };
-  for (int m = 0; m < M; ++m) compare_sums(rows[m], wanted_rows[m], Cols);
-  for (int o = 0; o < Cols; ++o) compare_sums(emmy::column_sums(meter, o), wanted_columns[o], M);
+  constexpr emmy::LineSum kSums[] = {emmy::kTt, emmy::kNn, emmy::kGt, emmy::kGg, emmy::kG1};
+  for (int t = 0; t < 5; ++t) {
+    for (int m = 0; m < M; ++m)
+      CHECK_NEAR(static_cast<double>(meter.row[kSums[t]][m]), wanted_rows[m][t], 6.0 * Cols * (Cols + 4) * kUnit);
+    for (int o = 0; o < Cols; ++o)
+      CHECK_NEAR(static_cast<double>(meter.column[kSums[t]][o]), wanted_columns[o][t], 6.0 * M * (M + 4) * kUnit);
+  }
 }
 
 // One sample: w[i, o] = k w[i, o] - x_i v_o, b[o] = k b[o] - v_o, v = a0 dy, with dy in y.

@@ -11,6 +11,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 namespace {
@@ -68,26 +69,43 @@ auto frozen() {
   return Subject<emmy::FrozenCoefficients<T>, T>{{}, false, [](double*, double*, const double*, int) {}};
 }
 
+// The sums over one line, by name.
+template <class T>
+struct Sums {
+  T tt, nn, gt, gg, t1, n1, g1, ut, uu, u1;
+};
+template <class MeterType, class T, int Count>
+Sums<T> sums_at(const MeterType& meter, const T (&sums)[MeterType::kProducts][Count], int at) {
+  const auto sum = [&](emmy::LineSum p) { return p < meter.kProducts ? sums[p][at] : T(0); };
+  return {sum(emmy::kTt), sum(emmy::kNn), sum(emmy::kGt), sum(emmy::kGg), sum(emmy::kT1),
+          sum(emmy::kN1), sum(emmy::kG1), sum(emmy::kUt), sum(emmy::kUu), sum(emmy::kU1)};
+}
+
 // One instance of the sweep: M rows of Cols scalars; sums of rows and columns go to arrays of Sums.
 template <class C, class T>
 struct SweepCase {
   int rows, cols;
   bool measures_rows, measures_columns;
-  void (*run)(const C& c, T* theta, T* buf, const T* g, emmy::Sums<T>* row, emmy::Sums<T>* column,
-              emmy::SweepRange<T>& range, int sweeps);
+  void (*run)(const C& c, T* theta, T* buf, const T* g, Sums<T>* row, Sums<T>* column, emmy::SweepRange<T>& range,
+              int sweeps);
 };
 // `sweeps` times M rows into the same meter, as the tiles of one block are.
+constexpr int kMostSweeps = 5;
 template <class C, class T, int M, int Cols, bool Rows, bool Columns, bool Factor>
-void run_sweep(const C& c, T* theta, T* buf, const T* g, emmy::Sums<T>* row, emmy::Sums<T>* column,
-               emmy::SweepRange<T>& range, int sweeps) {
-  emmy::Meter<T, Cols, Rows, Columns, C::kMemoryless> meter;
+void run_sweep(const C& c, T* theta, T* buf, const T* g, Sums<T>* row, Sums<T>* column, emmy::SweepRange<T>& range,
+               int sweeps) {
+  emmy::Meter<T, Cols, Rows ? M * kMostSweeps : 0, Columns, C::kMemoryless> meter;
   for (int s = 0; s < sweeps; ++s) {
     const int at = s * M * Cols;
-    emmy::sweep_rows<Cols, M, Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, meter, range,
-                                      [&](int m, const emmy::Sums<T>& sums) { row[s * M + m] = sums; });
+    emmy::sweep_rows<Cols, M, Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, meter, s * M, range);
+  }
+  if constexpr (Rows) {
+    for (int m = 0; m < M * sweeps; ++m) row[m] = sums_at(meter, meter.row, m);
+    for (const auto& sums : meter.row)  // pads, and rows that were not swept
+      for (int m = M * sweeps; m < meter.kKept; ++m) EXPECT_EQ(sums[m], T(0));
   }
   if constexpr (Columns) {
-    for (int o = 0; o < Cols; ++o) column[o] = emmy::column_sums(meter, o);
+    for (int o = 0; o < Cols; ++o) column[o] = sums_at(meter, meter.column, o);
   }
 }
 template <int M, int Pads, bool Rows, bool Columns, bool Factor = false, class C, class T>
@@ -106,8 +124,8 @@ struct Line {
 
 // own: roundings of theta, theta' and g are none, they are what the kernel read and wrote; u has some of its own.
 template <class T>
-void compare(const emmy::Sums<T>& got, const Line& want, const Line& size, double roundings, bool memory,
-             const char* what, std::size_t at) {
+void compare(const Sums<T>& got, const Line& want, const Line& size, double roundings, bool memory, const char* what,
+             std::size_t at) {
   const double w = kRoundoff<T> * 1.0001, own = sizeof(T) == 8 ? 2.0 : 1.0;  // in f64 the reference errs as much
   const auto near = [&](T value, double expected, double magnitude, double more, const char* name) {
     EXPECT_LE(std::fabs(static_cast<double>(value) - expected), own * (roundings + more) * w * magnitude)
@@ -138,7 +156,7 @@ void check_sweep(const Subject<C, T>& subject, const SweepCase<C, T>& kernel, in
   std::vector<double> t(theta.data(), theta.data() + theta.size()), b(buf.data(), buf.data() + buf.size()), d(g.size());
   const std::vector<double> before = t, memory = b;
   for (std::size_t k = 0; k < d.size(); ++k) d[k] = kClip * static_cast<double>(g[k]);  // the clip is a factor on g
-  std::vector<emmy::Sums<T>> row(rows), column(cols);
+  std::vector<Sums<T>> row(rows), column(cols);
   emmy::SweepRange<T> range{};
   kernel.run(subject.coefficients, theta.data(), subject.has_memory ? buf.data() : nullptr, g.data(), row.data(),
              column.data(), range, sweeps);
@@ -202,23 +220,40 @@ TYPED_TEST(UpdateSweep, FrozenIsMeasuredAndStays) { check_rule(frozen<TypeParam>
 template <class T>
 struct OuterCase {
   int rows, cols;
+  bool measures_rows, measures_columns;
   void (*outer)(T k, T a0, T* theta, const T* x, const T* dy, T* bias);
-  // What a measured step does with M rows: x of the rows (1 for a bias) and v.
-  void (*measured)(T k, T a0, T* theta, const T* x, const T* v, int rows);
+  // What a measured step does with a bias, and with weights: their sums are measured too.
+  void (*measured_bias)(T k, T a0, T* theta, const T* v);
+  void (*measured)(T k, T* theta, const T* x, const T* dy, const T* v, Sums<T>* row, Sums<T>* column);
 };
 template <class T, int Rows, int Cols>
 void run_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bias) {
   emmy::sweep_outer<Cols>(k, a0, theta, Rows, x, dy, bias);
 }
 template <class T, int Cols>
-void run_measured(T k, T a0, T* theta, const T* x, const T* v, int rows) {
+void run_measured_bias(T k, T a0, T* theta, const T* v) {
   constexpr int kStride = emmy::padded<T>(Cols);
-  emmy::Meter<T, kStride, true, true, true> meter;
+  emmy::Meter<T, kStride, 1, true, true> meter;
   emmy::SweepRange<T> range{};
-  for (int r = 0; r < rows; ++r)
-    emmy::sweep_rows<kStride, 1, false>(
-        emmy::SgdCoefficients<T>{k, a0}, theta + r * kStride, static_cast<T*>(nullptr), v, meter, range,
-        [](int, const emmy::Sums<T>&) {}, emmy::Outer<T>{x + r, v});
+  const T one = 1;
+  emmy::sweep_rows<kStride, 1, false>(emmy::SgdCoefficients<T>{k, a0}, theta, static_cast<T*>(nullptr), v, meter, 0,
+                                      range, emmy::Outer<T>{&one, v});
+}
+template <class T, int Rows, int Cols, bool ByRows, bool ByColumns>
+void run_measured(T k, T* theta, const T* x, const T* dy, const T* v, Sums<T>* row, Sums<T>* column) {
+  constexpr int kStride = emmy::padded<T>(Cols);
+  emmy::Meter<T, kStride, ByRows ? Rows : 0, ByColumns, true> meter;
+  int done = 0;
+  emmy::measure_outer<Rows, Cols>(
+      k, theta, emmy::SummedRow<T>{x, std::accumulate(x, x + Rows, T(0)), std::inner_product(x, x + Rows, x, T(0))},
+      emmy::summed_row<Cols, kStride>(dy), v, meter, [](int m) { return m; }, [&](int m) { EXPECT_EQ(m, done++); });
+  EXPECT_EQ(done, ByRows ? Rows : 0);
+  if constexpr (ByRows) {
+    for (int m = 0; m < Rows; ++m) row[m] = sums_at(meter, meter.row, m);
+  }
+  if constexpr (ByColumns) {
+    for (int o = 0; o < kStride; ++o) column[o] = sums_at(meter, meter.column, o);
+  }
 }
 
 template <class T>
@@ -235,9 +270,9 @@ void check_outer(const OuterCase<T>& kernel, T k, bool biased, std::size_t gap) 
   for (std::size_t o = 0; o < cols; ++o) v[o] = a0 * dy[o];
   std::vector<T> measured(theta.data(), theta.data() + theta.size()), measured_bias(bias.data(), bias.data() + cols);
   const std::vector<T> before = measured, bias_before = measured_bias;
-  const T one = 1;
-  kernel.measured(k, a0, measured.data(), x.data(), v.data(), kernel.rows);
-  kernel.measured(k, a0, measured_bias.data(), &one, v.data(), 1);
+  std::vector<Sums<T>> row(rows), column(cols);
+  kernel.measured(k, measured.data(), x.data(), dy.data(), v.data(), row.data(), column.data());
+  kernel.measured_bias(k, a0, measured_bias.data(), v.data());
   kernel.outer(k, a0, theta.data(), x.data(), dy.data(), biased ? bias.data() : nullptr);
   ASSERT_TRUE(theta.intact() && bias.intact() && x.intact() && dy.intact());
   for (std::size_t at = 0; at < rows * cols; ++at) {
@@ -248,6 +283,19 @@ void check_outer(const OuterCase<T>& kernel, T k, bool biased, std::size_t gap) 
         << rows << 'x' << cols << " at " << at;
     ASSERT_EQ(theta[at], measured[at]) << "not the bits of a measured step";
   }
+  std::vector<Line> row_sum(rows), row_size(rows), column_sum(cols), column_size(cols);
+  for (std::size_t at = 0; at < rows * cols; ++at) {
+    const double t = static_cast<double>(before[at]), n = static_cast<double>(theta[at]),
+                 g = static_cast<double>(x[at / cols]) * static_cast<double>(dy[at % cols]);
+    for (Line* line : {&row_sum[at / cols], &column_sum[at % cols]}) line->add(t, n, g, 0);
+    for (Line* line : {&row_size[at / cols], &column_size[at % cols]})
+      line->add(std::fabs(t), std::fabs(n), std::fabs(g), 0);
+  }
+  // A factor that is outside of the sum is summed and multiplied itself.
+  for (std::size_t r = 0; r < rows && kernel.measures_rows; ++r)
+    compare(row[r], row_sum[r], row_size[r], static_cast<double>(cols) + 8, false, "row", r);
+  for (std::size_t o = 0; o < cols && kernel.measures_columns; ++o)
+    compare(column[o], column_sum[o], column_size[o], static_cast<double>(rows) + 8, false, "column", o);
   for (std::size_t o = 0; o < cols; ++o) {
     const double decayed = static_cast<double>(k) * static_cast<double>(bias_before[o]);
     const double wanted = biased ? decayed - static_cast<double>(v[o]) : static_cast<double>(bias_before[o]);
@@ -264,12 +312,58 @@ TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
   support::for_each_size<1, 11>([](auto rows) {
     constexpr int kRows = decltype(rows)::value,
                   kCols = kRows % 2 == 0 ? support::kLanes<T> * (1 + kRows % 3) : 7 * kRows % 40 + 1;
-    const OuterCase<T> kernel{kRows, kCols, &run_outer<T, kRows, kCols>, &run_measured<T, kCols>};
-    for (std::size_t gap = 0; gap < 16; ++gap)
-      for (const bool biased : {false, true}) {
-        check_outer<T>(kernel, T(1), biased, gap);
-        check_outer<T>(kernel, T(0.9), biased, gap);
-      }
+    const auto check = [](auto by_rows, auto by_columns) {
+      constexpr bool kByRows = decltype(by_rows)::value, kByColumns = decltype(by_columns)::value;
+      const OuterCase<T> kernel{kRows,
+                                kCols,
+                                kByRows,
+                                kByColumns,
+                                &run_outer<T, kRows, kCols>,
+                                &run_measured_bias<T, kCols>,
+                                &run_measured<T, kRows, kCols, kByRows, kByColumns>};
+      for (std::size_t gap = 0; gap < 16; ++gap)
+        for (const bool biased : {false, true}) {
+          check_outer<T>(kernel, T(1), biased, gap);
+          check_outer<T>(kernel, T(0.9), biased, gap);
+        }
+    };
+    check(std::true_type{}, std::true_type{});
+    check(std::true_type{}, std::false_type{});
+    check(std::false_type{}, std::true_type{});
+  });
+}
+
+// What a step leaves is what the next one finds: of the same weights every path gives the same sums, bit for bit.
+template <class T, int Rows, int Cols>
+void check_same_sums() {
+  Random random(Rows);
+  std::vector<T> theta(Rows * Cols), g(Rows * Cols), x(Rows), v(Cols);
+  for (auto* p : {&theta, &x, &v}) support::fill(p->data(), p->size(), random);
+  std::vector<Sums<T>> row(Rows), column(Cols);
+  run_measured<T, Rows, Cols, true, true>(T(0.9), theta.data(), x.data(), v.data(), v.data(), row.data(),
+                                          column.data());
+  emmy::Meter<T, Cols, Rows, true, true> meter;
+  emmy::SweepRange<T> range{};
+  emmy::for_row_tiles<Rows, emmy::kTileRows>([&](int m, auto rows) {
+    emmy::sweep_rows<Cols, decltype(rows)::value, false>(emmy::SgdCoefficients<T>{T(1), T(1)}, theta.data() + m * Cols,
+                                                         static_cast<T*>(nullptr), g.data() + m * Cols, meter, m,
+                                                         range);
+  });
+  for (int m = 0; m < Rows; ++m) {
+    const Sums<T> next = sums_at(meter, meter.row, m), left = row[static_cast<std::size_t>(m)];
+    ASSERT_EQ(left.nn, next.tt) << Rows << " rows, " << m;
+    ASSERT_EQ(left.n1, next.t1) << Rows << " rows, " << m;
+  }
+  for (int o = 0; o < Cols; ++o) {
+    const Sums<T> next = sums_at(meter, meter.column, o), left = column[static_cast<std::size_t>(o)];
+    ASSERT_EQ(left.nn, next.tt) << Rows << " rows, column " << o;
+    ASSERT_EQ(left.n1, next.t1) << Rows << " rows, column " << o;
+  }
+}
+TYPED_TEST(UpdateSweep, EveryPathGivesTheSameSumsOfWeights) {
+  using T = TypeParam;
+  support::for_each_size<1, 19>([](auto rows) {
+    check_same_sums<T, decltype(rows)::value, support::kLanes<T>*(1 + decltype(rows)::value % 3)>();
   });
 }
 
@@ -288,7 +382,7 @@ TYPED_TEST(UpdateSweep, FrozenWeightsKeepTheirBits) {
   theta[5] = std::numeric_limits<T>::denorm_min();
   theta[7] = T(-3);
   const std::vector<T> before = theta;
-  std::vector<emmy::Sums<T>> row(3), column(static_cast<std::size_t>(kernel.cols));
+  std::vector<Sums<T>> row(3), column(static_cast<std::size_t>(kernel.cols));
   emmy::SweepRange<T> range{};
   kernel.run(subject.coefficients, theta.data(), nullptr, g.data(), row.data(), column.data(), range, 1);
   EXPECT_EQ(std::memcmp(theta.data(), before.data(), theta.size() * sizeof(T)), 0);
@@ -302,7 +396,7 @@ TYPED_TEST(UpdateSweep, RangeKeepsWhatItHas) {
   const auto subject = momentum<T>();
   const auto kernel = sweep_case<1, 3, true, false>(subject);
   std::vector<T> theta(static_cast<std::size_t>(kernel.cols), T(1)), buf(theta.size(), T(1)), g(theta.size(), T(1));
-  std::vector<emmy::Sums<T>> row(1), column(theta.size());
+  std::vector<Sums<T>> row(1), column(theta.size());
   emmy::SweepRange<T> range{T(50), T(60)};
   kernel.run(subject.coefficients, theta.data(), buf.data(), g.data(), row.data(), column.data(), range, 1);
   EXPECT_EQ(range.theta, T(50));
@@ -325,7 +419,7 @@ TYPED_TEST(UpdateSweep, FactorsAreHeldAboveTheSmallest) {
   theta[4] = T(0), g[4] = T(1e-19) / step;        // exactly 0: free to move
   theta[5] = T(2e-18);
   std::vector<T> loose = theta;
-  std::vector<emmy::Sums<T>> row(1), column(n);
+  std::vector<Sums<T>> row(1), column(n);
   emmy::SweepRange<T> range{};
   kernel.run(subject.coefficients, theta.data(), nullptr, g.data(), row.data(), column.data(), range, 1);
   EXPECT_EQ(theta[0], kSmallest);
@@ -353,7 +447,7 @@ TYPED_TEST(UpdateSweep, AnIdleBufferReachesZero) {
   const Subject<emmy::MomentumCoefficients<T>, T> subject{emmy::coefficients(rule, T(1)), true, nullptr};
   const auto kernel = sweep_case<1, 3, true, false>(subject);
   std::vector<T> theta(static_cast<std::size_t>(kernel.cols), T(1)), buf(theta.size(), T(1)), g(theta.size(), T(0));
-  std::vector<emmy::Sums<T>> row(1), column(theta.size());
+  std::vector<Sums<T>> row(1), column(theta.size());
   emmy::SweepRange<T> range{};
   int steps = 0;
   while (buf[0] != T(0) && steps < 20000) {

@@ -83,13 +83,14 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
     predicted.resync();
   }
   for (int u = 0; u < Ledger<N>::kUnits; ++u) {
-    const auto &want = measured.record[u], &got = predicted.record[u];
-    worst = std::fmax(worst, std::fabs(double(got.charge) - double(want.charge)));
-    largest = std::fmax(largest, std::fabs(double(want.charge)));
+    const auto &want = measured.record, &got = predicted.record;
+    worst = std::fmax(worst, std::fabs(double(got.charge[u]) - double(want.charge[u])));
+    largest = std::fmax(largest, std::fabs(double(want.charge[u])));
     constexpr Cause kOf[] = {Cause::decay, Cause::momentum, Cause::discretisation};
     for (int c = 0; c < 3; ++c) {
-      EXPECT_NEAR(double(got.total[kOf[c]]), double(want.total[kOf[c]]), kSingle ? 1e-4 : 1e-12) << c;
-      caused[c] = std::fmax(caused[c], std::fabs(double(want.total[kOf[c]])));
+      const double expected = double(want.total[static_cast<int>(kOf[c])][u]);
+      EXPECT_NEAR(double(got.total[static_cast<int>(kOf[c])][u]), expected, kSingle ? 1e-4 : 1e-12) << c;
+      caused[c] = std::fmax(caused[c], std::fabs(expected));
     }
   }
   std::printf("predicted against measured after 300 steps: %.2g (charges up to %.2g)\n", worst, largest);

@@ -320,7 +320,7 @@ TYPED_TEST(Step, ThatFailsChangesNothing) {
     ASSERT_LE(tried.ledger.health(), 1);
     ASSERT_TRUE(Snapshot(tried.trainer.params).still_is(twin.trainer.params)) << "the failures left a trace";
     ASSERT_TRUE(Snapshot(tried.trainer.state).still_is(twin.trainer.state)) << "the failures left a trace";
-    ASSERT_EQ(std::memcmp(tried.ledger.record, twin.ledger.record, sizeof twin.ledger.record), 0);
+    ASSERT_EQ(std::memcmp(&tried.ledger.record, &twin.ledger.record, sizeof twin.ledger.record), 0);
   }
 }
 

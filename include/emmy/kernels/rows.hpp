@@ -16,4 +16,21 @@ EMMY_INLINE simd::Vec<T> load_part(const T* row, int c) noexcept {
                                                         : simd::load_first(row + c, static_cast<std::size_t>(Cols - c));
 }
 
+// A row of values with its plain sum and its sum of squares.
+template <class T>
+struct SummedRow {
+  const T* p;
+  T sum, squares;
+};
+template <int Cols, int Stride, class T>
+EMMY_INLINE SummedRow<T> summed_row(const T* row) noexcept {
+  auto sum = simd::zero<T>(), squares = sum;
+  for (int c = 0; c < Cols; c += static_cast<int>(simd::lanes<T>())) {
+    const auto v = load_part<Cols, Stride>(row, c);
+    sum = simd::add(sum, v);
+    squares = simd::mul_add(v, v, squares);
+  }
+  return {row, simd::sum(sum), simd::sum(squares)};
+}
+
 }  // namespace emmy::inline EMMY_TARGET

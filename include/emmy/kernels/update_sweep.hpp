@@ -6,7 +6,8 @@
 // The meter sums products over the rows or the columns of a block, or both: tt nn gt gg t1 n1 g1 and, for a rule with
 // memory, ut uu u1 (t = theta, n = theta', g the gradient, 1 = plain sum). Without memory u = a0 g and the last three
 // follow. A light meter sums gg and uu only: what a predicted charge needs. Sums are kept in lane accumulators and
-// reduced once a row: an ordered running sum costs twice the sweep.
+// reduced once a row: an ordered running sum costs twice the sweep. A block that wants both is read twice, first for its
+// rows: column accumulators in memory cost more than a second look at rows that are in L1.
 // Layout: M rows of Cols padded scalars, contiguous in theta, buf and g. Nothing can fail here.
 // Rounding: each sum is one of n terms with at most n / lanes + log2 lanes + 2 roundings a term (rows), n + 2 (columns).
 // Test: tests/kernels/update_sweep_test.cpp.
@@ -14,15 +15,14 @@
 
 #include <emmy/kernels/gemm.hpp>
 #include <emmy/kernels/panel.hpp>
+#include <emmy/kernels/rows.hpp>
 #include <emmy/simd/simd.hpp>
 
 namespace emmy {
 
-// The sums over one line of a block.
-template <class S>
-struct Sums {
-  S tt, nn, gt, gg, t1, n1, g1, ut, uu, u1;
-};
+// What is summed over a line of a block, in the order of a meter's arrays. The sums of a step's weights must be, bit for
+// bit, what the next one finds: so tt nn t1 n1 are four that are always summed alike.
+enum LineSum { kTt, kNn, kT1, kN1, kGt, kGg, kG1, kUt, kUu, kU1 };
 
 // The largest |theta'| and |buf'| that a sweep wrote.
 template <class S>
@@ -57,12 +57,17 @@ inline constexpr S kSmallestFactor = S(1e-18);
 
 namespace emmy::inline EMMY_TARGET {
 
-// Column sums of one block; rows are handed out as they end.
-template <class S, int Cols, bool Rows, bool Columns, bool Memoryless, bool Light = false>
+// The sums of a block: of its columns, and of the last Rows rows (0: of none). Pads of both are zero.
+template <class S, int Cols, int Rows, bool Columns, bool Memoryless, bool Light = false>
 struct Meter {
-  static constexpr bool kRows = Rows, kColumns = Columns, kLight = Light;
-  static constexpr int kProducts = Light ? (Memoryless ? 1 : 2) : (Memoryless ? 7 : 10);
+  static constexpr bool kRows = Rows > 0, kColumns = Columns, kLight = Light;
+  static constexpr int kProducts = Light ? (Memoryless ? 1 : 2) : (Memoryless ? 7 : 10), kKept = padded<S>(Rows);
   alignas(kAlign<S>) S column[Columns ? kProducts : 1][Columns ? Cols : 1] = {};
+  alignas(kAlign<S>) S row[Rows > 0 ? kProducts : 1][Rows > 0 ? kKept : 1] = {};
+
+  // The place of a sum in the arrays, and the sum at a place.
+  static consteval int index(LineSum p) { return !Light ? p : p == kGg ? 0 : 1; }
+  static consteval LineSum at(int index) { return !Light ? static_cast<LineSum>(index) : index == 0 ? kGg : kUu; }
 };
 
 template <class S, class V>
@@ -71,40 +76,38 @@ EMMY_INLINE void apply(const FrozenCoefficients<S>&, V theta, V, V&, V& next, V&
   u = simd::zero<S>();
 }
 
-template <class V>
-EMMY_INLINE void accumulate(V t, V n, V g, V, V& tt, V& nn, V& gt, V& gg, V& t1, V& n1, V& g1) noexcept {
-  tt = simd::mul_add(t, t, tt);
-  nn = simd::mul_add(n, n, nn);
-  gt = simd::mul_add(g, t, gt);
-  gg = simd::mul_add(g, g, gg);
-  t1 = simd::add(t1, t);
-  n1 = simd::add(n1, n);
-  g1 = simd::add(g1, g);
+// acc + one term of a product.
+template <LineSum P, class V>
+EMMY_INLINE V add_term(V t, V n, V g, V u, V acc) noexcept {
+  if constexpr (P == kTt) return simd::mul_add(t, t, acc);
+  else if constexpr (P == kNn) return simd::mul_add(n, n, acc);
+  else if constexpr (P == kGt) return simd::mul_add(g, t, acc);
+  else if constexpr (P == kGg) return simd::mul_add(g, g, acc);
+  else if constexpr (P == kUt) return simd::mul_add(u, t, acc);
+  else if constexpr (P == kUu) return simd::mul_add(u, u, acc);
+  else return simd::add(acc, P == kT1 ? t : P == kN1 ? n : P == kG1 ? g : u);
 }
-template <class V>
-EMMY_INLINE void accumulate(V t, V n, V g, V u, V& tt, V& nn, V& gt, V& gg, V& t1, V& n1, V& g1, V& ut, V& uu,
-                            V& u1) noexcept {
-  accumulate(t, n, g, u, tt, nn, gt, gg, t1, n1, g1);
-  ut = simd::mul_add(u, t, ut);
-  uu = simd::mul_add(u, u, uu);
-  u1 = simd::add(u1, u);
-}
-
-template <class V>
-EMMY_INLINE void accumulate(V, V, V g, V, V& gg) noexcept {
-  gg = simd::mul_add(g, g, gg);
-}
-template <class V>
-EMMY_INLINE void accumulate(V, V, V g, V u, V& gg, V& uu) noexcept {
-  gg = simd::mul_add(g, g, gg);
-  uu = simd::mul_add(u, u, uu);
+template <class MeterType, class V, class... Acc>
+EMMY_INLINE void accumulate(V t, V n, V g, V u, Acc&... acc) noexcept {
+  [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA {
+    ((acc = add_term<MeterType::at(P)>(t, n, g, u, acc)), ...);
+  }
+  (std::make_integer_sequence<int, sizeof...(Acc)>{});
 }
 
-// The sums of one line from the products of its meter, in the order of `accumulate`.
-template <class T, bool Light>
-EMMY_INLINE Sums<T> sums_of(const T (&s)[10]) noexcept {
-  if constexpr (Light) return {T(0), T(0), T(0), s[0], T(0), T(0), T(0), T(0), s[1], T(0)};
-  else return {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]};
+// sums[p][m] = the sum over the lanes of the p-th vector, four at once.
+template <class T, int Stride, class... V>
+EMMY_INLINE void put_sums(T (*sums)[Stride], int m, V&... v) noexcept {
+  constexpr int kCount = static_cast<int>(sizeof...(V)), kFours = kCount / 4;
+  [&]<int... F, int... R>(std::integer_sequence<int, F...>, std::integer_sequence<int, R...>) EMMY_LAMBDA {
+    [[maybe_unused]] T four[4];
+    ((simd::store_sums(pick<4 * F>(v...), pick<4 * F + 1>(v...), pick<4 * F + 2>(v...), pick<4 * F + 3>(v...), four),
+      sums[4 * F][m] = four[0], sums[4 * F + 1][m] = four[1], sums[4 * F + 2][m] = four[2],
+      sums[4 * F + 3][m] = four[3]),
+     ...);
+    ((sums[4 * kFours + R][m] = simd::sum(pick<4 * kFours + R>(v...))), ...);
+  }
+  (std::make_integer_sequence<int, kFours>{}, std::make_integer_sequence<int, kCount - 4 * kFours>{});
 }
 
 template <class V>
@@ -118,7 +121,7 @@ EMMY_INLINE V keep_factor(V before, V after) noexcept {
 
 namespace inner {
 // One vector at row m, column o: theta and buf are read, theta' and buf' written; t, n and u go to the meter.
-template <bool Factor, bool Tracks, class C, class T, class V, class O>
+template <bool Factor, bool Tracks, bool Stores = true, class C, class T, class V, class O>
 EMMY_INLINE void step_vector(const C& c, T* theta, T* buf, V gradient, const O& outer, int m, int o, V& t, V& n, V& u,
                              V& top, V& top_buf) noexcept {
   t = simd::load(theta);
@@ -127,6 +130,7 @@ EMMY_INLINE void step_vector(const C& c, T* theta, T* buf, V gradient, const O& 
   if constexpr (!__is_same(O, NoOuter))  // as sweep_outer does it, so that measuring changes no bit
     n = simd::neg_mul_add(simd::set(outer.x[m]), simd::load(outer.v + o), simd::mul(simd::set(c.k), t));
   if constexpr (Factor) n = keep_factor(t, n);
+  if constexpr (!Stores) return;
   if constexpr (!__is_same(C, FrozenCoefficients<T>)) simd::store(n, theta);
   if constexpr (Tracks) top = simd::max(top, simd::abs(n));
   if constexpr (!C::kMemoryless) {
@@ -142,37 +146,56 @@ EMMY_INLINE void add_to_columns(M& meter, int o, Acc&... acc) noexcept {
 }
 }  // namespace inner
 
-// Sweeps M rows of a block. on_row(m, Sums) is called for each row if the meter wants rows. With `outer`, g is x dy^T.
-template <int Cols, int M, bool Factor, class C, class T, class MeterType, class Range, class OnRow, class O = NoOuter>
-EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType& meter, Range& range, OnRow&& on_row,
+// Sweeps M rows of a block, whose own sums become those from `kept` on in the meter. With `outer`, g is x dy^T.
+template <int Cols, int M, bool Factor, class C, class T, class MeterType, class Range, class O = NoOuter>
+EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType& meter, int kept, Range& range,
                             const O& outer = {}) noexcept {
-  constexpr bool kTracks = !__is_same(Range, NoRange);
+  constexpr bool kTracks = !__is_same(Range, NoRange), kTwice = MeterType::kRows && MeterType::kColumns;
   using V = simd::Vec<T>;
   const int lanes = static_cast<int>(simd::lanes<T>());
   V top = simd::zero<T>(), top_buf = simd::zero<T>(), t = top, n = top, gradient = top, u = top;
   if constexpr (MeterType::kRows) {
-    for (int m = 0; m < M; ++m) {
+    const auto step = [&](int m, int o, V& t_, V& n_, V& g_, V& u_) EMMY_LAMBDA {
+      const int at = m * Cols + o;
+      g_ = simd::load(g + at);
+      inner::step_vector<Factor, kTracks && !kTwice, !kTwice>(c, theta + at, C::kMemoryless ? buf : buf + at, g_, outer,
+                                                              m, o, t_, n_, u_, top, top_buf);
+    };
+    const auto by_itself = [&](int m) EMMY_LAMBDA {
       with_vectors<T, MeterType::kProducts>([&](auto&... row) EMMY_LAMBDA {
         for (int o = 0; o < Cols; o += lanes) {
-          const int at = m * Cols + o;
-          gradient = simd::load(g + at);
-          inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, gradient, outer, m, o, t,
-                                              n, u, top, top_buf);
-          accumulate(t, n, gradient, u, row...);
-          if constexpr (MeterType::kColumns) {
-            with_vectors<T, MeterType::kProducts>([&](auto&... product) EMMY_LAMBDA {
-              accumulate(t, n, gradient, u, product...);
-              inner::add_to_columns<T, MeterType, V>(meter, o, product...);
-            });
-          }
+          step(m, o, t, n, gradient, u);
+          accumulate<MeterType>(t, n, gradient, u, row...);
         }
-        T s[10] = {};
-        int p = 0;
-        ((s[p++] = simd::sum(row)), ...);
-        on_row(m, sums_of<T, MeterType::kLight>(s));
+        put_sums(meter.row, kept + m, row...);
       });
-    }
-  } else if constexpr (MeterType::kColumns) {
+    };
+    // Four rows of one vector: as many sums, a quarter of the work.
+    const auto four = [&](int m) EMMY_LAMBDA {
+      with_vectors<T, 12>(
+          [&](V& t1, V& n1, V& g1, V& u1, V& t2, V& n2, V& g2, V& u2, V& t3, V& n3, V& g3, V& u3) EMMY_LAMBDA {
+            step(m, 0, t, n, gradient, u);
+            step(m + 1, 0, t1, n1, g1, u1);
+            step(m + 2, 0, t2, n2, g2, u2);
+            step(m + 3, 0, t3, n3, g3, u3);
+            [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA {
+              const V none = simd::zero<T>();
+              (simd::store_sums(add_term<MeterType::at(P)>(t, n, gradient, u, none),
+                                add_term<MeterType::at(P)>(t1, n1, g1, u1, none),
+                                add_term<MeterType::at(P)>(t2, n2, g2, u2, none),
+                                add_term<MeterType::at(P)>(t3, n3, g3, u3, none), &meter.row[P][kept + m]),
+               ...);
+            }
+            (std::make_integer_sequence<int, MeterType::kProducts>{});
+          });
+    };
+    for_row_tiles<M, 4>([&](int m, auto rows) EMMY_LAMBDA {
+      if constexpr (decltype(rows)::value == 4 && kLanesOf<T> == Cols && !one_lane<T>()) four(m);
+      else
+        for (int r = 0; r < decltype(rows)::value; ++r) by_itself(m + r);
+    });
+  }
+  if constexpr (MeterType::kColumns) {
     for (int o = 0; o < Cols; o += lanes) {
       with_vectors<T, MeterType::kProducts>([&](auto&... column) EMMY_LAMBDA {
         for (int m = 0; m < M; ++m) {
@@ -180,12 +203,13 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
           gradient = simd::load(g + at);
           inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, gradient, outer, m, o, t,
                                               n, u, top, top_buf);
-          accumulate(t, n, gradient, u, column...);
+          accumulate<MeterType>(t, n, gradient, u, column...);
         }
         inner::add_to_columns<T, MeterType, V>(meter, o, column...);
       });
     }
-  } else {
+  }
+  if constexpr (!MeterType::kRows && !MeterType::kColumns) {
     for (int at = 0; at < M * Cols; at += lanes)
       inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, simd::load(g + at), outer,
                                           at / Cols, at % Cols, t, n, u, top, top_buf);
@@ -255,12 +279,97 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T*
   }
 }
 
-// The sums of column o.
-template <class T, int Cols, bool Rows, bool Memoryless, bool Light>
-EMMY_INLINE Sums<T> column_sums(const Meter<T, Cols, Rows, true, Memoryless, Light>& meter, int o) noexcept {
-  T s[10] = {};
-  for (int p = 0; p < meter.kProducts; ++p) s[p] = meter.column[p][o];
-  return sums_of<T, Light>(s);
+// sweep_outer without a bias and with a meter (full, of a rule without memory): dy stays outside of the sums, so a vector
+// of theta takes five terms and not seven. The sums of the rows go where kept(row) says, and done(row) follows each. The
+// weights get the bits of sweep_outer.
+template <int Rows, int Cols, class T, class MeterType, class Kept, class Done>
+EMMY_INLINE void measure_outer(T k, T* theta, const SummedRow<T>& x, const SummedRow<T>& dy, const T* v,
+                               MeterType& meter, Kept&& kept, Done&& done) noexcept {
+  using V = simd::Vec<T>;
+  constexpr int kStride = padded<T>(Cols);
+  const std::size_t lanes = simd::lanes<T>();
+  const auto next = [&](int i, std::size_t o, V t) EMMY_LAMBDA {
+    return simd::neg_mul_add(simd::set(x.p[i]), simd::load(v + o), simd::mul(simd::set(k), t));
+  };
+  if constexpr (MeterType::kRows) {
+    auto& sums = meter.row;
+    const auto step = [&](int i, std::size_t o, V& t, V& n) EMMY_LAMBDA {
+      T* at = theta + i * kStride + o;
+      t = simd::load(at);
+      n = next(i, o, t);
+      if constexpr (!MeterType::kColumns) simd::store(n, at);
+    };
+    const auto finish = [&](int i, T dt) EMMY_LAMBDA {
+      const T xi = x.p[i];
+      const int at = kept(i);
+      sums[kGt][at] = xi * dt, sums[kGg][at] = xi * xi * dy.squares, sums[kG1][at] = xi * dy.sum;
+      done(i);
+    };
+    int i = 0;
+    if constexpr (kLanesOf<T> == kStride && !one_lane<T>()) {
+      const V d = simd::load(dy.p);
+      for (; i + 4 <= Rows; i += 4) {
+        V t0, n0, t1, n1, t2, n2, t3, n3;
+        step(i, 0, t0, n0), step(i + 1, 0, t1, n1), step(i + 2, 0, t2, n2), step(i + 3, 0, t3, n3);
+        T dt[4];
+        const int at = kept(i);
+        simd::store_sums(simd::mul(t0, t0), simd::mul(t1, t1), simd::mul(t2, t2), simd::mul(t3, t3), &sums[kTt][at]);
+        simd::store_sums(simd::mul(n0, n0), simd::mul(n1, n1), simd::mul(n2, n2), simd::mul(n3, n3), &sums[kNn][at]);
+        simd::store_sums(t0, t1, t2, t3, &sums[kT1][at]);
+        simd::store_sums(n0, n1, n2, n3, &sums[kN1][at]);
+        simd::store_sums(simd::mul(d, t0), simd::mul(d, t1), simd::mul(d, t2), simd::mul(d, t3), dt);
+        for (int m = 0; m < 4; ++m) finish(i + m, dt[m]);
+      }
+    }
+    for (; i < Rows; ++i)
+      with_vectors<T, 5>([&](V& tt, V& nn, V& dt, V& t1, V& n1) EMMY_LAMBDA {
+        V t = tt, n = tt;
+        for (std::size_t o = 0; o < kStride; o += lanes) {
+          step(i, o, t, n);
+          tt = simd::mul_add(t, t, tt);
+          nn = simd::mul_add(n, n, nn);
+          dt = simd::mul_add(simd::load(dy.p + o), t, dt);
+          t1 = simd::add(t1, t);
+          n1 = simd::add(n1, n);
+        }
+        T four[4];
+        simd::store_sums(tt, nn, t1, n1, four);
+        const int at = kept(i);
+        sums[kTt][at] = four[0], sums[kNn][at] = four[1], sums[kT1][at] = four[2], sums[kN1][at] = four[3];
+        finish(i, simd::sum(dt));
+      });
+  }
+  if constexpr (MeterType::kColumns) {
+    for (std::size_t o = 0; o < kStride; o += lanes) {
+      with_vectors<T, 5>([&](V& tt, V& nn, V& xt, V& t1, V& n1) EMMY_LAMBDA {
+        T* at = theta + o;
+        for_row_tiles<Rows, kTileRows>([&](int first, auto m_) EMMY_LAMBDA {  // in the tiles of sweep_rows
+          with_vectors<T, 4>([&](V& tile_tt, V& tile_nn, V& tile_t1, V& tile_n1) EMMY_LAMBDA {
+            for (int m = 0; m < decltype(m_)::value; ++m, at += kStride) {
+              const V t = simd::load(at), n = next(first + m, o, t);
+              simd::store(n, at);
+              tile_tt = simd::mul_add(t, t, tile_tt);
+              tile_nn = simd::mul_add(n, n, tile_nn);
+              tile_t1 = simd::add(tile_t1, t);
+              tile_n1 = simd::add(tile_n1, n);
+              xt = simd::mul_add(simd::set(x.p[first + m]), t, xt);
+            }
+            tt = simd::add(tt, tile_tt), nn = simd::add(nn, tile_nn);
+            t1 = simd::add(t1, tile_t1), n1 = simd::add(n1, tile_n1);
+          });
+        });
+        const V d = simd::load(dy.p + o);
+        auto& sums = meter.column;
+        simd::store(tt, &sums[kTt][o]);
+        simd::store(nn, &sums[kNn][o]);
+        simd::store(simd::mul(d, xt), &sums[kGt][o]);
+        simd::store(simd::mul(simd::mul(d, d), simd::set(x.squares)), &sums[kGg][o]);
+        simd::store(t1, &sums[kT1][o]);
+        simd::store(n1, &sums[kN1][o]);
+        simd::store(simd::mul(d, simd::set(x.sum)), &sums[kG1][o]);
+      });
+    }
+  }
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -62,12 +62,38 @@ EMMY_INLINE S larger(S a, S b) noexcept {
   return a > b ? a : b;
 }
 // |residual| over its bound: 0 for none, infinity where the bound allows none or the residual is not a number.
-template <class S>
-EMMY_INLINE S ratio(S residual, S bound) noexcept {
-  const S a = magnitude(residual);
-  if (a <= S(0)) return S(0);
-  const S q = a / bound;
-  return q >= S(0) ? q : S(__builtin_inf());
+template <class V>
+EMMY_INLINE V ratio(V residual, V bound) noexcept {
+  using S = simd::Scalar<V>;
+  const V a = simd::abs(residual), q = simd::div(a, bound), none = simd::zero<S>();
+  const V known = simd::select(simd::less_equal(none, q), q, simd::set(S(__builtin_inf())));
+  return simd::select(simd::less_equal(a, none), none, known);
+}
+
+// The vector at p, of which the first n lanes are meant: the others are zero.
+template <class T>
+EMMY_INLINE simd::Vec<T> load_units(const T* p, int n) noexcept {
+  return n < static_cast<int>(simd::lanes<T>()) ? simd::load_first(p, static_cast<std::size_t>(n)) : simd::load(p);
+}
+template <class T, class V>
+EMMY_INLINE void store_units(V v, T* p, int n) noexcept {
+  if (n < static_cast<int>(simd::lanes<T>())) simd::store_first(v, p, static_cast<std::size_t>(n));
+  else simd::store(v, p);
+}
+// A one in each of the first n lanes.
+template <class T>
+struct Ones {
+  alignas(kAlign<T>) T value[padded<T>(1)];
+};
+template <class T>
+inline constexpr Ones<T> kOnes = [] {
+  Ones<T> ones{};
+  for (auto& one : ones.value) one = T(1);
+  return ones;
+}();
+template <class T, class V>
+EMMY_INLINE void add_to(T* p, V v) noexcept {
+  simd::store(simd::add(simd::load(p), v), p);
 }
 
 // Terms of a line of a block, and the roundings that a term of its sum meets.
@@ -82,66 +108,81 @@ EMMY_INLINE LineTerms<S> line_terms(const PlannedBlock& block, Axis line) noexce
   return {terms, S(block.width / static_cast<int>(simd::lanes<S>()) + 8)};
 }
 
-// Adds one part of a unit's charge.
-template <int Power, bool Memoryless, class S>
-EMMY_INLINE void book_part(UnitStep<S>& now, Budget<S>& step, Budget<S>& total, S weight, const Sums<S>& m,
+// Adds one part of the charges of a vector of units from `at` on: p their sums, `stride` apart. What lies beyond the units
+// has sums of zero, so that what is added there changes nothing.
+template <int Power, bool Memoryless, class Steps, class Records, class S>
+EMMY_INLINE void book_part(Steps& now, Records& record, Budget<S>& step, int at, S weight, const S* p, int stride,
                            const BlockTerms<S>& b, S r) noexcept {
-  const S km1 = b.k - S(1), scale = magnitude(weight);
-  const S ut = Memoryless ? b.a0 * m.gt : m.ut, uu = Memoryless ? b.a0 * b.a0 * m.gg : m.uu,
-          u1 = Memoryless ? b.a0 * m.g1 : m.u1;
-  const S largest = larger(m.tt, m.nn);
-  S cause[5];
+  using V = simd::Vec<S>;
+  const S km1 = b.k - S(1), scale = weight < S(0) ? -weight : weight;
+  const auto sum = [&](LineSum product) EMMY_LAMBDA { return simd::load(p + product * stride); };
+  const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
+  const auto cause = [&](Cause c, V amount) EMMY_LAMBDA {
+    add_to(record.total[static_cast<int>(c)] + at, amount);
+    step[c] += simd::sum(amount);
+  };
+  const V tt = sum(kTt), nn = sum(kNn), gt = sum(kGt), gg = sum(kGg), t1 = sum(kT1), n1 = sum(kN1), g1 = sum(kG1);
+  const V ut = Memoryless ? times(b.a0, gt) : sum(kUt), uu = Memoryless ? times(b.a0 * b.a0, gg) : sum(kUu),
+          u1 = Memoryless ? times(b.a0, g1) : sum(kU1);
   if constexpr (Power == 2) {
-    cause[0] = weight * (km1 * (b.k + S(1)) * m.tt - S(2) * km1 * ut);
-    cause[1] = weight * (S(2) * (b.a0 * m.gt - ut) + uu - b.a0 * b.a0 * m.gg);
-    cause[2] = weight * S(2) * (b.share - b.a0) * m.gt;
-    cause[3] = weight * b.a0 * b.a0 * m.gg;
-    cause[4] = weight * S(-2) * b.share * m.gt;
-    now.before += weight * m.tt;
-    now.after += weight * m.nn;
-    now.booked += weight * (km1 * (b.k + S(1)) * m.tt - S(2) * b.k * ut + uu);
-    now.noether += weight * m.gt;
-    now.sum_before += m.t1;
-    now.sum_after += m.n1;
-    now.sum_booked += km1 * m.t1 - u1;
+    V booked = simd::neg_mul_add(simd::set(S(2) * b.k), ut, uu);
+    if (km1 != S(0)) {
+      const V decay = times(km1 * (b.k + S(1)), tt);
+      booked = simd::add(booked, decay);
+      cause(Cause::decay, times(weight, simd::neg_mul_add(simd::set(S(2) * km1), ut, decay)));
+    }
+    if constexpr (!Memoryless)
+      cause(Cause::momentum,
+            times(weight, simd::neg_mul_add(simd::set(b.a0 * b.a0), gg,
+                                            simd::mul_add(simd::set(S(2)), simd::sub(times(b.a0, gt), ut), uu))));
+    if (b.share != b.a0) cause(Cause::breaking, times(weight * S(2) * (b.share - b.a0), gt));
+    cause(Cause::discretisation, times(weight * b.a0 * b.a0, gg));
+    cause(Cause::noether, times(weight * S(-2) * b.share, gt));
+    add_to(now.before + at, times(weight, tt));
+    add_to(now.after + at, times(weight, nn));
+    add_to(now.booked + at, times(weight, booked));
+    add_to(now.noether + at, times(weight, gt));
+    add_to(now.sum_before + at, t1);
+    add_to(now.sum_after + at, n1);
+    add_to(now.sum_booked + at, simd::sub(times(km1, t1), u1));
   } else {
-    cause[0] = weight * km1 * m.t1;
-    cause[1] = weight * (b.a0 * m.g1 - u1);
-    cause[2] = weight * (b.share - b.a0) * m.g1;
-    cause[3] = S(0);
-    cause[4] = -weight * b.share * m.g1;
-    now.before += weight * m.t1;
-    now.after += weight * m.n1;
-    now.booked += weight * (km1 * m.t1 - u1);
-    now.noether += weight * m.g1 * S(0.5);
+    const V booked = times(weight, simd::sub(times(km1, t1), u1));
+    if (km1 != S(0)) cause(Cause::decay, times(weight * km1, t1));
+    if constexpr (!Memoryless) cause(Cause::momentum, times(weight, simd::sub(times(b.a0, g1), u1)));
+    if (b.share != b.a0) cause(Cause::breaking, times(weight * (b.share - b.a0), g1));
+    cause(Cause::noether, times(-weight * b.share, g1));
+    add_to(now.before + at, times(weight, t1));
+    add_to(now.after + at, times(weight, n1));
+    add_to(now.booked + at, booked);
+    add_to(now.noether + at, times(weight * S(0.5), g1));
   }
-  now.size += scale * largest;
-  now.weight += scale * (S(2) * r + S(10)) * largest;
-  now.motion += scale * (r + S(3)) * uu;
-  now.gradient += scale * (r + S(3)) * m.gg;
-  for (int c = 0; c < 5; ++c) {
-    step.amount[c] += cause[c];
-    total.amount[c] += cause[c];
-  }
+  const V largest = simd::max(tt, nn);
+  add_to(now.size + at, times(scale, largest));
+  add_to(now.weight + at, times(scale * (S(2) * r + S(10)), largest));
+  add_to(now.motion + at, times(scale * (r + S(3)), uu));
+  add_to(now.gradient + at, times(scale * (r + S(3)), gg));
 }
 
-// This part's share of `activity`: for a quadratic charge the square of (terms x scale), for a linear one the scale of
-// the residual itself.
+// This part's share of `activity` for n units from `unit` on: for a quadratic charge the square of (terms x scale), for a
+// linear one the scale of the residual itself.
 template <class Net, int Block, bool Incoming, int Power, class Led, class S>
-EMMY_INLINE S activity_of(const Led& ledger, int unit, S partner, S batch) noexcept {
+EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int unit, int n, S partner, S batch) noexcept {
   constexpr auto block = kPlan<Net>.block[Block];
   using N = node_at<Net, block.node>;
   constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[block.node + 1].root;
   const S rows = batch * S(N::in::kPositions);
   if constexpr (Power == 1) {
     // The deltas of a row add up to 0 but for the rounding of p, which is absolute: p is up to 1.
-    const S activity = block.role == Role::bias ? rows : ledger.act_abs[kActivity<Net, kIn> + unit];
-    return activity * ((S(2) * S(block.cols) + S(16)) / batch + (rows + S(block.stride)) * ledger.delta[kOut].row_sum);
+    const S scale = (S(2) * S(block.cols) + S(16)) / batch + (rows + S(block.stride)) * ledger.delta[kOut].row_sum;
+    if constexpr (block.role == Role::bias) return simd::mul(simd::set(rows * scale), load_units(kOnes<S>.value, n));
+    else return simd::mul(simd::set(scale), load_units(ledger.act_abs + kActivity<Net, kIn> + unit, n));
   } else {
     const S terms = S(2) * (S(Incoming ? N::in::kChannels : N::out::kChannels) + rows) + S(16);
-    const S scale = Incoming ? ledger.delta_abs[kActivity<Net, kOut> + unit] * (S(1) + ledger.act[kIn].row_norm)
-                             : ledger.act_abs[kActivity<Net, kIn> + unit] * ledger.delta[kOut].row_norm;
-    return terms * scale * partner * terms * scale * partner;
+    const auto scaled = Incoming ? simd::mul(simd::set(terms * (S(1) + ledger.act[kIn].row_norm) * partner),
+                                             load_units(ledger.delta_abs + kActivity<Net, kOut> + unit, n))
+                                 : simd::mul(simd::set(terms * ledger.delta[kOut].row_norm * partner),
+                                             load_units(ledger.act_abs + kActivity<Net, kIn> + unit, n));
+    return simd::mul(scaled, scaled);
   }
 }
 
@@ -155,54 +196,49 @@ EMMY_INLINE void for_each_part(F&& f) noexcept {
   (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges * Charge::kMaxParts>{});
 }
 
-// Books one line (unit `unit` along Line) of block Block into every charge that it is part of.
+// Books `count` lines (from unit `unit` on, along Line) of block Block into every charge that they are part of. Their sums
+// are at sums + product * stride, zero up to a whole vector.
 template <int Block, Axis Line, bool Memoryless, class Net, class Spec, class Mode, class S>
-EMMY_OUTLINE void book_line(Ledger<Net, Spec, Mode>& ledger, int unit, const Sums<S>& m, const BlockTerms<S>& b,
-                            S batch) noexcept {
+EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int unit, int count, const S* sums, int stride,
+                             const BlockTerms<S>& b, S batch) noexcept {
+  const int lanes = static_cast<int>(simd::lanes<S>());
   const S r = line_terms<S>(kPlan<Net>.block[Block], Line).r;
-  for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>,
-                                                  std::integral_constant<int, Index>) EMMY_LAMBDA {
-    constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
-    constexpr ChargePart part = charge.part[Index];
-    if constexpr (Index < charge.parts && part.block == Block && part.axis == Line) {
-      if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
-      const S weight = S(part.weight.numerator) / S(part.weight.denominator);
-      const int at = kCharges<Net, Spec>.unit[At] + unit;
-      book_part<charge.power, Memoryless>(ledger.now[at], ledger.last[At], ledger.record[at].total, weight, m, b, r);
-      ledger.now[at].activity +=
-          magnitude(weight) * activity_of<Net, Block, part.is_incoming, charge.power>(ledger, unit, b.partner, batch);
-    }
-  });
+  for_each_part<Net, Spec>(
+      [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
+        constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
+        constexpr ChargePart part = charge.part[Index];
+        if constexpr (Index < charge.parts && part.block == Block && part.axis == Line) {
+          if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
+          const S weight = S(part.weight.numerator) / S(part.weight.denominator);
+          for (int i = 0; i < count; i += lanes) {
+            const int at = kCharges<Net, Spec>.unit[At] + unit + i;
+            book_part<charge.power, Memoryless>(ledger.now, ledger.record, ledger.last[At], at, weight, sums + i,
+                                                stride, b, r);
+            add_to(ledger.now.activity + at, simd::mul(simd::set(weight < S(0) ? -weight : weight),
+                                                       activity_of<Net, Block, part.is_incoming, charge.power>(
+                                                           ledger, unit + i, count - i, b.partner, batch)));
+          }
+        }
+      });
 }
 
 template <class Net, class Spec, class Mode>
 EMMY_INLINE void begin_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
-  for (auto& now : ledger.now) now = {};
+  ledger.now = {};
   for (auto& step : ledger.last) step = {};
   ledger.last_ratio = 0;
 }
 
-// A row of a weight gradient against the sum it must have: sum_o dW[i, o] = sum_r x[r, i] sum_o dy[r, o]. Holds for any
-// activation and any loss, and covers the biases that no charge sees.
+// n rows of a weight gradient against the sums that they must have: sum_o dW[i, o] = sum_r x[r, i] sum_o dy[r, o]. Holds
+// for any activation and any loss, and covers the biases that no charge sees. bound: scale times activity.
 template <class Net, class Spec, class Mode, class S>
-EMMY_INLINE void check_row(Ledger<Net, Spec, Mode>& ledger, S got, S want, S bound) noexcept {
-  ledger.last_ratio = larger(ledger.last_ratio, ratio(got - want, bound));
-}
-
-// The rounding bounds of one unit: of its charge, its plain sum and its Noether residual.
-template <class S>
-struct UnitBounds {
-  S charge, sum, noether;
-};
-// terms: R of the head of this file.
-template <class S>
-EMMY_INLINE UnitBounds<S> bounds_of(const UnitStep<S>& now, int power, S terms) noexcept {
-  constexpr S kRoot2 = S(1.4142135623730951), w = kRoundoff<S>;
-  const S a = root(now.weight), b = root(now.motion);
-  const S sum = w * terms * (a + b / kRoot2);
-  if (power == 1) return {sum, sum, w * now.activity};
-  return {w * (now.weight + kRoot2 * a * b + now.motion), sum,
-          w * (root(now.activity * now.size) + a * root(now.gradient))};
+EMMY_INLINE void check_rows(Ledger<Net, Spec, Mode>& ledger, int n, const S* got, const S* want, S scale,
+                            const S* activity) noexcept {
+  for (int i = 0; i < n; i += static_cast<int>(simd::lanes<S>())) {
+    const auto q = ratio(simd::sub(load_units(got + i, n - i), load_units(want + i, n - i)),
+                         simd::mul(simd::set(scale), load_units(activity + i, n - i)));
+    ledger.last_ratio = larger(ledger.last_ratio, simd::max_lane(q));
+  }
 }
 
 // R of a charge: every unit of it has the same lines.
@@ -220,44 +256,74 @@ EMMY_INLINE S terms_of(const Charge& charge, const PlannedBlock* blocks) noexcep
 template <class Net, class Spec, class Mode>
 EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
   using S = typename Net::scalar;
+  using V = simd::Vec<S>;
+  constexpr S kRoot2 = S(1.4142135623730951), kUnit = kRoundoff<S>;
   constexpr int kRoundingCause = static_cast<int>(Cause::rounding),
                 kUnmeasuredCause = static_cast<int>(Cause::unmeasured);
+  const V endless = simd::set(S(__builtin_inf()));
+  const auto& now = ledger.now;
+  auto& record = ledger.record;
   for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
     if (kCharges<Net, Spec>.kind[c] == Kind::translation && !ledger.translating) continue;
     const Charge& charge = kCharges<Net, Spec>.charge[c];
-    const S terms = terms_of<S>(charge, kPlan<Net>.block);
-    Extremes<S>& worst = ledger.extreme[c];
-    for (int u = kCharges<Net, Spec>.unit[c]; u < kCharges<Net, Spec>.unit[c + 1]; ++u) {
-      const UnitStep<S>& now = ledger.now[u];
-      UnitRecord<S>& record = ledger.record[u];
+    const V terms = simd::set(kUnit * terms_of<S>(charge, kPlan<Net>.block));
+    const int last = kCharges<Net, Spec>.unit[c + 1];
+    V worst = simd::zero<S>(), of_charges = worst, noethers = worst, of_noethers = worst, relatives = worst,
+      others = worst, rounding = worst, unmeasured = worst;
+    for (int u = kCharges<Net, Spec>.unit[c]; u < last; u += static_cast<int>(simd::lanes<S>())) {
+      const int n = last - u;
+      const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + u, n); };
+      const V before = own(now.before), after = own(now.after), sum_before = own(now.sum_before),
+              sum_after = own(now.sum_after);
       if (ledger.known) {
-        // Measure: the same weights summed in the same order give the same bits.
-        const S moved = now.before - record.charge;
+        const V moved = simd::sub(before, own(record.charge));
         if constexpr (__is_same(Mode, Measure)) {
-          ledger.last_ratio = larger(ledger.last_ratio, ratio(moved, S(0)));
-          ledger.last_ratio = larger(ledger.last_ratio, ratio(now.sum_before - record.sum, S(0)));
+          // The same weights summed in the same order give the same bits.
+          const V sum_moved = simd::sub(sum_before, own(record.sum)), none = simd::zero<S>();
+          others = simd::max(others, simd::select(simd::equal(moved, none), none, endless));
+          others = simd::max(others, simd::select(simd::equal(sum_moved, none), none, endless));
         } else {
-          record.total.amount[kUnmeasuredCause] += moved;
-          ledger.last[c].amount[kUnmeasuredCause] += moved;
+          unmeasured = simd::add(unmeasured, moved);
+          store_units(simd::add(own(record.total[kUnmeasuredCause]), moved), record.total[kUnmeasuredCause] + u, n);
         }
       }
-      const UnitBounds<S> bound = bounds_of(now, charge.power, terms);
-      const S residual = now.after - now.before - now.booked;
-      const S of_charge = ratio(residual, bound.charge),
-              of_noether = ledger.unbounded ? S(0) : ratio(now.noether, bound.noether);
-      const S of_sum = ratio(now.sum_after - now.sum_before - now.sum_booked, bound.sum);
-      worst.residual = larger(worst.residual, magnitude(residual));
-      worst.residual_ratio = larger(worst.residual_ratio, of_charge);
-      worst.noether = larger(worst.noether, magnitude(now.noether));
-      worst.noether_ratio = larger(worst.noether_ratio, of_noether);
-      if (now.size > S(0))
-        worst.relative = larger(worst.relative, magnitude(residual) / (charge.power == 2 ? now.size : root(now.size)));
-      ledger.last_ratio = larger(ledger.last_ratio, larger(of_charge, larger(of_noether, of_sum)));
-      record.total.amount[kRoundingCause] += residual;
-      ledger.last[c].amount[kRoundingCause] += residual;
-      record.charge = now.after;
-      record.sum = now.sum_after;
+      // The bounds of the head of this file.
+      const V weight = own(now.weight), motion = own(now.motion), size = own(now.size), activity = own(now.activity),
+              noether = own(now.noether);
+      const V a = simd::sqrt(weight), b = simd::sqrt(motion);
+      const V of_plain_sum = simd::mul(terms, simd::mul_add(simd::set(S(1) / kRoot2), b, a));
+      const bool quadratic = charge.power == 2;
+      const V charge_bound =
+          quadratic ? simd::mul(simd::set(kUnit),
+                                simd::add(simd::mul_add(simd::mul(simd::set(kRoot2), a), b, weight), motion))
+                    : of_plain_sum;
+      const V noether_bound =
+          simd::mul(simd::set(kUnit),
+                    quadratic ? simd::mul_add(a, simd::sqrt(own(now.gradient)), simd::sqrt(simd::mul(activity, size)))
+                              : activity);
+      const V residual = simd::sub(simd::sub(after, before), own(now.booked));
+      worst = simd::max(worst, simd::abs(residual));
+      of_charges = simd::max(of_charges, ratio(residual, charge_bound));
+      noethers = simd::max(noethers, simd::abs(noether));
+      if (!ledger.unbounded) of_noethers = simd::max(of_noethers, ratio(noether, noether_bound));
+      others = simd::max(others, ratio(simd::sub(simd::sub(sum_after, sum_before), own(now.sum_booked)), of_plain_sum));
+      const V relative = simd::div(simd::abs(residual), quadratic ? size : simd::sqrt(size));
+      relatives = simd::max(relatives, simd::select(simd::less(simd::zero<S>(), size), relative, simd::zero<S>()));
+      rounding = simd::add(rounding, residual);
+      store_units(simd::add(own(record.total[kRoundingCause]), residual), record.total[kRoundingCause] + u, n);
+      store_units(after, record.charge + u, n);
+      store_units(sum_after, record.sum + u, n);
     }
+    const S of_charge = simd::max_lane(of_charges), of_noether = simd::max_lane(of_noethers);
+    Extremes<S>& extreme = ledger.extreme[c];
+    extreme.residual = larger(extreme.residual, simd::max_lane(worst));
+    extreme.residual_ratio = larger(extreme.residual_ratio, of_charge);
+    extreme.noether = larger(extreme.noether, simd::max_lane(noethers));
+    extreme.noether_ratio = larger(extreme.noether_ratio, of_noether);
+    extreme.relative = larger(extreme.relative, simd::max_lane(relatives));
+    ledger.last_ratio = larger(ledger.last_ratio, larger(of_charge, larger(of_noether, simd::max_lane(others))));
+    ledger.last[c].amount[kRoundingCause] += simd::sum(rounding);
+    ledger.last[c].amount[kUnmeasuredCause] += simd::sum(unmeasured);
   }
   ledger.worst_ratio = larger(ledger.worst_ratio, ledger.last_ratio);
   ledger.known = true;

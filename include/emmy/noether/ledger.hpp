@@ -43,20 +43,22 @@ struct Extremes {
   S relative = 0;        // residual over the sum of squares that it comes from (linear: of absolute values)
 };
 
-// One unit's charge while a step is booked; r is the number of roundings a term of a sum meets.
-template <class S>
-struct UnitStep {
-  S before, after, booked, noether;
-  S sum_before, sum_after, sum_booked;  // the plain sum of its weights: a check sum, no charge
-  S size, weight, motion, gradient;     // of its entries: |theta|^2, and (2r+10) |theta|^2, (r+3) |u|^2, (r+3) |g|^2
-  S activity;                           // what scales the rounding of its Noether residual
+// The charges of all units while a step is booked, an array each, so that a vector of units is booked at once; r is the
+// number of roundings a term of a sum meets.
+template <class S, int Units>
+struct UnitSteps {
+  S before[Units], after[Units], booked[Units], noether[Units];
+  S sum_before[Units], sum_after[Units], sum_booked[Units];  // the plain sum of its weights: a check sum, no charge
+  // Of its entries: |theta|^2, and (2r+10) |theta|^2, (r+3) |u|^2, (r+3) |g|^2.
+  S size[Units], weight[Units], motion[Units], gradient[Units];
+  S activity[Units];  // what scales the rounding of its Noether residual
 };
-// One unit's charge from step to step.
-template <class S>
-struct UnitRecord {
-  S charge, sum;  // at the end of the last measured step
-  S memory;       // B(buf, theta), or the sum of buf (Predict only)
-  Budget<S> total;
+// The charges of all units from step to step.
+template <class S, int Units>
+struct UnitRecords {
+  S charge[Units], sum[Units];  // at the end of the last measured step
+  S memory[Units];              // B(buf, theta), or the sum of buf (Predict only)
+  S total[kCauses][Units];      // change by cause since the last reset
 };
 
 // What the ledger needs to know of one tensor: the largest Euclidean norm and the largest sum of |v| of a row.
@@ -87,7 +89,8 @@ struct Ledger {
   using mode = Mode;
   static constexpr int kUnits = kCharges<Net, Spec>.units;
   static constexpr int kChargeCount = kCharges<Net, Spec>.kCharges;
-  static constexpr int kArray = kUnits > 0 ? kUnits : 1;
+  // A vector of units may start at the last one.
+  static constexpr int kArray = (kUnits > 0 ? kUnits : 1) + padded<scalar>(1) - 1;
 
   // The residual of the last measured step over its rounding bound, the worst of all charges, Noether identities and
   // check sums: at most 1 for sound hardware and right kernels. Infinity for a residual where none can be.
@@ -102,11 +105,13 @@ struct Ledger {
       kCharges<Net, Spec>.symmetry_unit[detail::index_in<Symmetry>(typename detail::Watched<Net, Spec>::list{})];
   template <class Symmetry>
   EMMY_INLINE constexpr scalar charge(int unit) const noexcept {
-    return record[first<Symmetry>() + unit].charge;
+    return record.charge[first<Symmetry>() + unit];
   }
   template <class Symmetry>
-  EMMY_INLINE constexpr const Budget<scalar>& total(int unit) const noexcept {
-    return record[first<Symmetry>() + unit].total;
+  EMMY_INLINE constexpr Budget<scalar> total(int unit) const noexcept {
+    Budget<scalar> budget{};
+    for (int c = 0; c < kCauses; ++c) budget.amount[c] = record.total[c][first<Symmetry>() + unit];
+    return budget;
   }
   // The budget of all units together.
   template <class Symmetry>
@@ -144,7 +149,8 @@ struct Ledger {
 
   // Forgets totals and worst cases; the charges stay.
   EMMY_INLINE constexpr void reset() noexcept {
-    for (auto& r : record) r.total = {};
+    for (auto& cause : record.total)
+      for (auto& amount : cause) amount = 0;
     for (auto& e : extreme) e = {};
     for (auto& b : last) b = {};
     last_ratio = worst_ratio = 0;
@@ -154,8 +160,8 @@ struct Ledger {
   // are instead of reporting a fault.
   EMMY_INLINE constexpr void resync() noexcept { known = false; }
 
-  UnitRecord<scalar> record[kArray];
-  UnitStep<scalar> now[kArray];
+  UnitRecords<scalar, kArray> record;
+  UnitSteps<scalar, kArray> now;
   Budget<scalar> last[kChargeCount > 0 ? kChargeCount : 1];
   Extremes<scalar> extreme[kChargeCount > 0 ? kChargeCount : 1];
   TensorFacts<scalar> act[kPlan<Net>.kTensors], delta[kPlan<Net>.kTensors];

@@ -24,41 +24,46 @@ namespace emmy::inline EMMY_TARGET {
 // Charges and memories from the weights themselves.
 template <class Net, class Spec, class Mode, class S>
 EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, const S* buf) noexcept {
-  for (auto& r : ledger.record) r.charge = r.memory = S(0);
-  for_each_part<Net, Spec>(
-      [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
-        constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
-        if constexpr (Index < charge.parts) {
-          if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
-          constexpr ChargePart part = charge.part[Index];
-          constexpr auto block = kPlan<Net>.block[part.block];
-          const S weight = S(part.weight.numerator) / S(part.weight.denominator);
-          for (int i = 0; i < block.rows; ++i)
-            for (int o = 0; o < block.cols; ++o) {
-              auto& record = ledger.record[kCharges<Net, Spec>.unit[At] + (part.axis == Axis::row ? i : o)];
-              const S t = theta[block.offset + i * block.stride + o],
-                      b = buf == nullptr ? S(0) : buf[block.offset + i * block.stride + o];
-              record.charge += weight * (charge.power == 2 ? t * t : t);
-              record.memory += weight * (charge.power == 2 ? b * t : b);
-            }
-        }
-      });
+  for (auto& charge : ledger.record.charge) charge = S(0);
+  for (auto& memory : ledger.record.memory) memory = S(0);
+  for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>)
+                               EMMY_LAMBDA {
+                                 constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
+                                 if constexpr (Index < charge.parts) {
+                                   if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
+                                   constexpr ChargePart part = charge.part[Index];
+                                   constexpr auto block = kPlan<Net>.block[part.block];
+                                   const S weight = S(part.weight.numerator) / S(part.weight.denominator);
+                                   for (int i = 0; i < block.rows; ++i)
+                                     for (int o = 0; o < block.cols; ++o) {
+                                       const int unit = kCharges<Net, Spec>.unit[At] + (part.axis == Axis::row ? i : o);
+                                       const S t = theta[block.offset + i * block.stride + o],
+                                               b = buf == nullptr ? S(0) : buf[block.offset + i * block.stride + o];
+                                       ledger.record.charge[unit] += weight * (charge.power == 2 ? t * t : t);
+                                       ledger.record.memory[unit] += weight * (charge.power == 2 ? b * t : b);
+                                     }
+                                 }
+                               });
   ledger.known = true;
 }
 
-// Adds what one line of a block gives to |g|^2 (in `booked`, times a0^2) and |u|^2 (in `size`) of its charges.
+// Adds what `count` lines of a block give to |g|^2 (in `booked`, times a0^2) and, for a rule with memory, |u|^2 (in `size`)
+// of their charges. sums: those of a light meter, `stride` apart.
 template <int Block, Axis Line, bool Memoryless, class Net, class Spec, class S>
-EMMY_INLINE void predict_line(Ledger<Net, Spec, Predict>& ledger, int unit, const Sums<S>& m,
-                              const BlockTerms<S>& b) noexcept {
+EMMY_INLINE void predict_lines(Ledger<Net, Spec, Predict>& ledger, int unit, int count, const S* sums, int stride,
+                               const BlockTerms<S>& b) noexcept {
   for_each_part<Net, Spec>(
       [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
         constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
         constexpr ChargePart part = charge.part[Index];
         if constexpr (Index < charge.parts && part.block == Block && part.axis == Line && charge.power == 2) {
           const S weight = S(part.weight.numerator) / S(part.weight.denominator);
-          auto& now = ledger.now[kCharges<Net, Spec>.unit[At] + unit];
-          now.booked += weight * b.a0 * b.a0 * m.gg;
-          now.size += weight * (Memoryless ? b.a0 * b.a0 * m.gg : m.uu);
+          for (int i = 0; i < count; i += static_cast<int>(simd::lanes<S>())) {
+            const int at = kCharges<Net, Spec>.unit[At] + unit + i;
+            add_to(ledger.now.booked + at, simd::mul(simd::set(weight * b.a0 * b.a0), simd::load(sums + i)));
+            if constexpr (!Memoryless)
+              add_to(ledger.now.size + at, simd::mul(simd::set(weight), simd::load(sums + stride + i)));
+          }
         }
       });
 }
@@ -67,54 +72,60 @@ EMMY_INLINE void predict_line(Ledger<Net, Spec, Predict>& ledger, int unit, cons
 template <class Net, class Spec, class Rule>
 EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule& rule) noexcept {
   using S = typename Net::scalar;
+  using V = simd::Vec<S>;
   static_assert(
       requires { law_rates(rule); },
       "emmy: this rule has no closed law with equal rates on both sides of a charge; use Measure or Every<N> instead "
       "of Predict");
   if constexpr (requires { law_rates(rule); }) {
     const auto r = law_rates(rule);
-    const S km1 = r.k - S(1);
+    const S km1 = r.k - S(1), per_eta = r.eta > S(0) ? S(1) / r.eta : S(0);
+    auto& record = ledger.record;
+    const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
     for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
       if (kCharges<Net, Spec>.kind[c] == Kind::translation && !ledger.translating) continue;
       const bool quadratic = kCharges<Net, Spec>.charge[c].power == 2;
       if (!Rule::kHasMemory && !quadratic && km1 == S(0)) continue;  // it stays
-      S shrunk = 0, second = 0;                                      // of all units, without memory
-      for (int u = kCharges<Net, Spec>.unit[c]; u < kCharges<Net, Spec>.unit[c + 1]; ++u) {
-        UnitRecord<S>& record = ledger.record[u];
-        const S q = record.charge, gg = ledger.now[u].booked, uu = ledger.now[u].size;
-        ledger.now[u].booked = ledger.now[u].size = S(0);  // for the next step
-        if constexpr (!Rule::kHasMemory) {                 // buf = 0
-          const S decay = quadratic ? km1 * (r.k + S(1)) * q : km1 * q;
-          record.charge = q + (decay + gg);
-          record.total[Cause::decay] += decay;
-          record.total[Cause::discretisation] += gg;
-          shrunk += decay;
-          second += gg;
-          continue;
-        }
-        const S ut = r.eta * r.beta * record.memory;
-        S cause[3];  // decay, momentum, discretisation
+      const int last = kCharges<Net, Spec>.unit[c + 1];
+      V decayed = simd::zero<S>(), carried = decayed, second = decayed;  // of all units
+      for (int u = kCharges<Net, Spec>.unit[c]; u < last; u += static_cast<int>(simd::lanes<S>())) {
+        const int n = last - u;
+        const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + u, n); };
+        const auto put = [&](V v, S* p) EMMY_LAMBDA { store_units(v, p + u, n); };
+        const auto book = [&](Cause cause, V amount, V& sum) EMMY_LAMBDA {
+          S* total = record.total[static_cast<int>(cause)];
+          put(simd::add(own(total), amount), total);
+          sum = simd::add(sum, amount);
+        };
+        const V q = own(record.charge), none = simd::zero<S>();
+        V decay = times(quadratic ? km1 * (r.k + S(1)) : km1, q), momentum = none, gg = none;
         if (quadratic) {
-          cause[0] = km1 * (r.k + S(1)) * q - S(2) * km1 * ut;
-          cause[1] = uu - gg - S(2) * ut;
-          cause[2] = gg;
-          const S through = r.eta > S(0) ? uu / r.eta : S(0);
-          record.memory = r.k * r.beta * record.memory - through + r.stored * (r.k * q - ut);
-        } else {
-          cause[0] = km1 * q;
-          cause[1] = -ut;
-          cause[2] = S(0);
-          record.memory = r.beta * record.memory + r.stored * q;
+          gg = own(ledger.now.booked);
+          put(none, ledger.now.booked);  // for the next step
         }
-        record.charge = q + (cause[0] + cause[1] + cause[2]);
-        constexpr Cause kOf[3] = {Cause::decay, Cause::momentum, Cause::discretisation};
-        for (int i = 0; i < 3; ++i) {
-          record.total[kOf[i]] += cause[i];
-          ledger.last[c][kOf[i]] += cause[i];
+        if constexpr (Rule::kHasMemory) {  // else buf = 0
+          const V memory = own(record.memory), ut = times(r.eta * r.beta, memory);
+          if (quadratic) {
+            const V uu = own(ledger.now.size);
+            put(none, ledger.now.size);
+            decay = simd::neg_mul_add(simd::set(S(2) * km1), ut, decay);
+            momentum = simd::neg_mul_add(simd::set(S(2)), ut, simd::sub(uu, gg));
+            put(simd::mul_add(simd::set(r.stored), simd::sub(times(r.k, q), ut),
+                              simd::neg_mul_add(simd::set(per_eta), uu, times(r.k * r.beta, memory))),
+                record.memory);
+          } else {
+            momentum = simd::neg(ut);
+            put(simd::mul_add(simd::set(r.stored), q, times(r.beta, memory)), record.memory);
+          }
+          book(Cause::momentum, momentum, carried);
         }
+        put(simd::add(q, simd::add(simd::add(decay, momentum), gg)), record.charge);
+        book(Cause::decay, decay, decayed);
+        book(Cause::discretisation, gg, second);
       }
-      ledger.last[c][Cause::decay] += shrunk;
-      ledger.last[c][Cause::discretisation] += second;
+      ledger.last[c][Cause::decay] += simd::sum(decayed);
+      ledger.last[c][Cause::momentum] += simd::sum(carried);
+      ledger.last[c][Cause::discretisation] += simd::sum(second);
     }
     ++ledger.measured;
   }

@@ -95,9 +95,9 @@ struct BlockSweep {
   // One sample, a layer x W + b, a rule without memory: the update is x (a0 dy)^T and a0 dy, measured or not. A column
   // takes a0 dy for x and x for dy.
   static constexpr bool kOuter = Rows == 1 && kMemoryless && kBlock.trained && kBlock.role != Role::factor &&
-                                 kHasPlainWeights<typename node_at<Net, kBlock.node>::layer>;
+                                 kHasPlainWeights<typename node_at<Net, kBlock.node>::layer> && !EMMY_GRADIENT_HOOKED;
   // Predicted, all that is wanted of its gradient are sums of squares, which |x| and |dy| tell.
-  static constexpr bool kByNorms = kOuter && kPredicting && !EMMY_GRADIENT_HOOKED;
+  static constexpr bool kByNorms = kOuter && kPredicting;
   static constexpr bool kByOuter = kOuter && Measuring && !kByNorms;
   template <Axis Line>
   static constexpr bool kWants = Measuring&& detail::Wants<Net, Led>::template kLine<Block, Line>;
@@ -115,7 +115,9 @@ struct BlockSweep {
   const S* x;
   S share = 0;  // of a column: a0 dy
   alignas(kAlign<S>) S v[kByOuter ? kStride : 1];
-  Meter<S, kStride, kRows, kColumns, kMemoryless, kPredicting> meter{};
+  // Row sums are kept until a vector of them can be booked, all of them; where lanes are one, each row is.
+  static constexpr int kKept = !kRows ? 0 : one_lane<S>() ? 1 : kBlock.lines;
+  Meter<S, kStride, kKept, kColumns, kMemoryless, kPredicting> meter{};
 
   // input and dy of the layer: read where kByOuter.
   EMMY_INLINE BlockSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
@@ -140,44 +142,64 @@ struct BlockSweep {
     }
   }
 
+  // `count` lines from `unit` on, their sums `stride` apart, zero up to a whole vector.
   template <Axis Line>
-  EMMY_INLINE void book(int unit, const Sums<S>& sums) noexcept {
-    if constexpr (kPredicting) predict_line<Block, Line, kMemoryless>(ledger, unit, sums, terms);
-    else book_line<Block, Line, kMemoryless>(ledger, unit, sums, terms, batch);
+  EMMY_INLINE void book(int unit, int count, const S* sums, int stride) noexcept {
+    if constexpr (kPredicting) predict_lines<Block, Line, kMemoryless>(ledger, unit, count, sums, stride, terms);
+    else book_lines<Block, Line, kMemoryless>(ledger, unit, count, sums, stride, terms, batch);
+  }
+  EMMY_INLINE int kept(int row) const noexcept { return kKept > 1 ? row : 0; }
+  EMMY_INLINE void book_rows(int row, int count) noexcept {
+    if constexpr (kRows) book<kAlongRows>(row, count, meter.row[0], meter.kKept);
   }
   template <int M>
   EMMY_INLINE void rows(int row, const S* g) noexcept {
-    S* memory = nullptr;
-    if constexpr (!kMemoryless) memory = buf + row * kStride;
-    const auto on_row = [&](int m, const Sums<S>& sums) EMMY_LAMBDA {
-      if constexpr (kRows) book<kAlongRows>(row + m, sums);
-    };
-    constexpr bool kFactor = kBlock.role == Role::factor;
-    static constexpr S kOne = 1;
-    if constexpr (kByOuter)
-      sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row,
-                                      Outer<S>{kBlock.role == Role::bias ? &kOne : x + row, v});
-    else sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, range, on_row);
+    if constexpr (kKept == 1 && M > 1) {
+      for (int m = 0; m < M; ++m) rows<1>(row + m, g + m * kStride);
+    } else {
+      S* memory = nullptr;
+      if constexpr (!kMemoryless) memory = buf + row * kStride;
+      constexpr bool kFactor = kBlock.role == Role::factor;
+      static constexpr S kOne = 1;
+      const auto sweep = [&](auto... outer) EMMY_LAMBDA {
+        sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, kept(row), range, outer...);
+      };
+      if constexpr (kByOuter) sweep(Outer<S>{kBlock.role == Role::bias ? &kOne : x + row, v});
+      else sweep();
+      if constexpr (kKept == 1) book_rows(row, 1);
+    }
+  }
+  // A weight matrix whose gradient is x dy^T.
+  EMMY_INLINE void measure(const SummedRow<S>& input, const SummedRow<S>& dy) noexcept {
+    if constexpr (kRows || kColumns)
+      measure_outer<kBlock.rows, kBlock.cols>(
+          c.k, theta, input, dy, v, meter, [&](int row) EMMY_LAMBDA { return kept(row); },
+          [&](int row) EMMY_LAMBDA {
+            if constexpr (kKept == 1) book_rows(row, 1);
+          });
+    else sweep_outer<kBlock.cols>(c.k, c.a0, theta, kBlock.rows, input.p, dy.p, static_cast<S*>(nullptr));
   }
   // |g|^2 of every line of x dy^T, from the squares of x (1 for a bias) and dy and their sums.
   EMMY_INLINE void book_norms(const S* input, const S* dy, S input_squares, S dy_squares) noexcept {
     constexpr bool kBias = kBlock.role == Role::bias;
-    Sums<S> sums{};
+    const int lanes = static_cast<int>(simd::lanes<S>());
+    const auto squares = [&](auto line, const S* p, int count, S other) EMMY_LAMBDA {
+      alignas(kAlign<S>) S gg[padded<S>(1)];
+      for (int i = 0; i < count; i += lanes) {
+        const auto value = load_units(p + i, count - i);
+        simd::store(simd::mul(simd::mul(value, value), simd::set(other)), gg);
+        book<decltype(line)::value>(i, count - i < lanes ? count - i : lanes, gg, 0);
+      }
+    };
+    static constexpr S kOne = 1;
     if constexpr (kWants<Axis::row>)
-      for (int i = 0; i < kBlock.rows; ++i) {
-        sums.gg = (kBias ? S(1) : input[i] * input[i]) * dy_squares;
-        book<Axis::row>(i, sums);
-      }
+      squares(std::integral_constant<Axis, Axis::row>{}, kBias ? &kOne : input, kBlock.rows, dy_squares);
     if constexpr (kWants<Axis::column>)
-      for (int o = 0; o < kBlock.cols; ++o) {
-        sums.gg = dy[o] * dy[o] * (kBias ? S(1) : input_squares);
-        book<Axis::column>(o, sums);
-      }
+      squares(std::integral_constant<Axis, Axis::column>{}, dy, kBlock.cols, kBias ? S(1) : input_squares);
   }
   EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept {
-    if constexpr (kColumns)
-      for (int o = 0; o < (kBlock.column ? kBlock.rows : kBlock.cols); ++o)
-        book<kAlongColumns>(o, column_sums(meter, o));
+    if constexpr (kKept > 1) book_rows(0, kKept);
+    if constexpr (kColumns) book<kAlongColumns>(0, kBlock.column ? kBlock.rows : kBlock.cols, meter.column[0], kStride);
     if constexpr (kTracks) largest.assign(Block, range.theta, range.memory);
   }
 };
@@ -231,12 +253,25 @@ struct NothingExpected {
   EMMY_INLINE explicit NothingExpected(const F&) noexcept {}
 };
 
-template <class T, int Count>
-EMMY_INLINE T row_total(const T* p) noexcept {
+template <int Count, class T>
+EMMY_INLINE simd::Vec<T> row_lanes(const T* p) noexcept {
   auto v = simd::load(p);
   for (int o = static_cast<int>(simd::lanes<T>()); o < Count; o += static_cast<int>(simd::lanes<T>()))
     v = simd::add(v, simd::load(p + o));
-  return simd::sum(v);
+  return v;
+}
+template <class T, int Count>
+EMMY_INLINE T row_total(const T* p) noexcept {
+  return simd::sum(row_lanes<Count>(p));
+}
+// The same of M rows of Count values.
+template <int M, int Count, class T>
+EMMY_INLINE void row_totals(const T* p, T* totals) noexcept {
+  int m = 0;
+  for (; m + 4 <= M; m += 4)
+    simd::store_sums(row_lanes<Count>(p + m * Count), row_lanes<Count>(p + (m + 1) * Count),
+                     row_lanes<Count>(p + (m + 2) * Count), row_lanes<Count>(p + (m + 3) * Count), totals + m);
+  for (; m < M; ++m) totals[m] = row_total<T, Count>(p + m * Count);
 }
 
 // The visitor that a layer's `gradients` calls in phase B.
@@ -247,7 +282,11 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   static constexpr int kFirst = kPlan<Net>.first_block[I];
   template <int B>
   using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::in::kPositions>;
-  static constexpr bool kColumn = kPlan<Net>.block[kFirst].column, kChecks = Measuring && !kPredicts<Led>;
+  static constexpr bool kColumn = kPlan<Net>.block[kFirst].column;
+  // One sample has no gradient that could be checked.
+  static constexpr bool kOuter = (At<Block>::kOuter && ...), kByNorms = (At<Block>::kByNorms && ...),
+                        kMeasuresOuter = kOuter && Measuring && !kByNorms && !kColumn,
+                        kChecks = Measuring && !kPredicts<Led> && !kMeasuresOuter;
   using Sums = std::conditional_t<kColumn, ExpectedColumn<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
   using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
 
@@ -266,8 +305,7 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f) {}
 
   // Weights and, where the layer has them, biases of one sample, without a gradient.
-  EMMY_INLINE void outer(const S* input, const S* delta) noexcept
-      requires((!Measuring || (At<Block>::kByNorms && ...)) && (At<Block>::kOuter && ...) && !EMMY_GRADIENT_HOOKED) {
+  EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kOuter && (!Measuring || kByNorms)) {
     auto& weight = static_cast<At<kFirst>&>(*this);
     S* bias = nullptr;
     if constexpr (sizeof...(Block) == 2) {
@@ -285,11 +323,15 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       sweep_outer<N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta, bias);
     }
     if constexpr (Measuring) {
-      Inspection<S> of_input, of_delta;
-      inspect<1, kIn, kPlan<Net>.tensor[N::kFrom].stride, false>(input, static_cast<S*>(nullptr), of_input);
-      inspect<1, N::out::kChannels, kPad, false>(delta, static_cast<S*>(nullptr), of_delta);
-      (At<Block>::book_norms(input, delta, of_input.squares, of_delta.squares), ...);
+      const S input_squares = summed_row<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input).squares,
+              delta_squares = summed_row<N::out::kChannels, kPad>(delta).squares;
+      (At<Block>::book_norms(input, delta, input_squares, delta_squares), ...);
     }
+  }
+  EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kMeasuresOuter) {
+    const auto x = summed_row<N::in::kChannels, kPlan<Net>.tensor[N::kFrom].stride>(input);
+    static_cast<At<kFirst>&>(*this).measure(x, summed_row<N::out::kChannels, kPad>(delta));
+    if constexpr (sizeof...(Block) == 2) static_cast<At<kFirst + 1>&>(*this).template rows<1>(0, delta);
   }
 
   // One vector of the weight gradient, without the gradient's rows.
@@ -314,17 +356,21 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       constexpr int kIn = N::in::kChannels;
       S activity = 0;
       for (int i = 0; i < kIn; ++i) activity += checks.act_abs[kActivity<Net, kPlan<Net>.tensor[N::kFrom].root> + i];
-      check_row(checks, row_total<S, padded<S>(kIn)>(g), expected.sum, check_scale(padded<S>(kIn)) * activity);
+      const S got = row_total<S, padded<S>(kIn)>(g);
+      check_rows(checks, 1, &got, &expected.sum, check_scale(padded<S>(kIn)), &activity);
     } else if constexpr (kChecks) {
       constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root;
-      for (int m = 0; m < M; ++m)
-        check_row(checks, row_total<S, kPad>(g + m * kPad), expected.row[row + m],
-                  check_scale() * checks.act_abs[kActivity<Net, kIn> + row + m]);
+      S got[M];
+      row_totals<M, kPad>(g, got);
+      check_rows(checks, M, got, expected.row + row, check_scale(), checks.act_abs + kActivity<Net, kIn> + row);
     }
   }
   template <class G>
   EMMY_INLINE void check_bias(const G* g) noexcept {
-    if constexpr (kChecks) check_row(checks, row_total<S, kPad>(g), expected.total, check_scale() * S(kSamples));
+    if constexpr (kChecks) {
+      const S got = row_total<S, kPad>(g), activity = S(kSamples);
+      check_rows(checks, 1, &got, &expected.total, check_scale(), &activity);
+    }
   }
   EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept { (At<Block>::finish(largest), ...); }
 };
