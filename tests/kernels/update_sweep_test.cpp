@@ -333,6 +333,58 @@ TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
   });
 }
 
+// ---- one sample, a rule with memory: the bits of the sweep of a gradient that exists
+
+template <int Rows, int Cols, class T, class Rule>
+void check_outer_memory(const Rule& rule, std::size_t gap) {
+  constexpr int kStride = emmy::padded<T>(Cols);
+  constexpr auto kCount = static_cast<std::size_t>(Rows * kStride);
+  Random random(kCount + gap);
+  Fenced<T> theta(kCount, gap), buf(kCount, gap + 1), x(Rows, gap + 2), dy(kStride, gap + 3);
+  support::fill_padded(theta.data(), Rows, Cols, kStride, random);
+  support::fill_padded(buf.data(), Rows, Cols, kStride, random);
+  support::fill_padded(dy.data(), 1, Cols, kStride, random);
+  support::fill(x.data(), x.size(), random);
+  if (Rows > 2) x[1] = T(0);  // no gradient: the buffer of a row decays
+  buf[0] = T(1e-30);          // and one so small that it is forgotten
+  std::vector<T> g(kCount), swept(theta.data(), theta.data() + kCount), memory(buf.data(), buf.data() + kCount);
+  for (std::size_t at = 0; at < kCount; ++at) g[at] = x[at / kStride] * dy[at % kStride];
+  const auto c = coefficients(rule, T(1));
+  emmy::Meter<T, kStride, 0, false, false> meter;
+  emmy::SweepRange<T> range{};
+  for (int m = 0; m < Rows; ++m)
+    emmy::sweep_rows<kStride, 1, false>(c, swept.data() + m * kStride, memory.data() + m * kStride,
+                                        g.data() + m * kStride, meter, 0, range);
+  emmy::sweep_outer<Cols>(c, theta.data(), buf.data(), Rows, x.data(), dy.data());
+  ASSERT_TRUE(theta.intact() && buf.intact() && x.intact() && dy.intact());
+  for (std::size_t at = 0; at < kCount; ++at) {
+    ASSERT_EQ(theta[at], swept[at]) << Rows << 'x' << Cols << " at " << at;
+    ASSERT_EQ(buf[at], memory[at]) << Rows << 'x' << Cols << " at " << at;
+  }
+}
+
+TYPED_TEST(UpdateSweep, OneSampleWithMemoryGivesTheBitsOfASweep) {
+  using T = TypeParam;
+  support::for_each_size<1, 11>([](auto rows) {
+    constexpr int kRows = decltype(rows)::value,
+                  kCols = kRows % 2 == 0 ? support::kLanes<T> * (1 + kRows % 3) : 7 * kRows % 40 + 1;
+    for (std::size_t gap = 0; gap < 16; gap += 5)
+      for (const T decay : {T(0), T(kDecay)}) {
+        const T rate = T(kRate), beta = T(kBeta);
+        check_outer_memory<kRows, kCols, T>(
+            emmy::BasicMomentum<T>{.learning_rate = rate, .momentum = beta, .weight_decay = decay}, gap);
+        check_outer_memory<kRows, kCols, T>(
+            emmy::BasicMomentum<T>{.learning_rate = rate, .momentum = beta, .dampening = T(kDampening)}, gap);
+        check_outer_memory<kRows, kCols, T>(
+            emmy::BasicMomentum<T, emmy::Decay::decoupled>{
+                .learning_rate = rate, .momentum = beta, .weight_decay = decay},
+            gap);
+        check_outer_memory<kRows, kCols, T>(
+            emmy::BasicNesterov<T>{.learning_rate = rate, .momentum = beta, .weight_decay = decay}, gap);
+      }
+  });
+}
+
 // What a step leaves is what the next one finds: of the same weights every path gives the same sums, bit for bit.
 template <class T, int Rows, int Cols>
 void check_same_sums() {

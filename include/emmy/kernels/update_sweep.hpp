@@ -279,6 +279,30 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T*
   }
 }
 
+// The same of a rule with memory: g = x dy^T. Plain coefficients give the same bits in half the operations.
+template <int Cols, class C, class T>
+EMMY_INLINE void sweep_outer(const C& c, T* theta, T* buf, int rows, const T* x, const T* dy) noexcept {
+  constexpr int kStride = padded<T>(Cols), kCovered = covered<T, Cols>();
+  const std::size_t lanes = simd::lanes<T>();
+  const auto pass = [&](const auto& own) EMMY_LAMBDA {
+    for_panels<T, kCovered, row_panel<T, kCovered>()>([&](int col, auto n_) EMMY_LAMBDA {
+      with_vectors<T, decltype(n_)::value>([&](auto&... panel) EMMY_LAMBDA {
+        std::size_t n = 0;
+        ((panel = simd::load(dy + col + n++ * lanes)), ...);
+        T *row = theta + col, *memory = buf + col;
+        for (int i = 0; i < rows; ++i, row += kStride, memory += kStride) {
+          const auto xi = simd::set(x[i]);
+          std::size_t o = 0;
+          ((sweep_vector(own, row + o, memory + o, simd::mul(xi, panel)), o += lanes), ...);
+        }
+      });
+    });
+  };
+  if constexpr (one_lane<T>()) pass(c);  // a second loop costs flash
+  else if (is_plain(c)) pass(plain(c));
+  else pass(c);
+}
+
 // sweep_outer without a bias and with a meter (full, of a rule without memory): dy stays outside of the sums, so a vector
 // of theta takes five terms and not seven. The sums of the rows go where kept(row) says, and done(row) follows each. The
 // weights get the bits of sweep_outer.

@@ -45,7 +45,8 @@ EMMY_INLINE constexpr bool valid(const BasicNesterov<S>& r) noexcept {
 }
 
 // m = beta buf + c g,  u = eta m,  buf' = m + stored theta,  theta' = k theta - u.
-template <class S>
+// Plain: k = c = 1 and stored = 0, the same bits by fewer operations.
+template <class S, bool Plain = false>
 struct MomentumCoefficients {
   static constexpr bool kMemoryless = false;
   S k, a0, beta, c, eta, stored;
@@ -74,7 +75,8 @@ EMMY_INLINE constexpr void bound_step(const MomentumCoefficients<S>& c, S g, S& 
 }
 
 // m = beta buf + c g,  u = eta (c g + beta m),  buf' = m + lam theta,  theta' = k theta - u.
-template <class S>
+// Plain: k = c = 1 and stored = 0, the same bits by fewer operations.
+template <class S, bool Plain = false>
 struct NesterovCoefficients {
   static constexpr bool kMemoryless = false;
   S k, a0, beta, c, eta, stored;
@@ -103,6 +105,15 @@ EMMY_INLINE constexpr void bound_step(const NesterovCoefficients<S>& c, S g, S& 
 
 namespace emmy::inline EMMY_TARGET {
 
+template <template <class, bool> class C, class S>
+EMMY_INLINE constexpr bool is_plain(const C<S, false>& c) noexcept {
+  return c.k == S(1) && c.c == S(1) && c.stored == S(0);
+}
+template <template <class, bool> class C, class S>
+EMMY_INLINE constexpr C<S, true> plain(const C<S, false>& c) noexcept {
+  return {c.k, c.a0, c.beta, c.c, c.eta, c.stored};
+}
+
 // A buffer without new gradient decays into denormal numbers, where x86 needs a hundred cycles an operation and
 // rounding to nearest stalls it for ever; below this it is 0.
 template <class S>
@@ -114,21 +125,27 @@ EMMY_INLINE V forget(V m) noexcept {
   return simd::select(simd::less(simd::abs(m), simd::set(kForgotten<S>)), simd::zero<S>(), m);
 }
 
-template <class S, class V>
-EMMY_INLINE void apply(const MomentumCoefficients<S>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
-  const V m = forget(simd::mul_add(simd::set(c.beta), buf, simd::mul(simd::set(c.c), g)));
-  u = simd::mul(simd::set(c.eta), m);
-  buf = simd::mul_add(simd::set(c.stored), theta, m);
-  next = simd::mul_add(simd::set(c.k), theta, simd::neg(u));
+template <bool Plain, class S, class V>
+EMMY_INLINE V scaled(S factor, V v) noexcept {
+  if constexpr (Plain) return v;
+  else return simd::mul(simd::set(factor), v);
 }
 
-template <class S, class V>
-EMMY_INLINE void apply(const NesterovCoefficients<S>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
-  const V scaled = simd::mul(simd::set(c.c), g);
-  const V m = forget(simd::mul_add(simd::set(c.beta), buf, scaled));
-  u = simd::mul(simd::set(c.eta), simd::mul_add(simd::set(c.beta), m, scaled));
-  buf = simd::mul_add(simd::set(c.stored), theta, m);
-  next = simd::mul_add(simd::set(c.k), theta, simd::neg(u));
+template <class S, bool Plain, class V>
+EMMY_INLINE void apply(const MomentumCoefficients<S, Plain>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
+  const V m = forget(simd::mul_add(simd::set(c.beta), buf, scaled<Plain>(c.c, g)));
+  u = simd::mul(simd::set(c.eta), m);
+  buf = Plain ? m : simd::mul_add(simd::set(c.stored), theta, m);
+  next = simd::neg_mul_add(simd::set(c.eta), m, scaled<Plain>(c.k, theta));
+}
+
+template <class S, bool Plain, class V>
+EMMY_INLINE void apply(const NesterovCoefficients<S, Plain>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
+  const V own = scaled<Plain>(c.c, g);
+  const V m = forget(simd::mul_add(simd::set(c.beta), buf, own)), ahead = simd::mul_add(simd::set(c.beta), m, own);
+  u = simd::mul(simd::set(c.eta), ahead);
+  buf = Plain ? m : simd::mul_add(simd::set(c.stored), theta, m);
+  next = simd::neg_mul_add(simd::set(c.eta), ahead, scaled<Plain>(c.k, theta));
 }
 
 }  // namespace emmy::inline EMMY_TARGET

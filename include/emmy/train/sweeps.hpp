@@ -92,9 +92,10 @@ struct BlockSweep {
   static constexpr bool kMemoryless = Coefficients::kMemoryless;
   static constexpr bool kPredicting = Measuring && kPredicts<Led>;
 
-  // One sample, a layer x W + b, a rule without memory: the update is x (a0 dy)^T and a0 dy, measured or not. A column
-  // takes a0 dy for x and x for dy.
-  static constexpr bool kOuter = Rows == 1 && kMemoryless && kBlock.trained && kBlock.role != Role::factor &&
+  // One sample, a layer x W + b: the gradient is x dy^T and dy. Without memory the update is x (a0 dy)^T and a0 dy,
+  // measured or not. A column takes dy for x and x for dy.
+  static constexpr bool kOuter = Rows == 1 && (kMemoryless || !Measuring) && kBlock.trained &&
+                                 kBlock.role != Role::factor &&
                                  kHasPlainWeights<typename node_at<Net, kBlock.node>::layer> && !EMMY_GRADIENT_HOOKED;
   // Predicted, all that is wanted of its gradient are sums of squares, which |x| and |dy| tell.
   static constexpr bool kByNorms = kOuter && kPredicting;
@@ -305,7 +306,24 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f) {}
 
   // Weights and, where the layer has them, biases of one sample, without a gradient.
-  EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kOuter && (!Measuring || kByNorms)) {
+  EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kOuter&& Rule::kHasMemory) {
+    constexpr int kIn = N::in::kChannels;
+    auto& weight = static_cast<At<kFirst>&>(*this);
+    if constexpr (kColumn) {
+      alignas(kAlign<S>) S work[padded<S>(kIn)];
+      const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
+      sweep_outer<kIn>(weight.c, weight.theta, weight.buf, 1, delta, row);
+    } else {
+      sweep_outer<N::out::kChannels>(weight.c, weight.theta, weight.buf, kIn, input, delta);
+    }
+    if constexpr (sizeof...(Block) == 2) {
+      auto& bias = static_cast<At<kFirst + 1>&>(*this);
+      static constexpr S kOne = 1;
+      sweep_outer<N::out::kChannels>(bias.c, bias.theta, bias.buf, 1, &kOne, delta);
+    }
+  }
+  EMMY_INLINE void outer(const S* input, const S* delta) noexcept
+      requires(kOuter && !Rule::kHasMemory && (!Measuring || kByNorms)) {
     auto& weight = static_cast<At<kFirst>&>(*this);
     S* bias = nullptr;
     if constexpr (sizeof...(Block) == 2) {
