@@ -38,7 +38,7 @@ if(NOT processor STREQUAL "armv7")
   emmy_add_cross_tests(layers NAMES activations TARGETS neon)
 endif()
 emmy_add_cross_tests(net NAMES init memory pack TARGETS ${widest})
-emmy_add_cross_tests(train NAMES step tiny_step TARGETS neon)  # SVE trains in train.verbs, train.strict and noether.law
+emmy_add_cross_tests(train NAMES step tiny_step lazy TARGETS neon)  # SVE trains in train.verbs, train.strict and noether.law
 set(strict ${widest} ${vectors_with_f64})
 list(REMOVE_DUPLICATES strict)
 emmy_add_test(train.strict SOURCES train/strict_test.cpp TARGETS ${strict} DEFINITIONS EMMY_STRICT)

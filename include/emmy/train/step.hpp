@@ -10,6 +10,7 @@
 #include <emmy/losses/cross_entropy.hpp>
 #include <emmy/losses/keep_outputs.hpp>
 #include <emmy/losses/squared_error.hpp>
+#include <emmy/train/lazy.hpp>
 #include <emmy/train/sweeps.hpp>
 #include <emmy/train/tiny_step.hpp>
 
@@ -215,7 +216,9 @@ EMMY_NODE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& param
                            std::integer_sequence<int, Local...>) noexcept {
   using L = typename node_at<Net, I>::layer;
   constexpr int kFirst = kPlan<Net>.first_block[I];
-  if constexpr (kPlan<Net>.needs_delta[I + 1] && (Measuring || !kIsFrozen<L>)) {
+  if constexpr (kLazy<Rule> && detail::kWaits<Net, I>) {
+    postpone<I>(m, params, state, rule);
+  } else if constexpr (kPlan<Net>.needs_delta[I + 1] && (Measuring || !kIsFrozen<L>)) {
     const auto frame = m.template frame<I>();
     LayerSweep<Net, Rule, Led, Measuring, I, Batch, (kFirst + Local)...> sweep(params, state, rule, clips, ledger,
                                                                                frame);
@@ -246,13 +249,17 @@ EMMY_INLINE void commit_all(const Memory<Net, Batch, true>& m) noexcept {
 }
 
 // Are rule and targets those of such a net and loss?
-template <class Net, class Rule, class Loss, class Target, class Led>
+template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
 EMMY_INLINE constexpr void check_types() noexcept {
   using S = typename Net::scalar;
   static_assert(detail::kRuleFits<Rule, Net>,
                 "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
   static_assert(!kUnchecked<Rule> || !kIsLedger<Led>,
                 "emmy: a ledger needs the checks of a step: take the rule without Unchecked");
+  static_assert(!kLazy<Rule> || !kIsLedger<Led>,
+                "emmy: a ledger sums weights that a Lazy rule has not updated yet: take the rule without Lazy");
+  static_assert(!kLazy<Rule> || Batch == 1,
+                "emmy: Lazy delays the update of one sample: take the rule without Lazy, or a batch of 1");
   static_assert(__is_same(typename Rule::scalar, S),
                 "emmy: the rule computes in another type than the net: Sgd is BasicSgd<float>, a net of Scalar<double> "
                 "takes BasicSgd<double>");
@@ -277,14 +284,13 @@ EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
 template <class Loss>
 EMMY_INLINE void note_loss(NoLedger&) noexcept {}
 
-// Forward, loss and the deltas of the outputs of the first `count` samples, each weighted by `scale`. NaN if an output is
+// Behind a forward pass: loss and the deltas of the outputs of the first `count` samples, each weighted by `scale`. NaN if an output is
 // not finite.
 template <class Net, int Batch, class Loss, class Target>
 EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Loss loss, const Target* target,
                                            int count, typename Net::scalar scale) noexcept {
   using S = typename Net::scalar;
   constexpr int kRows = Batch * Net::output::kPositions, kCols = Net::output::kChannels;
-  forward_pass(m);
   const S* y = m.template act<Net::kNodes>();
   Inspection<S> outputs{};
   if constexpr (kBecomesDelta<Net, Batch, Net::kNodes>)
@@ -305,6 +311,8 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
       s != Status::ok)
     return {s, S(0)};
+  if constexpr (kLazy<Rule>) forward_lazily(m, params, state);
+  else forward_pass(m);
   const S value = loss_pass(m, loss, target, Batch, S(1) / S(Batch));
   backward_pass(m);
   if constexpr (kUnchecked<Rule>) {
@@ -361,7 +369,7 @@ template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
 StepResult<typename Net::scalar> train_step(Params<Net>& params, Buffers<Net>& buffers, State<Net, Rule>& state,
                                             Scratch<Net, Batch, Train<Rule>>& scratch, const typename Net::scalar* x,
                                             const Target* target, Loss loss, const Rule& rule, Led& ledger) noexcept {
-  inner::check_types<Net, Rule, Loss, Target, Led>();
+  inner::check_types<Net, Batch, Rule, Loss, Target, Led>();
   return inner::general_step(params, buffers, state, scratch, x, target, loss, rule, ledger);
 }
 
@@ -371,7 +379,7 @@ requires(inner::kTakesTinyStep<Net, Batch, Rule, Led>) EMMY_INLINE StepResult<ty
     Params<Net>& params, Buffers<Net>& buffers, State<Net, Rule>& state, Scratch<Net, Batch, Train<Rule>>& scratch,
     const typename Net::scalar* x, const Target* target, Loss loss, const Rule& rule, Led&)
 noexcept {
-  inner::check_types<Net, Rule, Loss, Target, Led>();
+  inner::check_types<Net, Batch, Rule, Loss, Target, Led>();
   typename Net::scalar value;
   if (check_targets<1>(loss, target, 1) == Status::ok &&
       inner::tiny_step<Net>(params.data, state.largest.room[0], x, target, loss, rule, value))

@@ -51,6 +51,8 @@ struct Trainer {
     NoLedger none;
     return step(x, targets, loss, r, none);
   }
+  // A Lazy rule: params up to date, before they are read, saved or changed.
+  EMMY_INLINE void flush() noexcept requires kLazy<Rule> { emmy::flush(params, state); }
 };
 
 }  // namespace emmy

@@ -98,6 +98,7 @@ StepResult<typename Net::scalar> gradient(const Params<Net>& params, Buffers<Net
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, count * kPositions); s != Status::ok)
     return {s, S(0)};
   const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
+  forward_pass(m);
   const S value = inner::loss_pass(m, loss, target, count, scale);
   backward_pass(m);
   inner::Totals<Net> totals;
@@ -116,6 +117,7 @@ Status apply(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& 
   using S = typename Net::scalar;
   static_assert(detail::kRuleFits<Rule, Net>,
                 "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
+  static_assert(!kLazy<Rule>, "emmy: apply updates at once: take the rule without Lazy");
   inner::note_loss<Loss>(ledger);
   auto largest = state.largest;
   if (!largest.known() && !inner::measure_largest(params, state, largest)) return Status::not_finite;

@@ -1,0 +1,127 @@
+// Lazy steps: one behind, then the bits of the same steps without Lazy.
+#include <emmy/emmy.hpp>
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <limits>
+
+namespace {
+
+using emmy::Dense;
+using emmy::Frozen;
+using emmy::Input;
+using emmy::Lazy;
+using emmy::NoBias;
+using emmy::Relu;
+using emmy::Residual;
+using emmy::SquaredError;
+using emmy::Status;
+using emmy::Tanh;
+
+template <class A>
+bool same_bits(const A& a, const A& b) {
+  return std::memcmp(&a, &b, sizeof(A)) == 0;
+}
+
+template <class Net, class Rule>
+struct Pair {
+  using S = typename Net::scalar;
+  emmy::Trainer<Net, Rule, 1> plain{};
+  emmy::Trainer<Net, Lazy<Rule>, 1> lazy{};
+  emmy::Pcg32 rng{5};
+  S x[Net::kInputs], target[Net::kOutputs];
+
+  Pair() {
+    emmy::init(plain.params, rng);
+    lazy.params = plain.params;
+  }
+  void draw() {
+    for (S& v : x) v = S(2) * S(rng.uniform()) - S(1);
+    for (S& v : target) v = S(rng.uniform());
+  }
+  Status step(const Rule& rule) {
+    const auto a = plain.step(x, target, SquaredError{}, rule);
+    const auto b = lazy.step(x, target, SquaredError{}, Lazy<Rule>{rule});
+    EXPECT_EQ(a.status, b.status);
+    if (a.status == Status::ok) {
+      EXPECT_EQ(a.loss, b.loss);
+    }
+    return a.status;
+  }
+  void check_flushed() {
+    lazy.flush();
+    ASSERT_TRUE(same_bits(plain.params, lazy.params));
+    ASSERT_FALSE(lazy.state.waits);
+    lazy.flush();  // nothing waits
+    ASSERT_TRUE(same_bits(plain.params, lazy.params));
+  }
+};
+
+template <class Net, class Rule>
+void check_steps(const Rule& rule) {
+  Pair<Net, Rule> p;
+  int lagging = 0;
+  for (int step = 0; step < 40; ++step) {
+    p.draw();
+    ASSERT_EQ(p.step(rule), Status::ok) << step;
+    ASSERT_TRUE(p.lazy.state.waits);
+    lagging += !same_bits(p.plain.params, p.lazy.params);
+    if (step % 7 == 3) p.check_flushed();
+    if (step % 11 == 5) refresh(p.lazy.state), refresh(p.plain.state);  // reads the weights again
+  }
+  p.check_flushed();
+  EXPECT_GT(lagging, 20);  // of 40: a step whose units are all dead has no update
+}
+
+template <class T>
+class LazySteps : public testing::Test {};
+using Scalars = testing::Types<float, double>;
+TYPED_TEST_SUITE(LazySteps, Scalars);
+
+TYPED_TEST(LazySteps, GiveTheBitsOfPlainOnes) {
+  using S = TypeParam;
+  using Of = emmy::Scalar<S>;
+  using Rule = emmy::BasicSgd<S>;
+  using Deep = emmy::Net<Of, Input<13>, Dense<33>, Tanh, Dense<18>, Relu, Dense<4>>;
+  for (const S decay : {S(0), S(0.01)}) {
+    const Rule rule{S(0.05), decay};
+    check_steps<Deep>(rule);
+    check_steps<emmy::Net<Of, Input<3>, Dense<2>>>(rule);
+    check_steps<emmy::Net<Of, Input<40>, Dense<70, NoBias>, Relu, Dense<3, NoBias>>>(rule);
+    check_steps<emmy::Net<Of, Input<5>, Dense<6>, Residual<Dense<9>, Relu, Dense<6>>, Dense<2>>>(rule);
+    check_steps<emmy::Net<Of, Input<9>, Dense<8>, Relu, Frozen<Dense<8>>, Tanh, Dense<5>, Tanh, Dense<1>>>(rule);
+  }
+  emmy::PerBlock<Rule, Deep> rates{{S(0.05), S(0.01)}, {}};
+  rates.fill();
+  rates.bias_decay(S(0));
+  rates.template layer<emmy::Layer<1>>({S(0.01), S(0)});
+  check_steps<Deep>(rates);
+}
+
+TYPED_TEST(LazySteps, ThatFailChangeNothing) {
+  using S = TypeParam;
+  using Rule = emmy::BasicSgd<S>;
+  Pair<emmy::Net<emmy::Scalar<S>, Input<7>, Dense<12>, Relu, Dense<3>>, Rule> p;
+  const Rule rule{S(0.1), S(0)};
+  const auto fails = [&](Status status, const Rule& with) {
+    ASSERT_EQ(p.step(with), status);
+    p.check_flushed();
+    for (int k = 0; k < 2; ++k) {  // once with and once without an update that waits
+      p.draw();
+      ASSERT_EQ(p.step(rule), Status::ok);
+      ASSERT_EQ(p.step({S(-1), S(0)}), Status::bad_rate);
+      if (k == 0) p.check_flushed();
+    }
+  };
+  p.draw();
+  ASSERT_EQ(p.step(rule), Status::ok);
+  p.x[2] = std::numeric_limits<S>::quiet_NaN();
+  fails(Status::not_finite, rule);
+  fails(Status::bad_rate, {std::numeric_limits<S>::quiet_NaN(), S(0)});
+  p.target[1] = std::numeric_limits<S>::infinity();
+  fails(Status::not_finite, rule);
+  p.check_flushed();
+}
+
+}  // namespace
