@@ -312,15 +312,14 @@ EMMY_INLINE void measure_outer(T k, T* theta, const SummedRow<T>& x, const Summe
   using V = simd::Vec<T>;
   constexpr int kStride = padded<T>(Cols);
   const std::size_t lanes = simd::lanes<T>();
-  const auto next = [&](int i, std::size_t o, V t) EMMY_LAMBDA {
-    return simd::neg_mul_add(simd::set(x.p[i]), simd::load(v + o), simd::mul(simd::set(k), t));
-  };
+  const auto next = [&](V xi, V step, V t)
+                        EMMY_LAMBDA { return simd::neg_mul_add(xi, step, simd::mul(simd::set(k), t)); };
   if constexpr (MeterType::kRows) {
     auto& sums = meter.row;
     const auto step = [&](int i, std::size_t o, V& t, V& n) EMMY_LAMBDA {
       T* at = theta + i * kStride + o;
       t = simd::load(at);
-      n = next(i, o, t);
+      n = next(simd::set(x.p[i]), simd::load(v + o), t);
       if constexpr (!MeterType::kColumns) simd::store(n, at);
     };
     const auto finish = [&](int i, T dt) EMMY_LAMBDA {
@@ -367,16 +366,17 @@ EMMY_INLINE void measure_outer(T k, T* theta, const SummedRow<T>& x, const Summe
     for (std::size_t o = 0; o < kStride; o += lanes) {
       with_vectors<T, 5>([&](V& tt, V& nn, V& xt, V& t1, V& n1) EMMY_LAMBDA {
         T* at = theta + o;
+        const V step = simd::load(v + o);
         for_row_tiles<Rows, kTileRows>([&](int first, auto m_) EMMY_LAMBDA {  // in the tiles of sweep_rows
           with_vectors<T, 4>([&](V& tile_tt, V& tile_nn, V& tile_t1, V& tile_n1) EMMY_LAMBDA {
             for (int m = 0; m < decltype(m_)::value; ++m, at += kStride) {
-              const V t = simd::load(at), n = next(first + m, o, t);
+              const V xi = simd::set(x.p[first + m]), t = simd::load(at), n = next(xi, step, t);
               simd::store(n, at);
               tile_tt = simd::mul_add(t, t, tile_tt);
               tile_nn = simd::mul_add(n, n, tile_nn);
               tile_t1 = simd::add(tile_t1, t);
               tile_n1 = simd::add(tile_n1, n);
-              xt = simd::mul_add(simd::set(x.p[first + m]), t, xt);
+              xt = simd::mul_add(xi, t, xt);
             }
             tt = simd::add(tt, tile_tt), nn = simd::add(nn, tile_nn);
             t1 = simd::add(t1, tile_t1), n1 = simd::add(n1, tile_n1);
