@@ -10,6 +10,8 @@
 #       must compile where it is not defined.
 #   emmy_add_fuzz(<name> SOURCES <a.cpp>... [LIBRARIES <lib>...] [SECONDS 20])
 #       a libFuzzer program, where EMMY_FUZZ is on (preset asan-ubsan); registered as <name>.fuzz.
+#   emmy_add_hot_loops(<target>:<registers>:<products>)
+#       build.hot_loops.<target>: the loops of tests/build/hot_tiles.cpp (tools/hot_loops.py).
 #
 # Label `slow` keeps a test out of the ordinary run; tools/test.sh --all runs those too.
 include_guard(GLOBAL)
@@ -169,4 +171,19 @@ function(emmy_add_fuzz name)
   target_link_libraries(${name}.fuzz PRIVATE emmy::emmy emmy_warnings ${A_LIBRARIES})
   add_test(NAME ${name}.fuzz COMMAND ${name}.fuzz -max_total_time=${A_SECONDS} -timeout=10 -print_final_stats=1)
   set_tests_properties(${name}.fuzz PROPERTIES TIMEOUT ${EMMY_TEST_TIMEOUT})
+endfunction()
+
+function(emmy_add_hot_loops gate)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  string(REPLACE ":" ";" gate ${gate})
+  list(GET gate 0 target)
+  list(GET gate 1 width)
+  list(GET gate 2 products)
+  emmy_describe_target(${target} T)
+  list(TRANSFORM T_DEFINITIONS PREPEND -D)
+  set(tests ${PROJECT_SOURCE_DIR}/tests/build)
+  add_test(NAME build.hot_loops.${target}
+           COMMAND ${Python3_EXECUTABLE} ${tests}/hot_loops_test.py ${CMAKE_OBJDUMP} ${tests}/hot_tiles.cpp ${width} ${products}
+                   ${CMAKE_CXX_COMPILER} -O3 -std=c++20 -ffp-contract=off -I${PROJECT_SOURCE_DIR}/include
+                   -idirafter ${EMMY_HWY_INCLUDE_DIR} ${T_FLAGS} ${T_DEFINITIONS})
 endfunction()

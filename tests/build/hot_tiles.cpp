@@ -1,5 +1,5 @@
-// The hot loops of the register tile, by themselves and in the layer that uses them, for spill_gate.sh: each function
-// named hot_* holds one whose innermost loop must not write to memory.
+// The hot loops of the register tile, by themselves and in the layer that uses them, for hot_loops_test.py: the innermost
+// loop of each function named hot_* takes whole registers and writes nothing, and that of each hot_planted_* is wrong.
 #include <emmy/kernels/affine.hpp>
 #include <emmy/layers/activations.hpp>
 
@@ -44,19 +44,36 @@ void hot_gradient_f32(const float* x, const float* dy, float* dw) {
   });
 }
 
-// What each of them must hold: fused or separate multiplications of one pass of the loop.
-extern const int hot_products;
-const int hot_products = emmy::kTileRows * emmy::kTileVectors;
-
-#if defined(EMMY_PLANTED)
+// What the gate must find.
 // More accumulators than registers.
-void hot_planted(const float* a, std::size_t am, std::size_t ak, const float* b, std::size_t bs, std::size_t K,
-                 float* c) {
+void hot_planted_spill(const float* a, std::size_t am, std::size_t ak, const float* b, std::size_t bs, std::size_t K,
+                       float* c) {
   namespace simd = emmy::simd;
   emmy::tile<float, 16, 3>(
       a, am, ak, b, bs, K, [](int, int) EMMY_LAMBDA { return simd::zero<float>(); },
       [&](int m, int n, auto v)
           EMMY_LAMBDA { simd::store(v, c + static_cast<std::size_t>(m * 3 + n) * simd::lanes<float>()); });
+}
+// One lane at a time: each term waits for the last one, so no compiler may make vectors of it.
+float hot_planted_scalar(const float* a, const float* b, std::size_t K) {
+  float sum = 0;
+  for (std::size_t k = 0; k < K; ++k) sum += a[k] * b[k];
+  return sum;
+}
+// An accumulator that lives in memory.
+void hot_planted_store(const float* a, const float* b, std::size_t K, float* c) {
+  namespace simd = emmy::simd;
+  for (std::size_t k = 0; k < K; k += simd::lanes<float>())
+    simd::store(simd::mul_add(simd::load(a + k), simd::load(b + k), simd::load(c)), c);
+}
+#if !defined(__ARM_FEATURE_SVE)
+// The upper half of each register idle.
+void hot_planted_half(const float* a, const float* b, std::size_t K, float* c) {
+  typedef float Half __attribute__((vector_size(sizeof(emmy::simd::Vec<float>) / 2), aligned(4), may_alias));
+  Half sum{};
+  for (std::size_t k = 0; k < K; k += sizeof(Half) / sizeof(float))
+    sum += *reinterpret_cast<const Half*>(a + k) * *reinterpret_cast<const Half*>(b + k);
+  *reinterpret_cast<Half*>(c) = sum;
 }
 #endif
 

@@ -13,6 +13,7 @@ cannot leave calls out, so the first is estimated away by a second run: see call
     SYMBOL calls N per_call MEAN least L most M
 """
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -59,6 +60,7 @@ def build(source, options):
     return name
 
 
+@functools.cache
 def disassemble(objdump, elf):
     listing = run([objdump, "-d", "--no-show-raw-insn", elf])
     if listing.returncode != 0:
@@ -148,6 +150,26 @@ def callgrind(arguments, options):
         result["counted"] -= first["counted"]
         result["sum"] -= first["sum"]
     return result
+
+
+def callgrind_each(elf, prefix):
+    """What all calls of each function that begins with `prefix` took, callees included: one run for all of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "callgrind.out")
+        ran = run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--collect-atstart=no",
+                   f"--toggle-collect={prefix}*", "--compress-strings=no", "--compress-pos=no", elf],
+                  stdin=subprocess.DEVNULL)
+        if ran.returncode != 0:
+            fail(f"valgrind ended with {ran.returncode}:\n{ran.stderr[-2000:]}")
+        sums, name = {}, None
+        with open(out) as file:
+            for line in file:  # fn=NAME, then its own costs and those of its calls, as LINE COST
+                if line.startswith("fn="):
+                    name = line[3:].strip()
+                cost = re.match(r"^\+?\d+ (\d+)$", line)
+                if cost and name is not None and name.startswith(prefix):
+                    sums[name] = sums.get(name, 0) + int(cost[1])
+    return sums
 
 
 def single_step(arguments, options, skip, calls):
