@@ -120,7 +120,7 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
           book(Cause::momentum, momentum, carried);
         }
         put(simd::add(q, simd::add(simd::add(decay, momentum), gg)), record.charge);
-        book(Cause::decay, decay, decayed);
+        if (km1 != S(0)) book(Cause::decay, decay, decayed);
         book(Cause::discretisation, gg, second);
       }
       ledger.last[c][Cause::decay] += simd::sum(decayed);
