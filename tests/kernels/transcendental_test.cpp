@@ -201,6 +201,35 @@ TYPED_TEST(Transcendental, TanhHoldsItsBound) {
   this->hold(
       "tanh", 3, [](auto v) { return emmy::tanh(v); }, [](auto x) { return std::tanh(x); });
 }
+// Absolute, so not by hold(). What training leans on as well: odd to the bit, |y| < 1 and |y| <= |x|.
+TYPED_TEST(Transcendental, FastTanhHoldsItsBound) {
+  using T = TypeParam;
+  constexpr double kBound = 2e-5, kUlps = (kNewton ? 4 : 2) * std::numeric_limits<T>::epsilon();
+  T x[kMaxLanes] = {}, opposite[kMaxLanes] = {}, y[kMaxLanes], of_opposite[kMaxLanes];
+  const std::size_t lanes = simd::lanes<T>();
+  const std::vector<T>& values = this->values();
+  double worst = 0;
+  for (std::size_t i = 0; i + lanes <= values.size(); i += lanes) {
+    for (std::size_t k = 0; k < lanes; ++k) opposite[k] = -(x[k] = seen(values[i + k]));
+    simd::store(emmy::fast_tanh(simd::load(static_cast<const T*>(x))), y);
+    simd::store(emmy::fast_tanh(simd::load(static_cast<const T*>(opposite))), of_opposite);
+    for (std::size_t k = 0; k < lanes; ++k) {
+      if (std::isnan(x[k])) {
+        ASSERT_TRUE(std::isnan(y[k]));
+        continue;
+      }
+      const double error = static_cast<double>(std::fabs(y[k] - std::tanh(static_cast<Wide<T>>(x[k]))));
+      worst = std::fmax(worst, error);
+      ASSERT_LE(error, kBound) << std::hexfloat << x[k];
+      ASSERT_LT(std::fabs(y[k]), T(1)) << std::hexfloat << x[k];
+      ASSERT_LE(std::fabs(y[k]), std::fabs(x[k]) * (1 + T(kUlps))) << std::hexfloat << x[k];
+      ASSERT_EQ(std::bit_cast<BitsOf<T>>(y[k]), std::bit_cast<BitsOf<T>>(-of_opposite[k])) << std::hexfloat << x[k];
+    }
+  }
+  std::printf("worst fast_tanh %s %.3g\n", sizeof(T) == 4 ? "f32" : "f64", worst);
+  for (T tiny : {T(0), T(-0.0), std::numeric_limits<T>::min(), T(1e-20)})
+    EXPECT_EQ(std::bit_cast<BitsOf<T>>(this->at(emmy::fast_tanh, tiny)), std::bit_cast<BitsOf<T>>(tiny)) << tiny;
+}
 TYPED_TEST(Transcendental, SigmoidHoldsItsBound) {
   using T = TypeParam;
   // Where e^-x overflows the result may be 0 instead of subnormal.

@@ -26,6 +26,15 @@ TYPED_TEST(Activations, AloneAsANet) {
   support::check_against_reference(support::NetObjects<emmy::Net<Input<2, 17>, TypeParam>, 3>::get(), 12);
 }
 
+// Its slope is 1 - y^2, which is that of tanh up to 4e-5 and not of the approximation: central differences would differ.
+TEST(Activations, FastTanhInEveryPlaceOfANet) {
+  using A = emmy::FastTanh;
+  using Wide = emmy::Net<emmy::Scalar<double>, Input<7>, A, Dense<9>, A, A, Dense<5>, A, Dense<3>, A>;
+  using Single = emmy::Net<Input<2, 17>, A, Dense<9>, A>;
+  support::check_against_reference(support::NetObjects<Wide, 3>::get(), 15);
+  support::check_against_reference(support::NetObjects<Single, 1>::get(), 16);
+}
+
 TEST(Activations, OfDifferentKindsInOneNet) {
   support::check_net<4, Input<3, 5>, emmy::Tanh, Dense<6>, emmy::Sigmoid, Dense<7>, emmy::PowerRelu<2>, emmy::Tanh,
                      Dense<4>, emmy::LeakyRelu<>>(14);

@@ -34,6 +34,7 @@ struct Stage {
 
 inline void describe(Stage& s, emmy::Identity) { s.forward = identity_forward, s.backward = identity_backward; }
 inline void describe(Stage& s, emmy::Tanh) { s.forward = tanh_forward, s.backward = tanh_backward; }
+inline void describe(Stage& s, emmy::FastTanh) { s.forward = fast_tanh_forward, s.backward = fast_tanh_backward; }
 inline void describe(Stage& s, emmy::Sigmoid) { s.forward = sigmoid_forward, s.backward = sigmoid_backward; }
 template <int N, int D>
 void describe(Stage& s, emmy::LeakyRelu<N, D>) {

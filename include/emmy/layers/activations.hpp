@@ -40,6 +40,12 @@ struct Tanh {
   static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true, kContracts = true;
 };
 
+// tanh x with an absolute error of at most 2e-5 (fast_tanh), for who asks for it; f' = 1 - y^2, the slope of tanh within
+// 4e-5 and not that of the approximation.
+struct FastTanh {
+  static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true, kContracts = true;
+};
+
 // 1 / (1 + e^-x)
 struct Sigmoid {
   static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = false;
@@ -119,6 +125,15 @@ EMMY_INLINE V activate(Tanh, V x) noexcept {
 template <class V>
 EMMY_INLINE V derivative_from_output(Tanh, V y) noexcept {
   return simd::neg_mul_add(y, y, simd::set(simd::Scalar<V>(1)));
+}
+
+template <class V>
+EMMY_INLINE V activate(FastTanh, V x) noexcept {
+  return fast_tanh(x);
+}
+template <class V>
+EMMY_INLINE V derivative_from_output(FastTanh, V y) noexcept {
+  return derivative_from_output(Tanh{}, y);
 }
 
 template <class V>
