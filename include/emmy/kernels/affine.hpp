@@ -24,12 +24,13 @@ EMMY_INLINE constexpr int affine_work(int rows, int in, int out) noexcept {
 namespace emmy::inline EMMY_TARGET {
 
 // y[r, o] = activation(b[o] + sum_i x[r, i] w[i, o]); w [In][padded(Out)], x rows of InStride, y rows of padded(Out)
-// whose pad lanes become zero. b may be null. Error: (In + 1) w_r (|b| + sum |x w|), and the activation's. Test:
+// whose pad lanes become zero. b may be null. Rows of x may overlap (In > InStride), and i may go on over Groups rows:
+// w [Groups In][padded(Out)]. Error: (Groups In + 1) w_r (|b| + sum |x w|), and the activation's. Test:
 // tests/kernels/affine_test.cpp.
-template <int Rows, int In, int InStride, int Out, class T, class Activation>
+template <int Rows, int In, int InStride, int Out, int Groups = 1, class T, class Activation>
 EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activation) noexcept {
   constexpr int kStride = padded<T>(Out);
-  if constexpr (Rows == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
+  if constexpr (Rows == 1 && Groups == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
     alignas(kAlign<T>) static constexpr T kNone[kWidestPanel] = {};
     for_row_panels<Out>([&](int o, auto cols) EMMY_LAMBDA {
       multiply_panel<decltype(cols)::value>(b == nullptr ? kNone : b + o, x, w + o, In, kStride, y + o);
@@ -41,10 +42,11 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
     }
     for (int o = covered<T, Out>(); o < kStride; o += lanes) simd::store(simd::zero<T>(), y + o);
   } else {
-    gemm<Rows, kStride, In>(
+    gemm<Rows, kStride, In, Groups>(
         x, InStride, 1, w, In,
         [&](int, int col) EMMY_LAMBDA { return b == nullptr ? simd::zero<T>() : simd::load(b + col); },
-        [&](int row, int col, auto v) EMMY_LAMBDA { simd::store(activate(Activation{}, v), y + row * kStride + col); });
+        [&](int row, int col, auto v) EMMY_LAMBDA { simd::store(activate(Activation{}, v), y + row * kStride + col); },
+        InStride);
   }
   if constexpr (!Activation::kFixesZero && kStride != Out)
     for (int r = 0; r < Rows; ++r)
@@ -66,12 +68,8 @@ Dots(Four, One) -> Dots<Four, One>;
 template <bool kAdd, int Rows, int In, int Out, class T, class Below>
 EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* work, Below) noexcept {
   constexpr int kInPad = padded<T>(In), kOutPad = padded<T>(Out);
-  const auto finish = [&](int row, int col, auto v) EMMY_LAMBDA {
-    const int at = row * kInPad + col;
-    if constexpr (!__is_same(Below, std::nullptr_t)) v = through_output(Below{}, simd::load(x + at), v);
-    if constexpr (kAdd) v = simd::add(v, simd::load(dx + at));
-    simd::store(v, dx + at);
-  };
+  const auto finish = [&](int row, int col, auto v)
+                          EMMY_LAMBDA { put_dx<kAdd>(Below{}, x, dx, row * kInPad + col, v); };
   if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
     for (int r = 0; r < Rows; ++r)
       row_dots<Out>(w, In, dy + r * kOutPad, [&](int i, T dot) EMMY_LAMBDA { finish(r, i, dot); });

@@ -11,6 +11,14 @@ EMMY_INLINE V through_output(L, V y, V dy) noexcept {
   return simd::mul(dy, derivative_from_output(L{}, y));
 }
 
+// dx[at] (+)= v below'(x[at]) for one vector, below' from x, the output of the activation below; nullptr: there is none.
+template <bool kAdd, class Below, class T, class V>
+EMMY_INLINE void put_dx(Below, const T* x, T* dx, int at, V v) noexcept {
+  if constexpr (!__is_same(Below, std::nullptr_t)) v = through_output(Below{}, simd::load(x + at), v);
+  if constexpr (kAdd) v = simd::add(v, simd::load(dx + at));
+  simd::store(v, dx + at);
+}
+
 // y = f(x) for Rows x Cols values, y in padded rows, x in rows of InStride (unpadded: nothing beyond Cols is read). y
 // may be x where the strides agree. Pad lanes of y become zero.
 template <int Rows, int Cols, int InStride, class L, class T>

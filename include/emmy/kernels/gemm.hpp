@@ -60,20 +60,26 @@ EMMY_INLINE auto& pick(V& v, Rest&... rest) noexcept {
   else return pick<I - 1>(rest...);
 }
 
-// c[m, n] = start(m, n) + sum_{k < K} a[k ak + m am] b[k bs + n lanes], handed to finish(m, n, c).
-template <class T, int M, int N, class Start, class Finish>
+// c[m, n] = start(m, n) + sum_{k < K} a[k ak + m am] b[k bs + n lanes], handed to finish(m, n, c). Where the left operand
+// has gaps, the same sum goes on over Groups runs of K terms: a starts a group ag further, b goes on where it was.
+template <class T, int M, int N, int Groups = 1, class Start, class Finish>
 EMMY_INLINE void tile(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t bs, std::size_t K,
-                      Start&& start, Finish&& finish) noexcept {
+                      Start&& start, Finish&& finish, std::size_t ag = 0) noexcept {
   with_vectors<T, M * N>([&](auto&... c) EMMY_LAMBDA {
     [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
       ((c = start(I / N, I % N)), ...);
-      for (std::size_t k = 0; k < K; ++k) {
-        with_vectors<T, N>([&](auto&... bk) EMMY_LAMBDA {
-          std::size_t n = 0;
-          ((bk = simd::load(b + k * bs + n++ * simd::lanes<T>())), ...);
-          ((c = simd::mul_add(simd::set(a[k * ak + I / N * am]), pick<I % N>(bk...), c)), ...);  // c and I in step
-        });
-      }
+      const auto run = [&](const T* left, const T* right) EMMY_LAMBDA {
+        for (std::size_t k = 0; k < K; ++k) {
+          with_vectors<T, N>([&](auto&... bk) EMMY_LAMBDA {
+            std::size_t n = 0;
+            ((bk = simd::load(right + k * bs + n++ * simd::lanes<T>())), ...);
+            ((c = simd::mul_add(simd::set(left[k * ak + I / N * am]), pick<I % N>(bk...), c)), ...);  // c and I in step
+          });
+        }
+      };
+      if constexpr (Groups == 1) run(a, b);
+      else
+        for (std::size_t g = 0; g < Groups; ++g) run(a + g * ag, b + g * K * bs);
       (finish(I / N, I % N, c), ...);
     }
     (std::make_integer_sequence<int, M * N>{});
@@ -193,53 +199,58 @@ EMMY_INLINE void for_panels(F&& f) noexcept {
 }
 
 // finish(row, col, start(row, col) + sum_k a[row am + k ak] b[k Padded + col ..]) for each of Rows rows and each vector
-// of a padded row; K terms, which Terms says where it is a constant.
-template <int Rows, int Padded, int Terms = 0, class T, class Start, class Finish>
+// of a padded row; K terms, which Terms says where it is a constant, in each of Groups groups (see tile).
+template <int Rows, int Padded, int Terms = 0, int Groups = 1, class T, class Start, class Finish>
 EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t K, Start&& start,
-                      Finish&& finish) noexcept {
+                      Finish&& finish, std::size_t ag = 0) noexcept {
+  constexpr bool kOneRow = Rows == 1 && Groups == 1;
   const int lanes = static_cast<int>(simd::lanes<T>());
-  for_panels<T, Padded, Rows == 1 ? row_panel<T, Padded>() : kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
+  for_panels<T, Padded, kOneRow ? row_panel<T, Padded>() : kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
     constexpr int kVectors = decltype(n_)::value;
-    if constexpr (Rows == 1) {
+    if constexpr (kOneRow) {
       row_tile<T, row_parts<T, kVectors, Terms>(), kVectors>(
           a, ak, b + col, Padded, K, [&](int n) EMMY_LAMBDA { return start(0, col + n * lanes); },
           [&](int n, auto c) EMMY_LAMBDA { finish(0, col + n * lanes, c); });
     } else {
       for_row_tiles<Rows, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
-        tile<T, decltype(m_)::value, kVectors>(
+        tile<T, decltype(m_)::value, kVectors, Groups>(
             a + static_cast<std::size_t>(row) * am, am, ak, b + col, Padded, K,
             [&](int m, int n) EMMY_LAMBDA { return start(row + m, col + n * lanes); },
-            [&](int m, int n, auto c) EMMY_LAMBDA { finish(row + m, col + n * lanes, c); });
+            [&](int m, int n, auto c) EMMY_LAMBDA { finish(row + m, col + n * lanes, c); }, ag);
       });
     }
   });
 }
 
 // dW in tiles, never stored as a matrix: put(row, m, col, v) gets the vectors of row + m of g[i, o] =
-// sum_{r < Rows} x[r ldx + i] dy[r Padded + o]; end(row, constant<M>) follows those of M rows.
-template <int In, int Padded, int Rows, class T, class Put, class End>
-EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Put&& put, End&& end) noexcept {
+// sum_{r < Rows} x[r ldx + i] dy[r Padded + o]; end(row, constant<M>) follows those of M rows. In groups, x starts each
+// xg after the last one.
+template <int In, int Padded, int Rows, int Groups = 1, class T, class Put, class End>
+EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Put&& put, End&& end,
+                                    std::size_t xg = 0) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   for_row_tiles<In, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
     for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
-      tile<T, decltype(m_)::value, decltype(n_)::value>(
+      tile<T, decltype(m_)::value, decltype(n_)::value, Groups>(
           x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-          [&](int m, int n, auto c) EMMY_LAMBDA { put(row, m, col + n * lanes, c); });
+          [&](int m, int n, auto c) EMMY_LAMBDA { put(row, m, col + n * lanes, c); }, xg);
     });
     end(row, m_);
   });
 }
 
 // The same in whole rows: visit(row, constant<M>, g) gets M rows of g in rows of Padded scalars.
-template <int In, int Padded, int Rows, class T, class Visit>
-EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit) noexcept {
+template <int In, int Padded, int Rows, int Groups = 1, class T, class Visit>
+EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit,
+                                   std::size_t xg = 0) noexcept {
   alignas(kAlign<T>) T g[kTileRows * Padded];
-  for_gradient_tiles<In, Padded, Rows>(
+  for_gradient_tiles<In, Padded, Rows, Groups>(
       x, ldx, dy, [&](int, int m, int col, auto v) EMMY_LAMBDA { simd::store(v, g + m * Padded + col); },
       [&](int row, auto m_) EMMY_LAMBDA {
         EMMY_GRADIENT_HOOK(g, decltype(m_)::value * Padded);
         visit(row, m_, static_cast<const T*>(g));
-      });
+      },
+      xg);
 }
 
 // db[o] = sum_{r < Rows} dy[r, o], one padded row.

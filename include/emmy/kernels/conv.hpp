@@ -1,0 +1,119 @@
+// A convolution over positions, channels last, as products whose rows overlap: no copy of windows is ever made.
+//
+//   forward   y[p, o]  = activation(b[o] + sum_{k < Kernel, i} x[p + k, i] w[k, i, o])
+//   dW        g[k, i, o] = sum_p x[p + k, i] dy[p, o]
+//   dX        dx[p, i] (+)= below'(x[p, i]) sum_{k, o} dy[p - k, o] w[k, i, o]
+//
+// Layout, for each of Batch samples: x and dx Positions rows, y and dy Positions - Kernel + 1 rows of padded(Out), w
+// [Kernel][In][padded(Out)]. A window of x is a row of Kernel In values, the next one starts InStride later. Where rows of
+// x have pads the register tile sums over Kernel runs of In instead of one (`tile` in gemm.hpp). Rows without pads would
+// need deltas, activations and every layer between to know of them; whole pads are what they have in common, and a run
+// costs its loop only: nothing for 16 channels, the input of a net has no pads.
+// dx is the product of dy with rows of zeros before and behind it and the transposed weights, last k first. Only the
+// windows at the edges see those zeros, so no more than Kernel - 1 rows of dy are copied to either side of them.
+// Errors: as those of affine.hpp, with Kernel In or Kernel Out terms. Test: tests/kernels/conv_test.cpp.
+#pragma once
+
+#include <emmy/kernels/affine.hpp>
+
+namespace emmy {
+
+// A window of Kernel rows of In values in rows of Stride, as kRuns runs of kTerms values.
+template <int Kernel, int In, int Stride>
+struct ConvWindow {
+  static constexpr int kRuns = Stride == In ? 1 : Kernel;
+  static constexpr int kTerms = Kernel * In / kRuns;
+};
+
+// Rows of dy and of zeros that the windows at an edge of dx see: all of dy where it is that short.
+EMMY_INLINE constexpr int conv_edge_rows(int positions, int kernel) noexcept {
+  const int rows = positions - kernel + 1;
+  return rows < kernel - 1 ? rows + 2 * (kernel - 1) : 2 * (kernel - 1);
+}
+
+// Scalars of `work` that conv_backward needs: the transposed weights and an edge.
+template <class S>
+EMMY_INLINE constexpr int conv_work(int positions, int kernel, int in, int out) noexcept {
+  return kernel * out * padded<S>(in) + conv_edge_rows(positions, kernel) * padded<S>(out);
+}
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+// b may be null.
+template <int Batch, int Positions, int Kernel, int In, int InStride, int Out, class T, class Activation>
+EMMY_INLINE void conv_forward(const T* x, const T* w, const T* b, T* y, Activation activation) noexcept {
+  using X = ConvWindow<Kernel, In, InStride>;
+  constexpr int kRows = Positions - Kernel + 1;
+  for (int s = 0; s < Batch; ++s)
+    affine_forward<kRows, X::kTerms, InStride, Out, X::kRuns>(x + s * Positions * InStride, w, b,
+                                                              y + s * kRows * padded<T>(Out), activation);
+}
+
+// dx in rows of padded(In), x too; below as in affine_backward. work: conv_work scalars.
+template <bool kAdd, int Batch, int Positions, int Kernel, int In, int Out, class T, class Below>
+EMMY_INLINE void conv_backward(const T* w, const T* dy, const T* x, T* dx, T* work, Below) noexcept {
+  constexpr int kInPad = padded<T>(In), kOutPad = padded<T>(Out), kRows = Positions - Kernel + 1, kEdge = Kernel - 1;
+  using D = ConvWindow<Kernel, Out, kOutPad>;
+  for (int k = 0; k < Kernel; ++k)
+    transpose<In, Out, kInPad, kOutPad>(w + k * In * kOutPad, work + (kEdge - k) * Out * kInPad);
+  T* const edge = work + Kernel * Out * kInPad;
+  const auto copy = [&](const T* from, int rows, int to) EMMY_LAMBDA {
+    for (int at = 0; at < rows * kOutPad; at += static_cast<int>(simd::lanes<T>()))
+      simd::store(simd::load(from + at), edge + to * kOutPad + at);
+  };
+  const auto clear = [&](int to) EMMY_LAMBDA {
+    for (int at = 0; at < kEdge * kOutPad; at += static_cast<int>(simd::lanes<T>()))
+      simd::store(simd::zero<T>(), edge + to * kOutPad + at);
+  };
+  for (int s = 0; s < Batch; ++s) {
+    const T* const from = dy + s * kRows * kOutPad;
+    // Rows [first, first + Count) of dx, `windows` where the first one's window starts.
+    const auto rows = [&]<int Count>(std::integral_constant<int, Count>, int first, const T* windows) EMMY_LAMBDA {
+      gemm<Count, kInPad, D::kTerms, D::kRuns>(
+          windows, kOutPad, 1, static_cast<const T*>(work), D::kTerms,
+          [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
+          [&](int row, int col, auto v)
+              EMMY_LAMBDA { put_dx<kAdd>(Below{}, x, dx, (s * Positions + first + row) * kInPad + col, v); },
+          kOutPad);
+    };
+    if constexpr (kEdge == 0) {
+      rows(std::integral_constant<int, Positions>{}, 0, from);
+    } else if constexpr (kRows < kEdge) {
+      clear(0);
+      copy(from, kRows, kEdge);
+      clear(kEdge + kRows);
+      rows(std::integral_constant<int, Positions>{}, 0, edge);
+    } else {
+      clear(0);
+      copy(from, kEdge, kEdge);
+      rows(std::integral_constant<int, kEdge>{}, 0, edge);
+      if constexpr (kRows > kEdge) rows(std::integral_constant<int, kRows - kEdge>{}, kEdge, from);
+      copy(from + (kRows - kEdge) * kOutPad, kEdge, 0);
+      clear(kEdge);
+      rows(std::integral_constant<int, kEdge>{}, kRows, edge);
+    }
+  }
+}
+
+// dW, [Kernel In][padded(Out)], in tiles as for_gradient_tiles gives them, or in whole rows as for_gradient_rows does.
+template <int Batch, int Positions, int Kernel, int In, int InStride, int Out, class T, class Put>
+EMMY_INLINE void conv_gradient_tiles(const T* x, const T* dy, Put&& put) noexcept {
+  using X = ConvWindow<Kernel, In, InStride>;
+  for (int k = 0; k < X::kRuns; ++k)
+    for_gradient_tiles<X::kTerms, padded<T>(Out), Positions - Kernel + 1, Batch>(
+        x + k * InStride, InStride, dy,
+        [&](int row, int m, int col, auto v) EMMY_LAMBDA { put(k * In + row + m, col, v); },
+        [](int, auto) EMMY_LAMBDA {}, static_cast<std::size_t>(Positions) * InStride);
+}
+template <int Batch, int Positions, int Kernel, int In, int InStride, int Out, class T, class Visit>
+EMMY_INLINE void conv_gradient_rows(const T* x, const T* dy, Visit&& visit) noexcept {
+  using X = ConvWindow<Kernel, In, InStride>;
+  for (int k = 0; k < X::kRuns; ++k)
+    for_gradient_rows<X::kTerms, padded<T>(Out), Positions - Kernel + 1, Batch>(
+        x + k * InStride, InStride, dy, [&](int row, auto m, const T* g) EMMY_LAMBDA { visit(k * In + row, m, g); },
+        static_cast<std::size_t>(Positions) * InStride);
+}
+
+}  // namespace emmy::inline EMMY_TARGET
