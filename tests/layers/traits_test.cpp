@@ -326,6 +326,126 @@ TEST(Traits, PromiseARescaling) {
   check_rescaling<Parametrized<Dense<7>, Product>, emmy::PowerRelu<2>, Parametrized<Dense<3>, Product>>();
 }
 
+// ---- layers that see several positions
+
+using emmy::Conv1d;
+using emmy::Flatten;
+using emmy::Input;
+using emmy::MaxPool;
+template <class... L>
+using Of = emmy::Net<emmy::Scalar<double>, L...>;
+
+// kWindow: position p of y sees the positions p .. p + kWindow - 1 of x and no other one.
+TEST(Traits, AWindowIsAllThatAPositionSees) {
+  Model<Of<Input<7, 3>, Conv1d<4, 3>>> model(31);
+  const auto x = some_input(21, 32), y = model(x);
+  for (int at = 0; at < 7; ++at) {
+    auto other = x;
+    for (int i = 0; i < 3; ++i) other[static_cast<std::size_t>(at * 3 + i)] += 0.5;
+    const auto z = model(other);
+    for (int p = 0; p < 5; ++p) {
+      for (int o = 0; o < 4; ++o) {
+        const auto k = static_cast<std::size_t>(p * 4 + o);
+        EXPECT_EQ(y[k] != z[k], (p <= at && at < p + emmy::kWindowOf<Conv1d<4, 3>>)) << at << ' ' << p;
+      }
+    }
+  }
+  static_assert(emmy::kWindowOf<Dense<4>> == 1);
+}
+
+// kPlainWeights of a window: row k in + i is what channel i of its position k is multiplied with.
+TEST(Traits, RowsOfAWindowFollowPositionByPosition) {
+  Model<Of<Input<7, 3>, Conv1d<4, 2>>> model(33);
+  const auto x = some_input(21, 34);
+  for (int k = 0; k < 2; ++k) {
+    for (int i = 0; i < 3; ++i) {
+      auto y = model(x);
+      for (int o = 0; o < 4; ++o) model.params.weight<emmy::Layer<0>>(o, i, k) += 0.25;
+      for (int p = 0; p < 6; ++p) {
+        for (int o = 0; o < 4; ++o)
+          y[static_cast<std::size_t>(p * 4 + o)] += 0.25 * x[static_cast<std::size_t>((p + k) * 3 + i)];
+      }
+      expect_near(model(x), y, 1e-14);
+    }
+  }
+}
+
+// incoming() and outgoing() of a window: scaling a column scales a channel of y at every position; scaling the rows j,
+// in + j ... undoes a factor in channel j of x.
+TEST(Traits, PartsOfAWindowAreChannels) {
+  using L = Conv1d<4, 2>;
+  using Net = Of<Input<7, 3>, L>;
+  const auto x = some_input(21, 36);
+  for (int j = 0; j < 4; ++j) {
+    Model<Net> model(35);
+    auto y = model(x);
+    for (const auto& part : emmy::detail::incoming_of<L>().part) model.scale_line(part.block, part.axis, j, 1.7);
+    for (std::size_t p = 0; p < 6; ++p) y[p * 4 + static_cast<std::size_t>(j)] *= 1.7;
+    expect_near(model(x), y, 1e-14);
+  }
+  for (int j = 0; j < 3; ++j) {
+    Model<Net> model(35);
+    const auto y = model(x);
+    auto larger = x;
+    for (std::size_t p = 0; p < 7; ++p) larger[p * 3 + static_cast<std::size_t>(j)] *= 1.7;
+    for (const auto& part : emmy::detail::outgoing_of<L>().part) {
+      for (int k = 0; k < 2; ++k) model.scale_line(part.block, part.axis, k * 3 + j, 1 / 1.7);
+    }
+    expect_near(model(larger), y, 1e-14);
+  }
+}
+
+// kByChannel and kDegree: a factor in channel j of x is a factor in the channels j, in + j ... of y and in no other one.
+template <class L, int Positions, int Channels>
+void check_channels() {
+  static_assert(emmy::kIsByChannel<L> && !emmy::kIsElementwise<L> && emmy::kIsHomogeneous<L>);
+  static_assert(L::kDegree.numerator == L::kDegree.denominator);
+  using Net = Of<Input<Positions, Channels>, L>;
+  Model<Net> model(37);
+  const auto x = some_input(Net::kInputs, 38);
+  for (int j = 0; j < Channels; ++j) {
+    for (const double c : {0.3, 7.0}) {
+      auto larger = x, y = model(x);
+      for (std::size_t k = 0; k < x.size(); ++k) larger[k] *= static_cast<int>(k) % Channels == j ? c : 1.0;
+      for (std::size_t k = 0; k < y.size(); ++k) {
+        y[k] *= static_cast<int>(k) % Net::output::kChannels % Channels == j ? c : 1.0;
+      }
+      expect_near(model(larger), y, 1e-15);
+    }
+  }
+}
+TEST(Traits, PoolingAndReshapingKeepChannelsApart) {
+  check_channels<MaxPool<2>, 7, 3>();
+  check_channels<Flatten, 4, 3>();
+  static_assert(!emmy::kIsByChannel<Dense<3>> && !emmy::kIsByChannel<Conv1d<3, 1>> && emmy::kIsByChannel<emmy::Relu>);
+}
+
+// kReshapes: the values of x in their order.
+TEST(Traits, AReshapeChangesNoValue) {
+  static_assert(emmy::kIsReshape<Flatten> && !emmy::kIsReshape<MaxPool<1>> && !emmy::kIsReshape<emmy::Identity>);
+  Model<Of<Input<4, 3>, Flatten>> model(39);
+  const auto x = some_input(12, 40);
+  EXPECT_EQ(model(x), x);
+}
+
+// kTakesBelow: backward with an activation below gives what backward and then that activation's own one give.
+TEST(Traits, TakesTheDerivativeOfTheActivationBelow) {
+  static_assert(emmy::kTakesBelow<MaxPool<2>> && emmy::kTakesBelow<Conv1d<3, 2>> && !emmy::kTakesBelow<Flatten>);
+  using Net = Of<Input<6, 8>, emmy::Relu, MaxPool<2>>;
+  using F = emmy::frame_of<Net, 1, 1>;
+  double x[48], y[24], dy[24], fused[48], apart[48];
+  const auto values = some_input(48, 41), deltas = some_input(24, 42);
+  for (std::size_t k = 0; k < 48; ++k) x[k] = std::fmax(values[k], 0.0);
+  for (std::size_t k = 0; k < 24; ++k) dy[k] = deltas[k];
+  F f{nullptr, nullptr, nullptr, nullptr, x, y, dy, fused};
+  emmy::forward(MaxPool<2>{}, f);
+  emmy::backward<false>(MaxPool<2>{}, f, emmy::Relu{});
+  f.dx = apart;
+  emmy::backward<false>(MaxPool<2>{}, f, nullptr);
+  EXPECT_GT(distance({fused, fused + 48}, {apart, apart + 48}), 0.0);
+  for (int k = 0; k < 48; ++k) EXPECT_EQ(fused[k], x[k] > 0 ? apart[k] : 0.0);
+}
+
 // ---- losses
 
 template <class Loss>

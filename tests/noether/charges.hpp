@@ -10,11 +10,13 @@
 
 namespace reference {
 
-// weight * sum over the entries of line `unit` of a block, squared or plain. Lines are rows or columns of `cols` columns.
+// weight * sum over the entries of line `unit` of a block, squared or plain. Lines are rows or columns of `cols` columns;
+// of a block that meets a unit several times the rows unit, units + unit, 2 units + unit ...
 struct Line {
   std::size_t block;
   bool by_row;
   double weight;
+  std::size_t units = 0;
 };
 struct UnitCharge {
   int power;
@@ -28,8 +30,13 @@ double over_unit(const UnitCharge& c, const Blocks& shape, const std::vector<int
   for (const Line& line : c.lines) {
     const auto n = static_cast<std::size_t>(cols[line.block]), rows = shape[line.block].size() / n,
                u = static_cast<std::size_t>(unit);
-    const std::size_t first = line.by_row ? u * n : u, step = line.by_row ? 1 : n, count = line.by_row ? n : rows;
-    for (std::size_t k = 0; k < count; ++k) sum += line.weight * f(line.block, first + k * step);
+    if (!line.by_row) {
+      for (std::size_t k = 0; k < rows; ++k) sum += line.weight * f(line.block, u + k * n);
+      continue;
+    }
+    for (std::size_t row = u; row<rows; row += line.units> 0 ? line.units : rows) {
+      for (std::size_t k = 0; k < n; ++k) sum += line.weight * f(line.block, row * n + k);
+    }
   }
   return sum;
 }

@@ -10,6 +10,7 @@ namespace {
 using namespace emmy;  // the names of nets
 using fixture::OneHidden;
 using fixture::TwoHidden;
+using fixture::Windows;
 
 // f(symmetry) for each symmetry in the list.
 template <class... Symmetry, class F>
@@ -27,10 +28,12 @@ constexpr int kBatch = 5;
 template <class R>
 struct Law : testing::Test {};
 #if defined(__arm__) && !defined(EMMY_BACKEND_SCALAR)  // the vectors of 32-bit Arm have no f64
-using Runs = testing::Types<Run<float, TwoHidden, CrossEntropy>, Run<float, OneHidden, SquaredError>>;
+using Runs = testing::Types<Run<float, TwoHidden, CrossEntropy>, Run<float, OneHidden, SquaredError>,
+                            Run<float, Windows, CrossEntropy>>;
 #else
 using Runs = testing::Types<Run<float, TwoHidden, CrossEntropy>, Run<float, OneHidden, SquaredError>,
-                            Run<double, TwoHidden, SquaredError>, Run<double, OneHidden, CrossEntropy>>;
+                            Run<float, Windows, CrossEntropy>, Run<double, TwoHidden, SquaredError>,
+                            Run<double, OneHidden, CrossEntropy>, Run<double, Windows, SquaredError>>;
 #endif
 TYPED_TEST_SUITE(Law, Runs);
 

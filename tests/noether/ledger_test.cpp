@@ -14,6 +14,7 @@ namespace {
 
 using namespace emmy;  // the names of nets
 using fixture::TwoHidden;
+using fixture::Windows;
 using reference::UnitCharge;
 
 // Each combination of the sections below is compiled once: they share batch size and, where they can, rule and net.
@@ -27,12 +28,16 @@ template <class S>
 using Factored = Net<Scalar<S>, Input<7>, Parametrized<Dense<6>, ProductByOutput>, PowerRelu<3, 2>,
                      Parametrized<Dense<5, NoBias>, Product>, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
-// Blocks of the plain nets: W0 b0 W1 b1 W2 b2. Of Factored: u0 Z0 b0, U1 Z1, u2 Z2 b2.
+// Blocks of the plain nets, of Windows too: W0 b0 W1 b1 W2 b2. Of Factored: u0 Z0 b0, U1 Z1, u2 Z2 b2.
 const UnitCharge kFirstUnits{2, {{0, false, 1}, {1, false, 1}, {2, true, -1}}};
 const UnitCharge kSecondUnits{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}};
 const UnitCharge kLogits{1, {{4, true, 1}}}, kLogitBias{1, {{5, true, 1}}};
 const UnitCharge kFactoredFirst{2, {{1, false, 1}, {2, false, 1}, {4, true, -1.5}}};
 const UnitCharge kFactoredSecond{2, {{4, false, 1}, {6, true, -1}}};
+// Windows: a unit of the first convolution meets a row of the second for each of 2 positions, one of the second a row of the
+// last layer for each of 2 positions.
+const UnitCharge kFirstChannels{2, {{0, false, 1}, {1, false, 1}, {2, true, -1, 5}}};
+const UnitCharge kSecondChannels{2, {{2, false, 1}, {3, false, 1}, {4, true, -1, 4}}};
 const UnitCharge kBalanceByOutput{2, {{0, false, 1}, {1, false, -1}, {2, false, -1}}};
 const UnitCharge kBalanceByInput{2, {{5, false, 1}, {6, true, -1}}};
 
@@ -97,13 +102,18 @@ struct Books {
       compare(Rescaling<Layer<1>>{}, kFactoredFirst, 0, 6);
       compare(Rescaling<Layer<3>>{}, kFactoredSecond, 0, 5);
       compare(FactorBalance<Layer<4>>{}, kBalanceByInput, 0, 5);
+    } else if constexpr (std::is_same_v<N, Windows<double>>) {
+      compare(Rescaling<Layer<2>>{}, kFirstChannels, 0, 5);
+      compare(Rescaling<Layer<5>>{}, kSecondChannels, 0, 4);
     } else {
       compare(Rescaling<Layer<1>>{}, kFirstUnits, 0, 9);
       compare(Rescaling<Layer<3>>{}, kSecondUnits, 0, 5);
     }
     if constexpr (std::is_same_v<typename B::Loss, CrossEntropy>) {
-      compare(Translation<Layer<4>>{}, kLogits, 0, 5);
-      compare(Translation<Layer<4>>{}, kLogitBias, 5, 1);
+      constexpr int kInputs = kPlan<N>.block[4].rows;
+      using Last = Layer<N::kNodes - 1>;
+      compare(Translation<Last>{}, kLogits, 0, kInputs);
+      compare(Translation<Last>{}, kLogitBias, kInputs, 1);
     }
   }
 };
@@ -115,6 +125,7 @@ using OnTwo = Booked<TwoHidden<double>, R, CrossEntropy>;
 using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicMomentum<double>>>,
                                 OnTwo<ClipByTensor<BasicNesterov<double>>>,
                                 OnTwo<PerBlock<BasicMomentum<double, Decay::decoupled>, TwoHidden<double>>>,
+                                Booked<Windows<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<TwoFrozen<double>, BasicMomentum<double>, SquaredError>,
                                 Booked<Factored<double>, BasicMomentum<double>, SquaredError>>;
 TYPED_TEST_SUITE(BudgetOf, Bookings);
@@ -204,6 +215,55 @@ TYPED_TEST(Identity, HoldsAtEveryWeightAndBatch) {
   std::printf("|N| over the largest sum of |g theta|: %.2g\n", worst);
   EXPECT_LT(worst, sizeof(TypeParam) == 4 ? 5e-7 : 1e-14);
   EXPECT_GT(worst, 0.0);
+}
+
+// ---- units that meet several rows
+
+// Behind a Flatten that copies and one that does not, factors and a column; logits of a convolution.
+template <class S>
+using FlatFactors = Net<Scalar<S>, Input<4, 3>, Dense<5>, Relu, Flatten, Parametrized<Dense<3>, ProductByInput>>;
+template <class S>
+using WholeFactors = Net<Scalar<S>, Input<3, 4>, Dense<16>, Relu, Flatten, Parametrized<Dense<3>, ProductByInput>>;
+template <class S>
+using FlatColumn = Net<Scalar<S>, Input<3, 4>, Dense<16>, Relu, Flatten, Dense<1>>;
+template <class S>
+using Signal = Net<Scalar<S>, Input<9, 3>, Conv1d<5, 2, NoBias>, PowerRelu<2>, MaxPool<2>, Conv1d<4, 2>>;
+template <class N>
+struct SeveralRows : testing::Test {};
+using SeveralRowsNets = testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>,
+                                       FlatColumn<double>, Signal<float>, Signal<double>>;
+TYPED_TEST_SUITE(SeveralRows, SeveralRowsNets);
+
+// Residuals and identities within their bounds, from one sample and from more; and not by sums of nothing.
+template <class N, int Batch, class Rule>
+void expect_health(const Rule& rule) {
+  Trainer<N, Rule, Batch> trainer{};
+  Ledger<N> ledger{};
+  fixture::Data<N, Batch> data{};
+  Pcg32 rng{47};
+  fixture::randomise(trainer.params, rng, 0.8);
+  const auto both = [&](auto loss, const auto* target) {
+    ASSERT_EQ(trainer.step(data.x, target, loss, rule, ledger).status, Status::ok);
+    ASSERT_LE(ledger.health(), 1);
+  };
+  for (int k = 0; k < 200; ++k) {
+    data.refill(rng, false);
+    if constexpr (N::kOutputs == 1) both(SquaredError{}, data.values);
+    else both(CrossEntropy{}, data.label);
+  }
+  EXPECT_GT(ledger.worst_health(), 0);
+  int units = Ledger<N>::kUnits;
+  if constexpr (N::kOutputs == 1) units = Ledger<N>::template kUnitsOf<Rescaling<Layer<2>>>;  // translations rest
+  for (int u = 0; u < units; ++u) {
+    double moved = 0;
+    for (int c = 0; c < kCauses; ++c) moved += std::fabs(static_cast<double>(ledger.record.total[c][u]));
+    EXPECT_GT(moved, 0) << "unit " << u;
+  }
+}
+TYPED_TEST(SeveralRows, KeepTheirBudgetsAndIdentities) {
+  using S = typename TypeParam::scalar;
+  expect_health<TypeParam, kBatch>(BasicMomentum<S>{S(0.02), S(0.9), S(1e-3), S(0)});
+  expect_health<TypeParam, 1>(BasicSgd<S>{S(0.02), S(1e-3)});
 }
 
 // ---- modes and lists

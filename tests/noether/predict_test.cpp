@@ -12,6 +12,7 @@ namespace {
 
 using namespace emmy;  // the names of nets and rules
 using fixture::TwoHidden;
+using fixture::Windows;
 
 template <class S>
 using Factored =
@@ -32,7 +33,8 @@ using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<One
                             Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
                             Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
                             Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
-                            Run<Factored<double>, BasicMomentum<double>>,
+                            Run<Factored<double>, BasicMomentum<double>>, Run<Windows<double>, BasicSgd<double>, 1>,
+                            Run<Windows<double>, BasicMomentum<double>>,
                             Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
 TYPED_TEST_SUITE(Predicted, Runs);
 

@@ -6,11 +6,14 @@
 #include <vector>
 
 #include <emmy/layers/activations.hpp>
+#include <emmy/layers/conv1d.hpp>
+#include <emmy/layers/flatten.hpp>
 #include <emmy/layers/frozen.hpp>
+#include <emmy/layers/max_pool.hpp>
 #include <emmy/net/memory.hpp>
 #include <emmy/parametrize/product.hpp>
 #include <tests/reference/activations.hpp>
-#include <tests/reference/dense.hpp>
+#include <tests/reference/conv.hpp>
 #include <tests/reference/losses.hpp>
 #include <tests/reference/product.hpp>
 
@@ -26,7 +29,8 @@ enum class Factors { none, by_element, by_input, by_output };
 struct Stage {
   bool affine = false, bias = false, adds = false;
   int from = 0, skip = -1;
-  int in = 0, out = 0, positions = 1, first_block = 0;
+  int in = 0, out = 0, positions = 1, from_positions = 1, first_block = 0;  // positions: of what it makes
+  int kernel = 1, pool = 0;                                                 // of a convolution, of a pooling layer
   Factors factors = Factors::none;
   void (*forward)(double* y, const double* x, int n) = nullptr;
   void (*backward)(double* dx, const double* dy, const double* x, int n) = nullptr;
@@ -55,6 +59,11 @@ void describe(Stage& s, emmy::PowerRelu<P, Q>) {
   };
 }
 inline void describe(Stage& s, emmy::Add) { s.adds = true; }
+inline void describe(Stage& s, emmy::Flatten) { describe(s, emmy::Identity{}); }
+template <int Window>
+void describe(Stage& s, emmy::MaxPool<Window>) {
+  s.pool = Window;
+}
 inline void describe(Stage& s, emmy::WithBias) { s.bias = true; }
 inline void describe(Stage&, emmy::NoBias) {}
 inline void describe(Stage& s, emmy::Product) { s.factors = Factors::by_element; }
@@ -64,6 +73,11 @@ template <int Out, class Bias>
 void describe(Stage& s, emmy::Dense<Out, Bias>) {
   s.affine = true;
   describe(s, Bias{});
+}
+template <int Channels, int Kernel, class Bias>
+void describe(Stage& s, emmy::Conv1d<Channels, Kernel, Bias>) {
+  describe(s, emmy::Dense<Channels, Bias>{});
+  s.kernel = Kernel;
 }
 template <int Out, class Bias, class P>
 void describe(Stage& s, emmy::Parametrized<emmy::Dense<Out, Bias>, P>) {
@@ -81,7 +95,8 @@ Model model_of() {
       Stage s;
       s.in = Node::in::kChannels;
       s.out = Node::out::kChannels;
-      s.positions = Node::in::kPositions;
+      s.positions = Node::out::kPositions;
+      s.from_positions = Node::in::kPositions;
       s.from = Node::kFrom;
       s.skip = Node::kSkip;
       s.first_block = emmy::kPlan<Net>.first_block[model.size()];
@@ -180,7 +195,10 @@ inline std::vector<Values> forward(const Model& model, const Blocks& theta, cons
     const Values& in = act[static_cast<std::size_t>(s.from)];
     if (s.affine) {
       const Effective e = effective_of(s, theta);
-      dense_forward(y.data(), in.data(), e.w.data(), s.bias ? e.b.data() : nullptr, rows, s.in, s.out);
+      conv_forward(y.data(), in.data(), e.w.data(), s.bias ? e.b.data() : nullptr, samples, s.from_positions, s.kernel,
+                   s.in, s.out);
+    } else if (s.pool > 0) {
+      max_pool_forward(y.data(), in.data(), samples, s.from_positions, s.pool, s.out);
     } else if (s.adds) {
       for (std::size_t k = 0; k < y.size(); ++k) y[k] = in[k] + act[static_cast<std::size_t>(s.skip)][k];
     } else {
@@ -206,14 +224,16 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
     if (s.affine) {
       const Effective e = effective_of(s, theta);
       Effective g{Values(e.w.size()), Values(e.b.size())};
-      dense_backward(dx.data(), g.w.data(), s.bias ? g.b.data() : nullptr, d.data(), act[from].data(), e.w.data(),
-                     samples * s.positions, s.in, s.out);
+      conv_backward(dx.data(), g.w.data(), s.bias ? g.b.data() : nullptr, d.data(), act[from].data(), e.w.data(),
+                    samples, s.from_positions, s.kernel, s.in, s.out);
       pull_back(s, theta, g, gradient);
     } else if (s.adds) {
       for (std::size_t n = 0; n < d.size(); ++n) {
         dx[n] += d[n];
         delta[static_cast<std::size_t>(s.skip)][n] += d[n];
       }
+    } else if (s.pool > 0) {
+      max_pool_backward(dx.data(), d.data(), act[from].data(), samples, s.from_positions, s.pool, s.out);
     } else {
       s.backward(dx.data(), d.data(), act[from].data(), static_cast<int>(d.size()));
     }

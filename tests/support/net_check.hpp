@@ -178,12 +178,23 @@ void check_against_reference(const NetCase<S>& net, std::uint64_t seed) {
   ASSERT_TRUE(d.intact());
 }
 
-// Can a step of 1e-6 in a weight carry a value over the kink of an activation?
+// Can a step of 1e-6 in a weight carry a value over the kink of an activation, or one maximum past another?
 inline bool near_a_kink(const NetCase<double>& net, const std::vector<double>& x) {
   const auto act = reference::forward(net.model, net.read(net.params), x, net.batch);
   for (const auto& stage : net.model) {
     if (stage.affine || stage.adds) continue;
-    for (const double v : act[static_cast<std::size_t>(stage.from)]) {
+    const auto& in = act[static_cast<std::size_t>(stage.from)];
+    for (int at = 0; stage.pool > 0 && at < net.batch * stage.positions * stage.out; ++at) {
+      const int p = at / stage.out,
+                first = p / stage.positions * stage.from_positions + p % stage.positions * stage.pool;
+      const auto value = [&](int k) { return in[static_cast<std::size_t>((first + k) * stage.out + at % stage.out)]; };
+      for (int k = 0; k < stage.pool; ++k) {
+        for (int l = 0; l < k; ++l) {
+          if (value(k) != value(l) && std::fabs(value(k) - value(l)) < 1e-4) return true;
+        }
+      }
+    }
+    for (const double v : in) {
       if (v != 0 && std::fabs(v) < 1e-4) return true;
     }
   }

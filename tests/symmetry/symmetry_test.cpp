@@ -37,6 +37,9 @@ using ByInput =
 using ByOutput = Of<Input<7>, Parametrized<Dense<9>, ProductByOutput>, Relu,
                     Parametrized<Dense<5, NoBias>, ProductByOutput>, PowerRelu<2>, Dense<3>>;
 using ByElement = Of<Input<7>, Parametrized<Dense<9>, Product>, Relu, Dense<3>>;
+using Windows = fixture::Windows<double>;
+using Signal = Of<Input<9, 3>, MaxPool<2>, Conv1d<5, 2, NoBias>, PowerRelu<2>, MaxPool<2>, Conv1d<4, 1>>;
+using Flat = Of<Input<4, 3>, Dense<5>, Flatten, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
 static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
 static_assert(kHasExactly<TwoHidden, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<4>>>);
@@ -55,6 +58,10 @@ static_assert(
 static_assert(kHasExactly<ByOutput, FactorBalance<Layer<0>>, Rescaling<Layer<1>>, FactorBalance<Layer<2>>,
                           Rescaling<Layer<3>>, Translation<Layer<4>>>);
 static_assert(kHasExactly<ByElement, Rescaling<Layer<1>>, Translation<Layer<2>>>, "one charge a weight: not watched");
+static_assert(kHasExactly<Windows, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Translation<Layer<6>>>,
+              "channels are units, through pooling and behind a Flatten too");
+static_assert(kHasExactly<Signal, Rescaling<Layer<3>>, Translation<Layer<4>>>, "logits of a convolution translate");
+static_assert(kHasExactly<Flat, Rescaling<Layer<2>>, FactorBalance<Layer<3>>>);
 
 // None where the units are not homogeneous, where others read them, or where no affine layer follows.
 static_assert(kHasExactly<Of<Input<7>, Dense<9>, Tanh, Dense<5>, Sigmoid, Dense<3>>, Translation<Layer<4>>>);
@@ -104,8 +111,11 @@ struct Action : testing::Test {
       const ChargePart& part = charge.part[p];
       const auto& block = kPlan<NetType>.block[part.block];
       const bool by_row = part.axis == Axis::row;
-      for (int k = 0; k < (by_row ? block.cols : block.rows); ++k)
-        f(block.offset + (by_row ? unit * block.stride + k : k * block.stride + unit), part.weight, part.is_incoming);
+      for (int line = unit; line < (by_row ? block.rows : block.cols); ++line) {
+        if (charge.unit_of(part, line) != unit) continue;
+        for (int k = 0; k < (by_row ? block.cols : block.rows); ++k)
+          f(block.offset + (by_row ? line * block.stride + k : k * block.stride + line), part.weight, part.is_incoming);
+      }
     }
   }
   // Quadratic charges: theta -> c^weight theta, the flow of the generator. Linear ones: theta -> theta + c.
@@ -128,7 +138,8 @@ struct Action : testing::Test {
     return worst;
   }
 };
-using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput>;
+using Nets =
+    testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Signal, Flat>;
 TYPED_TEST_SUITE(Action, Nets);
 
 template <class... Symmetry, class F>

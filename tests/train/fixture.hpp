@@ -19,6 +19,14 @@ using TwoHidden = emmy::Net<emmy::Scalar<S>, emmy::Input<7>, emmy::Dense<9>, emm
                             emmy::LeakyRelu<1, 8>, emmy::Dense<3>>;
 template <class S>
 using OneHidden = emmy::Net<emmy::Scalar<S>, emmy::Input<6>, emmy::Dense<11>, emmy::Relu, emmy::Dense<4>>;
+// Windows over positions: on rows with and without pads, a position that pooling drops, and units that meet
+// several rows of the next weights.
+template <class S>
+using Windows = emmy::Net<emmy::Scalar<S>, emmy::Input<9, 3>, emmy::Conv1d<5, 3>, emmy::Relu, emmy::MaxPool<2>,
+                          emmy::Conv1d<4, 2>, emmy::LeakyRelu<1, 8>, emmy::Flatten, emmy::Dense<3>>;
+// A small one of 128 steps x 6 sensors, 16 and 32 channels, 6 classes: rows of whole pads.
+using Sensors = emmy::Net<emmy::Input<18, 6>, emmy::Conv1d<16, 5>, emmy::Relu, emmy::MaxPool<2>, emmy::Conv1d<32, 3>,
+                          emmy::Relu, emmy::MaxPool<2>, emmy::Flatten, emmy::Dense<6>>;
 
 inline double draw(emmy::Pcg32& rng) { return 2.0 * static_cast<double>(rng.uniform()) - 1.0; }
 

@@ -90,6 +90,8 @@ struct Step : testing::Test {
   Pcg32 rng{13};
   void refill() { data.refill(rng, std::is_same_v<typename C::Loss, CrossEntropy>); }
 };
+using fixture::Sensors;
+using fixture::Windows;
 using Setups =
     testing::Types<Labels<Sgd>, Setup<TwoHidden<float>, Sgd, 1, CrossEntropy, float>, Labels<MomentumW>,
                    Labels<Nesterov>, Labels<PerBlock<Momentum, TwoHidden<float>>>, Labels<ClipByNorm<Momentum>>,
@@ -98,7 +100,8 @@ using Setups =
                    Setup<TwoHidden<double>, ClipByNorm<BasicMomentum<double>>, 4, SquaredError, double>,
 #endif
                    Setup<TwoFrozen, Momentum, 1, CrossEntropy, float>, Setup<Factored, Momentum, 3, CrossEntropy, int>,
-                   Setup<OneOutput, Sgd, 1, SquaredError, float>, Setup<OneOutput, Momentum, 5, SquaredError, float>>;
+                   Setup<OneOutput, Sgd, 1, SquaredError, float>, Setup<OneOutput, Momentum, 5, SquaredError, float>,
+                   Setup<Sensors, Momentum, 4, CrossEntropy, int>, Setup<Windows<float>, Sgd, 1, SquaredError, float>>;
 TYPED_TEST_SUITE(Step, Setups);
 
 // What the state knows of the weights: no weight and no momentum is larger.

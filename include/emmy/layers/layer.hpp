@@ -8,6 +8,12 @@
 //   kContracts                                  |f(x)| <= |x| and |f'(x)| <= 1
 //   kDegree = Ratio{p, q}                       f(c x) = c^(p/q) f(x) for every c > 0 (unit_homogeneous)
 //   kAffine                                     y = x W + b with blocks of weights
+//   kWindow                                     ... on windows of so many positions, rows of W position by position
+//   kByChannel                                  channel c of y is made of channel c of x alone (of c mod the channels of
+//                                               x where there are fewer)
+//   kReshapes                                   y is x in another shape: the same memory where neither has pads
+//   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
+//                                               layers do)
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
 //   incoming(), outgoing(), internal() consteval the parts of its blocks that rescalings act on
 //   kBuffers<InShape>, kKept<S, InShape>, kWork<S, InShape, Batch>   scalars it keeps for ever (one set of them, written by
@@ -18,6 +24,7 @@
 // registration, macro or base class):
 //   elementwise: activate(L, v), derivative_from_output(L, y) or derivative_from_input(L, x)   on vectors
 //   others:      forward(L, frame), backward<kAdd>(L, frame), gradients(L, frame, visitor), commit(L, frame)
+//   affine:      forward(L, frame, activation); kTakesBelow: backward<kAdd>(L, frame, below), below an activation or nullptr
 #pragma once
 
 #include <emmy/core/macros.hpp>
@@ -85,6 +92,29 @@ inline constexpr bool kIsAffine = requires {
 template <class L>
 inline constexpr bool kHasPlainWeights = requires {
   requires L::kPlainWeights;
+};
+// Positions of x that one position of y sees through weights.
+template <class L>
+inline constexpr int kWindowOf = [] {
+  if constexpr (requires { L::kWindow; }) return L::kWindow;
+  else return 1;
+}();
+template <class L>
+inline constexpr bool kIsWindowed = requires {
+  L::kWindow;
+};
+template <class L>
+inline constexpr bool kIsReshape = requires {
+  requires L::kReshapes;
+};
+template <class L>
+inline constexpr bool kTakesBelow = kIsAffine<L> || requires {
+  requires L::kTakesBelow;
+};
+// May a rescaling pass through it, channel by channel?
+template <class L>
+inline constexpr bool kIsByChannel = kIsElementwise<L> || requires {
+  requires L::kByChannel;
 };
 template <class L>
 inline constexpr bool kIsFrozen = requires {

@@ -9,7 +9,8 @@
 
 namespace emmy {
 
-// Uniform in [-limit, limit) with   He: limit = sqrt(6 / in) (variance 2 / in)   Glorot: sqrt(6 / (in + out)).
+// Uniform in [-limit, limit) with   He: limit = sqrt(6 / in) (variance 2 / in)   Glorot: sqrt(6 / (in + out)), in and out
+// the weights that meet in an output and that an input meets: kernel times the channels of a convolution.
 // Biases become 0. Sources: He et al. 2015; Glorot, Bengio 2010.
 struct He {};
 struct Glorot {};
@@ -62,8 +63,8 @@ template <class Net, class Init = He>
 void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
   using S = typename Net::scalar;
   for (S& v : params.data) v = S(0);
-  const auto draw_block = [&](const PlannedBlock& block) {
-    const S limit = inner::limit_of<S>(how, block.rows, block.cols);
+  const auto draw_block = [&](const PlannedBlock& block, int window) {
+    const S limit = inner::limit_of<S>(how, block.rows, window * block.cols);
     for (int i = 0; i < block.rows; ++i)
       for (int o = 0; o < block.cols; ++o)
         params.data[block.offset + i * block.stride + o] = limit * S(2.0f * rng.uniform() - 1.0f);
@@ -73,12 +74,12 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
     constexpr int kFirst = kPlan<Net>.first_block[I], kLast = kPlan<Net>.first_block[I + 1];
     if constexpr (kFirst < kLast) {
       constexpr bool kFactors = kPlan<Net>.block[kFirst].role == Role::factor;
-      draw_block(kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)]);
+      draw_block(kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)], kWindowOf<typename N::layer>);
       if constexpr (kFactors)
         split_factors(typename N::layer{}, std::integral_constant<int, N::in::kChannels>{},
                       params.data + kPlan<Net>.block[kFirst].offset);
       if constexpr (detail::kBiasesToo<Init> && kPlan<Net>.block[kLast - 1].role == Role::bias)
-        draw_block(kPlan<Net>.block[kLast - 1]);
+        draw_block(kPlan<Net>.block[kLast - 1], 1);
     }
   };
   [&]<int... I>(std::integer_sequence<int, I...>) { (draw_node(std::integral_constant<int, I>{}), ...); }

@@ -16,14 +16,14 @@ struct Params {
   using scalar = typename Net::scalar;
   alignas(kAlign<scalar>) scalar data[detail::at_least_one(kPlan<Net>.params)];
 
-  // W[out, in] and b[out] of the layer that Site names, whatever the packing.
+  // W[out, in] and b[out] of the layer that Site names, whatever the packing; of a convolution W[out, in, position].
   template <class Site>
-  EMMY_INLINE constexpr scalar& weight(int out, int in) noexcept {
-    return data[at<Site, Role::weight>(in, out)];
+  EMMY_INLINE constexpr scalar& weight(int out, int in, int position = 0) noexcept {
+    return data[at<Site, Role::weight>(row<Site>(in, position), out)];
   }
   template <class Site>
-  EMMY_INLINE constexpr const scalar& weight(int out, int in) const noexcept {
-    return data[at<Site, Role::weight>(in, out)];
+  EMMY_INLINE constexpr const scalar& weight(int out, int in, int position = 0) const noexcept {
+    return data[at<Site, Role::weight>(row<Site>(in, position), out)];
   }
   template <class Site>
   EMMY_INLINE constexpr scalar& bias(int out) noexcept {
@@ -42,6 +42,12 @@ struct Params {
     for (int b = kPlan<Net>.first_block[kNode]; b < kPlan<Net>.first_block[kNode + 1]; ++b)
       if (kPlan<Net>.block[b].role == Wanted) return b;
     return -1;
+  }
+  template <class Site>
+  EMMY_INLINE static constexpr int row(int in, int position) noexcept {
+    constexpr int kNode = kNodeOf<Net, Site>;
+    if constexpr (kNode < 0) return in;  // `at` says so
+    else return position * node_at<Net, kNode>::in::kChannels + in;
   }
   template <class Site, Role Wanted>
   EMMY_INLINE static constexpr int at(int row, int col) noexcept {

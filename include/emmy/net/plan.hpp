@@ -25,7 +25,7 @@ struct PlannedBlock {
 };
 struct PlannedTensor {
   int positions, channels, stride;
-  int root;       // the tensor whose memory it shares (an activation works in place), itself otherwise
+  int root;       // the tensor whose memory it shares (an activation in place, another shape), itself otherwise
   int consumers;  // nodes that read it
 };
 
@@ -90,13 +90,21 @@ template <class L>
 inline constexpr bool kForgetsOutput = kIsAffine<L> || __is_same(L, Add);
 
 // An activation whose derivative needs its output only shares its input's memory, if nobody else needs that input:
-// neither another reader nor the node that made it (an affine layer and Add do not look at their output again).
+// neither another reader nor the node that made it (an affine layer and Add do not look at their output again). So does
+// another shape of a tensor without pads; of the user's input only if a node reads it, for outputs have pads.
 template <class NodeType, class Plan>
 EMMY_INLINE constexpr void share(Plan& plan, int node, const bool* forgets_output) {
   constexpr int kFrom = NodeType::kFrom;
-  if (kWorksInPlace<typename NodeType::layer> && kFrom > 0 && plan.tensor[kFrom].consumers == 1 &&
-      forgets_output[kFrom > 0 ? kFrom - 1 : 0])
-    plan.tensor[node + 1].root = kFrom;
+  const PlannedTensor& from = plan.tensor[kFrom];
+  PlannedTensor& to = plan.tensor[node + 1];
+  if (from.consumers != 1) return;
+  if (kWorksInPlace<typename NodeType::layer> && kFrom > 0 && forgets_output[kFrom > 0 ? kFrom - 1 : 0])
+    to.root = kFrom;
+  if (kIsReshape<typename NodeType::layer> && from.stride == from.channels &&
+      (from.root > 0 ? to.stride == to.channels : to.consumers > 0)) {
+    to.root = from.root;
+    to.stride = to.channels;
+  }
 }
 
 template <class Net, class... N>

@@ -11,6 +11,7 @@
 // a bound a little wider for two square roots a unit.)
 // Bound of the Noether residual: each side is a sum over batch rows of delta times pre-activation; its scale is
 // sum_r |delta_r| max_r |(x_r, 1)| |w| (incoming), sum_r |a_r| max_r |dy_r| |w| (outgoing), times the terms of each sum.
+// Of a convolution x_r is a window; an outgoing unit is several rows, each of which brings its own scale.
 // Source: theory.md section 2 (booking order, rounding bound). Test: tests/noether/ledger_test.cpp.
 #pragma once
 
@@ -31,6 +32,30 @@ struct BlockTerms {
 
 template <class S>
 inline constexpr S kRoundoff = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
+
+namespace detail {
+// Lines of a part that follow each other in its units and in the channels that they are made of; beyond them either starts
+// again (a window, or the positions behind a Flatten).
+template <class Net>
+consteval int run_of(const Charge& charge, const ChargePart& part) {
+  const PlannedBlock& block = kPlan<Net>.block[part.block];
+  const int lines = part.axis == Axis::row ? block.rows : block.cols;
+  if (part.is_incoming || block.role == Role::bias) return lines;
+  const auto& tensor = kPlan<Net>.tensor;
+  const int channels = tensor[tensor[kFacts<Net>.node[block.node].from].root].channels;
+  const int run = part.lines > 1 ? charge.units : channels;
+  return run < lines ? run : lines;
+}
+template <class Net, class Spec, int At, int Index>
+inline constexpr int kRunOf = run_of<Net>(kCharges<Net, Spec>.charge[At], kCharges<Net, Spec>.charge[At].part[Index]);
+// The least whole number whose square is at least N.
+template <int N>
+inline constexpr int kRootAbove = [] {
+  int root = 1;
+  while (root * root < N) ++root;
+  return root;
+}();
+}  // namespace detail
 
 // Is this the step that the ledger measures?
 template <class Led>
@@ -96,26 +121,44 @@ EMMY_INLINE void add_to(T* p, V v) noexcept {
   simd::store(simd::add(simd::load(p), v), p);
 }
 
-// Terms of a line of a block, and the roundings that a term of its sum meets.
+// Terms of a unit's lines in a block, and the roundings that a term of its sum meets: those of a line and those of adding
+// lines up.
 template <class S>
 struct LineTerms {
   S n, r;
 };
 template <class S>
-EMMY_INLINE LineTerms<S> line_terms(const PlannedBlock& block, Axis line) noexcept {
-  const S terms = S(line == Axis::column ? block.rows : block.cols);
-  if (block.in_memory(line) == Axis::column) return {terms, S(block.lines + 2)};
-  return {terms, S(block.width / static_cast<int>(simd::lanes<S>()) + 8)};
+EMMY_INLINE LineTerms<S> line_terms(const PlannedBlock& block, Axis line, int lines) noexcept {
+  const S terms = S(lines * (line == Axis::column ? block.rows : block.cols));
+  if (block.in_memory(line) == Axis::column) return {terms, S(block.lines + 1 + lines)};
+  return {terms, S(block.width / static_cast<int>(simd::lanes<S>()) + 7 + lines)};
+}
+
+// f(first, n) for the runs in `count` lines from `line` on, `first` counted from there.
+template <int Run, int Lines, class F>
+EMMY_INLINE void for_runs(int line, int count, F&& f) noexcept {
+  if constexpr (Run == Lines) {
+    f(0, count);
+  } else {
+    for (int first = 0; first < count;) {
+      const int left = Run - (line + first) % Run, n = count - first < left ? count - first : left;
+      f(first, n);
+      first += n;
+    }
+  }
 }
 
 // Adds one part of the charges of a vector of units from `at` on: p their sums, `stride` apart. What lies beyond the units
-// has sums of zero, so that what is added there changes nothing.
-template <int Power, bool Memoryless, class Steps, class Records, class S>
-EMMY_INLINE void book_part(Steps& now, Records& record, Budget<S>& step, int at, S weight, const S* p, int stride,
-                           const BlockTerms<S>& b, S r) noexcept {
+// has sums of zero, so that what is added there changes nothing; Partial: beyond n others follow.
+template <int Power, bool Memoryless, bool Partial, class Steps, class Records, class S>
+EMMY_INLINE void book_part(Steps& now, Records& record, Budget<S>& step, int at, S weight, const S* p, int n,
+                           int stride, const BlockTerms<S>& b, S r) noexcept {
   using V = simd::Vec<S>;
   const S km1 = b.k - S(1), scale = weight < S(0) ? -weight : weight;
-  const auto sum = [&](LineSum product) EMMY_LAMBDA { return simd::load(p + product * stride); };
+  const auto sum = [&](LineSum product) EMMY_LAMBDA {
+    if constexpr (Partial) return load_units(p + product * stride, n);
+    else return simd::load(p + product * stride);
+  };
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const auto cause = [&](Cause c, V amount) EMMY_LAMBDA {
     add_to(record.total[static_cast<int>(c)] + at, amount);
@@ -163,25 +206,30 @@ EMMY_INLINE void book_part(Steps& now, Records& record, Budget<S>& step, int at,
   add_to(now.gradient + at, times(scale * (r + S(3)), gg));
 }
 
-// This part's share of `activity` for n units from `unit` on: for a quadratic charge the square of (terms x scale), for a
-// linear one the scale of the residual itself.
+// This part's share of `activity` for n lines from `line` on, of one run: for a quadratic charge the square of (terms x
+// scale), for a linear one the scale of the residual itself.
 template <class Net, int Block, bool Incoming, int Power, class Led, class S>
-EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int unit, int n, S partner, S batch) noexcept {
+EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partner, S batch) noexcept {
   constexpr auto block = kPlan<Net>.block[Block];
   using N = node_at<Net, block.node>;
   constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[block.node + 1].root;
-  const S rows = batch * S(N::in::kPositions);
+  constexpr int kWindow = kWindowOf<typename N::layer>;
+  // A row of x is a window of so many rows of its tensor, or all of them as one.
+  constexpr S kRowsSeen = S(detail::kRootAbove<kWindow * kPlan<Net>.tensor[kIn].positions / N::in::kPositions>);
+  const S rows = batch * S(N::out::kPositions);
+  const auto activity = [&]() EMMY_LAMBDA {
+    return load_units(ledger.act_abs + kActivity<Net, kIn> + line % kPlan<Net>.tensor[kIn].channels, n);
+  };
   if constexpr (Power == 1) {
     // The deltas of a row add up to 0 but for the rounding of p, which is absolute: p is up to 1.
     const S scale = (S(2) * S(block.cols) + S(16)) / batch + (rows + S(block.stride)) * ledger.delta[kOut].row_sum;
     if constexpr (block.role == Role::bias) return simd::mul(simd::set(rows * scale), load_units(kOnes<S>.value, n));
-    else return simd::mul(simd::set(scale), load_units(ledger.act_abs + kActivity<Net, kIn> + unit, n));
+    else return simd::mul(simd::set(scale), activity());
   } else {
-    const S terms = S(2) * (S(Incoming ? N::in::kChannels : N::out::kChannels) + rows) + S(16);
-    const auto scaled = Incoming ? simd::mul(simd::set(terms * (S(1) + ledger.act[kIn].row_norm) * partner),
-                                             load_units(ledger.delta_abs + kActivity<Net, kOut> + unit, n))
-                                 : simd::mul(simd::set(terms * ledger.delta[kOut].row_norm * partner),
-                                             load_units(ledger.act_abs + kActivity<Net, kIn> + unit, n));
+    const S terms = S(2) * (S(kWindow * (Incoming ? N::in::kChannels : N::out::kChannels)) + rows) + S(16);
+    const auto scaled = Incoming ? simd::mul(simd::set(terms * (S(1) + kRowsSeen * ledger.act[kIn].row_norm) * partner),
+                                             load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n))
+                                 : simd::mul(simd::set(terms * ledger.delta[kOut].row_norm * partner), activity());
     return simd::mul(scaled, scaled);
   }
 }
@@ -196,28 +244,33 @@ EMMY_INLINE void for_each_part(F&& f) noexcept {
   (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges * Charge::kMaxParts>{});
 }
 
-// Books `count` lines (from unit `unit` on, along Line) of block Block into every charge that they are part of. Their sums
+// Books `count` lines of block Block (from number `line` along Line on) into every charge that they are part of. Their sums
 // are at sums + product * stride, zero up to a whole vector.
 template <int Block, Axis Line, bool Memoryless, class Net, class Spec, class Mode, class S>
-EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int unit, int count, const S* sums, int stride,
+EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int count, const S* sums, int stride,
                              const BlockTerms<S>& b, S batch) noexcept {
   const int lanes = static_cast<int>(simd::lanes<S>());
-  const S r = line_terms<S>(kPlan<Net>.block[Block], Line).r;
+  constexpr auto kBlock = kPlan<Net>.block[Block];
+  constexpr int kLines = Line == Axis::row ? kBlock.rows : kBlock.cols;
   for_each_part<Net, Spec>(
       [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
         constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
         constexpr ChargePart part = charge.part[Index];
         if constexpr (Index < charge.parts && part.block == Block && part.axis == Line) {
           if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
+          constexpr int kRun = detail::kRunOf<Net, Spec, At, Index>;
           const S weight = S(part.weight.numerator) / S(part.weight.denominator);
-          for (int i = 0; i < count; i += lanes) {
-            const int at = kCharges<Net, Spec>.unit[At] + unit + i;
-            book_part<charge.power, Memoryless>(ledger.now, ledger.record, ledger.last[At], at, weight, sums + i,
-                                                stride, b, r);
-            add_to(ledger.now.activity + at, simd::mul(simd::set(weight < S(0) ? -weight : weight),
-                                                       activity_of<Net, Block, part.is_incoming, charge.power>(
-                                                           ledger, unit + i, count - i, b.partner, batch)));
-          }
+          const S r = line_terms<S>(kPlan<Net>.block[Block], Line, part.lines).r;
+          for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
+            const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
+            for (int i = 0; i < n; i += lanes) {
+              book_part<charge.power, Memoryless, kRun != kLines>(ledger.now, ledger.record, ledger.last[At], unit + i,
+                                                                  weight, sums + first + i, n - i, stride, b, r);
+              add_to(ledger.now.activity + unit + i, simd::mul(simd::set(weight < S(0) ? -weight : weight),
+                                                               activity_of<Net, Block, part.is_incoming, charge.power>(
+                                                                   ledger, line + first + i, n - i, b.partner, batch)));
+            }
+          });
         }
       });
 }
@@ -246,7 +299,7 @@ template <class S>
 EMMY_INLINE S terms_of(const Charge& charge, const PlannedBlock* blocks) noexcept {
   S square = 0;
   for (int p = 0; p < charge.parts; ++p) {
-    const LineTerms<S> line = line_terms<S>(blocks[charge.part[p].block], charge.part[p].axis);
+    const LineTerms<S> line = line_terms<S>(blocks[charge.part[p].block], charge.part[p].axis, charge.part[p].lines);
     square += (S(2) * line.r + S(6)) * line.n;
   }
   return root(square);

@@ -71,7 +71,12 @@ namespace detail {
 template <class Net>
 consteval int activity_offset(int tensor) {
   int at = 0;
-  for (int t = 0; t < tensor; ++t) at += padded<typename Net::scalar>(kPlan<Net>.tensor[t].channels);
+  for (int t = 0; t < tensor; ++t) {
+    const int channels = kPlan<Net>.tensor[t].channels;
+    // Of another shape only the root is looked at.
+    at +=
+        channels == kPlan<Net>.tensor[kPlan<Net>.tensor[t].root].channels ? padded<typename Net::scalar>(channels) : 0;
+  }
   return at;
 }
 }  // namespace detail

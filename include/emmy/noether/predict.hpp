@@ -36,7 +36,8 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
                                    const S weight = S(part.weight.numerator) / S(part.weight.denominator);
                                    for (int i = 0; i < block.rows; ++i)
                                      for (int o = 0; o < block.cols; ++o) {
-                                       const int unit = kCharges<Net, Spec>.unit[At] + (part.axis == Axis::row ? i : o);
+                                       const int unit = kCharges<Net, Spec>.unit[At] +
+                                                        charge.unit_of(part, part.axis == Axis::row ? i : o);
                                        const S t = theta[block.offset + i * block.stride + o],
                                                b = buf == nullptr ? S(0) : buf[block.offset + i * block.stride + o];
                                        ledger.record.charge[unit] += weight * (charge.power == 2 ? t * t : t);
@@ -50,20 +51,27 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
 // Adds what `count` lines of a block give to |g|^2 (in `booked`, times a0^2) and, for a rule with memory, |u|^2 (in `size`)
 // of their charges. sums: those of a light meter, `stride` apart.
 template <int Block, Axis Line, bool Memoryless, class Net, class Spec, class S>
-EMMY_INLINE void predict_lines(Ledger<Net, Spec, Predict>& ledger, int unit, int count, const S* sums, int stride,
+EMMY_INLINE void predict_lines(Ledger<Net, Spec, Predict>& ledger, int line, int count, const S* sums, int stride,
                                const BlockTerms<S>& b) noexcept {
   for_each_part<Net, Spec>(
       [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
         constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
         constexpr ChargePart part = charge.part[Index];
         if constexpr (Index < charge.parts && part.block == Block && part.axis == Line && charge.power == 2) {
+          constexpr auto kBlock = kPlan<Net>.block[Block];
+          constexpr int kRun = detail::kRunOf<Net, Spec, At, Index>, kLines = Line == Axis::row ? kBlock.rows : kBlock.cols;
           const S weight = S(part.weight.numerator) / S(part.weight.denominator);
-          for (int i = 0; i < count; i += static_cast<int>(simd::lanes<S>())) {
-            const int at = kCharges<Net, Spec>.unit[At] + unit + i;
-            add_to(ledger.now.booked + at, simd::mul(simd::set(weight * b.a0 * b.a0), simd::load(sums + i)));
-            if constexpr (!Memoryless)
-              add_to(ledger.now.size + at, simd::mul(simd::set(weight), simd::load(sums + stride + i)));
-          }
+          for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
+            const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
+            for (int i = 0; i < n; i += static_cast<int>(simd::lanes<S>())) {
+              const auto sum = [&](int product) EMMY_LAMBDA {
+                const S* p = sums + product * stride + first + i;
+                return kRun == kLines ? simd::load(p) : load_units(p, n - i);
+              };
+              add_to(ledger.now.booked + unit + i, simd::mul(simd::set(weight * b.a0 * b.a0), sum(0)));
+              if constexpr (!Memoryless) add_to(ledger.now.size + unit + i, simd::mul(simd::set(weight), sum(1)));
+            }
+          });
         }
       });
 }

@@ -17,6 +17,11 @@ consteval bool is_chain(Nodes<N...>) {
   int at = 0;
   return (true && ... && (N::kFrom == at++ && N::kSkip < 0));
 }
+// Does every unit meet one row of the next weights? Not where windows or other shapes give it several.
+template <class... N>
+consteval bool has_single_rows(Nodes<N...>) {
+  return (true && ... && (!kIsWindowed<typename N::layer> && !kIsReshape<typename N::layer>));
+}
 }  // namespace detail
 
 }  // namespace emmy
@@ -72,6 +77,8 @@ template <class Net, int I>
 consteval bool hidden_layer() {
   if constexpr (!kIsAffine<typename node_at<Net, I>::layer> || next_affine<Net, I + 1>() < 0) {
     return false;
+  } else if constexpr (kIsWindowed<typename node_at<Net, next_affine<Net, I + 1>()>::layer>) {
+    return false;  // a unit of its input is several rows
   } else {
     return []<int... J>(std::integer_sequence<int, J...>) {
       return (true && ... && kIsElementwise<typename node_at<Net, I + 1 + J>::layer>);
@@ -178,6 +185,8 @@ Status fold_units(const Params<Net>& from, Params<Target>& to, int& live) noexce
   static_assert(detail::is_chain(typename Net::nodes{}) && detail::is_chain(typename Target::nodes{}) &&
                     Net::kNodes == Target::kNodes,
                 "emmy: fold_units needs two chains of the same layers (no Residual); only the widths may differ");
+  static_assert(detail::has_single_rows(typename Net::nodes{}) && detail::has_single_rows(typename Target::nodes{}),
+                "emmy: fold_units takes nets in which a unit has one row of outgoing weights: no Conv1d, no Flatten");
   static_assert(Net::kInputs == Target::kInputs && Net::kOutputs == Target::kOutputs,
                 "emmy: fold_units keeps inputs and outputs");
   static_assert(__is_same(Net, plain_of<Net>), "emmy: fold_units takes plain weights: call fold first");

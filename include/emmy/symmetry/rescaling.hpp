@@ -6,10 +6,11 @@
 namespace emmy {
 
 // in_j -> c in_j, b_j -> c b_j, out_j -> c^(-p/q) out_j for c > 0 leaves the net's function as it is when the units
-// between two affine layers are positively homogeneous of degree p/q (ReLU, leaky, PowerRelu, linear).
+// between two affine layers are positively homogeneous of degree p/q (ReLU, leaky, PowerRelu, linear; MaxPool and Flatten
+// too). The units of a convolution are its channels, out_j all weights that channel j meets: several rows.
 // Site: the last layer before the next affine one (Layer<1> in Dense, Relu, Dense; the Dense itself in Dense, Dense).
 // Charge of unit j: |in_j|^2 + b_j^2 - (p/q) |out_j|^2. Noether identity: the same with <g, theta> in place of squares
-// (without the power 2). Source: theory.md section 1 #1-#4, #21, #26.
+// (without the power 2). Source: theory.md section 1 #1-#4, #20, #21, #26.
 template <class Site>
 struct Rescaling {
   static constexpr Kind kKind = Kind::rescaling;
@@ -75,7 +76,8 @@ consteval auto charges_of(Rescaling<Site>) {
   static_assert(
       detail::can_rescale<Net, kSite>(),
       "emmy: this net has no rescaling symmetry at this site: its units must be positively homogeneous (Relu, "
-      "LeakyRelu, PowerRelu, Identity or none) between two affine layers, and Site the last layer before the second");
+      "LeakyRelu, PowerRelu, Identity, MaxPool, Flatten or none) between two affine layers, and Site the last layer "
+      "before the second");
   constexpr detail::Hidden h = detail::hidden_units<Net>(kSite);
   constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
   constexpr auto out = detail::outgoing_of<typename node_at<Net, h.consumer>::layer>();
@@ -90,7 +92,9 @@ consteval auto charges_of(Rescaling<Site>) {
     c.charge[0].add({kPlan<Net>.first_block[h.consumer] + out.part[i].block,
                      out.part[i].axis,
                      {-out.part[i].sign * h.degree.numerator, h.degree.denominator},
-                     false});
+                     false,
+                     node_at<Net, h.consumer>::in::kChannels / c.charge[0].units *
+                         kWindowOf<typename node_at<Net, h.consumer>::layer>});
   return c;
 }
 

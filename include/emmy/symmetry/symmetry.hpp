@@ -3,8 +3,10 @@
 // A symmetry is an empty type that names a site of the net and an action on its weights. It knows no optimizer, loss or
 // batch. `charges_of<Net>(symmetry)` gives its charges: for unit j
 //   Q_j = sum over parts of weight * (sum over the entries of unit j of theta^power)
-// A part is one block of weights seen along one axis. All continuous symmetries of a net follow from the traits of its
-// layers (layers/layer.hpp): symmetries_of<Net>. Source: theory.md section 1. Test: tests/symmetry/symmetry_test.cpp.
+// A part is one block of weights seen along one axis; where it has more lines than there are units, the lines j, units + j,
+// 2 units + j ... are those of unit j (rows of a convolution, or behind a Flatten: position by position). All continuous
+// symmetries of a net follow from the traits of its layers (layers/layer.hpp): symmetries_of<Net>.
+// Source: theory.md section 1. Test: tests/symmetry/symmetry_test.cpp.
 #pragma once
 
 #include <emmy/net/plan.hpp>
@@ -16,6 +18,7 @@ struct ChargePart {
   Axis axis;         // column: unit = column of the block; row: unit = row
   Ratio weight;      // +1 incoming, -p/q outgoing
   bool is_incoming;  // its gradient comes from the deltas of this unit, else from its activations
+  int lines = 1;     // of the block that a unit has
 };
 struct Charge {
   static constexpr int kMaxParts = 8;
@@ -26,6 +29,10 @@ struct Charge {
   ChargePart part[kMaxParts] = {};
 
   constexpr void add(ChargePart p) { part[parts++] = p; }
+  // The unit that a part's line belongs to.
+  EMMY_INLINE constexpr int unit_of(const ChargePart& p, int line) const noexcept {
+    return p.lines == 1 ? line : line % units;
+  }
 };
 template <int Count>
 struct Charges {
@@ -61,7 +68,7 @@ struct FactsOf {
 template <class... N>
 consteval auto facts_of(Nodes<N...>) {
   return FactsOf<N...>{
-      {{kIsAffine<typename N::layer>, kIsElementwise<typename N::layer> && kIsHomogeneous<typename N::layer>, N::kFrom,
+      {{kIsAffine<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>, N::kFrom,
         degree_of<typename N::layer>()}...}};
 }
 template <class Net>

@@ -11,9 +11,13 @@ template <class Net, int I, int Batch>
 using frame_of = Frame<typename node_at<Net, I>::layer, typename Net::scalar, typename node_at<Net, I>::in,
                        typename node_at<Net, I>::out, kPlan<Net>.tensor[node_at<Net, I>::kFrom].stride, Batch>;
 
-// Node I is an activation that works in the memory of its input.
+// Node I is an activation that works in the memory of its input, or another shape of it.
 template <class Net, int I>
-inline constexpr bool kInPlace = kPlan<Net>.tensor[I + 1].root != I + 1;
+inline constexpr bool kShares = kPlan<Net>.tensor[I + 1].root != I + 1;
+template <class Net, int I>
+inline constexpr bool kInPlace = kShares<Net, I>&& kIsElementwise<typename node_at<Net, I>::layer>;
+template <class Net, int I>
+inline constexpr bool kIsView = kShares<Net, I>&& kIsReshape<typename node_at<Net, I>::layer>;
 
 // ... and the affine node before it computes it in its epilogue.
 template <class Net, int I>
@@ -22,13 +26,13 @@ inline constexpr bool kFusedForward = [] {
   else return kInPlace<Net, I> && node_at<Net, I>::kFrom == I && kIsAffine<typename node_at<Net, I - 1>::layer>;
 }();
 
-// ... and its derivative belongs to the product of the only node that reads it, an affine one.
+// ... and its derivative belongs to the backward text of the only node that reads it.
 template <class Net, int I>
 inline constexpr bool kFusedBackward = [] {
   if constexpr (I + 1 >= Net::kNodes) return false;
   else
     return kInPlace<Net, I> && kPlan<Net>.tensor[I + 1].consumers == 1 && node_at<Net, I + 1>::kFrom == I + 1 &&
-           kIsAffine<typename node_at<Net, I + 1>::layer>;
+           kTakesBelow<typename node_at<Net, I + 1>::layer>;
 }();
 
 namespace detail {
@@ -37,8 +41,8 @@ consteval bool later_reader(int node, Nodes<N...>) {
   constexpr int kRoot = kPlan<Net>.tensor[Tensor].root;
   const int from[] = {N::kFrom...}, skip[] = {N::kSkip...};
   for (int j = node + 1; j < Net::kNodes; ++j) {
-    const bool in_place = kPlan<Net>.tensor[j + 1].root != j + 1;
-    if (!in_place && kPlan<Net>.tensor[from[j]].root == kRoot) return true;
+    const bool shares = kPlan<Net>.tensor[j + 1].root != j + 1;
+    if (!shares && kPlan<Net>.tensor[from[j]].root == kRoot) return true;
     if (skip[j] >= 0 && kPlan<Net>.tensor[skip[j]].root == kRoot) return true;
   }
   return false;
@@ -65,12 +69,12 @@ struct Memory {
 
   template <int Tensor>
   EMMY_INLINE const S* act() const noexcept {
-    if constexpr (Tensor == 0) return x;
+    if constexpr (kPlan<Net>.tensor[Tensor].root == 0) return x;
     else return arena + kArena<Net, Batch, Training>.act[Tensor];
   }
   template <int Tensor>
   EMMY_INLINE S* delta() const noexcept {
-    if constexpr (Tensor == 0 || !Training) return nullptr;
+    if constexpr (kPlan<Net>.tensor[Tensor].root == 0 || !Training) return nullptr;
     else return arena + kArena<Net, Batch, Training>.delta[Tensor];
   }
   template <int I>

@@ -46,7 +46,8 @@ struct NetOfRule<Lazy<Rule>> : NetOfRule<Rule> {};
 template <class Net, int I>
 inline constexpr bool kWaits = [] {
   using N = node_at<Net, I>;
-  if constexpr (!kHasPlainWeights<typename N::layer> || EMMY_GRADIENT_HOOKED) return false;
+  if constexpr (!kHasPlainWeights<typename N::layer> || kIsWindowed<typename N::layer> || EMMY_GRADIENT_HOOKED)
+    return false;
   else {
     constexpr auto kBlock = kPlan<Net>.block[kPlan<Net>.first_block[I]];
     return kBlock.trained && !kBlock.column && N::in::kPositions == 1;

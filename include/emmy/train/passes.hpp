@@ -3,8 +3,11 @@
 
 #include <emmy/kernels/elementwise.hpp>
 #include <emmy/layers/activations.hpp>
+#include <emmy/layers/conv1d.hpp>
 #include <emmy/layers/dense.hpp>
+#include <emmy/layers/flatten.hpp>
 #include <emmy/layers/frozen.hpp>
+#include <emmy/layers/max_pool.hpp>
 #include <emmy/parametrize/product.hpp>
 #include <emmy/train/frames.hpp>
 
@@ -28,7 +31,7 @@ EMMY_NODE void forward_node(const Memory<Net, Batch, Training>& m) noexcept {
   using N = node_at<Net, I>;
   using L = typename N::layer;
   constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
-  if constexpr (kFusedForward<Net, I>) {
+  if constexpr (kFusedForward<Net, I> || kIsView<Net, I>) {
     return;
   } else if constexpr (kIsAffine<L>) {
     forward(L{}, m.template frame<I>(), epilogue<Net, I>());
@@ -55,12 +58,12 @@ EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
     if constexpr (kNeeded) pass_on<kAdds>(m.template delta<I + 1>(), m.template delta<N::kFrom>(), kCount);
     if constexpr (plan.needs_delta[N::kSkip])
       pass_on<kAddsTo<Net, I, N::kSkip>>(m.template delta<I + 1>(), m.template delta<N::kSkip>(), kCount);
-  } else if constexpr (!kNeeded || kFusedBackward<Net, I>) {
+  } else if constexpr (!kNeeded || kFusedBackward<Net, I> || kIsView<Net, I>) {
     return;
   } else if constexpr (kIsElementwise<L>) {
     const auto f = m.template frame<I>();
     elementwise_backward<kAdds && !kInPlace<Net, I>, kRows, kCols>(L{}, f.x, f.y, f.dy, f.dx);
-  } else if constexpr (kIsAffine<L>) {
+  } else if constexpr (kTakesBelow<L>) {
     if constexpr (I > 0 && N::kFrom == I) {
       if constexpr (kFusedBackward<Net, I - 1>)
         backward<kAdds>(L{}, m.template frame<I>(), typename node_at<Net, I - 1>::layer{});

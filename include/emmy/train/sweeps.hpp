@@ -96,7 +96,8 @@ struct BlockSweep {
   // measured or not. A column takes dy for x and x for dy.
   static constexpr bool kOuter = Rows == 1 && (kMemoryless || !Measuring) && kBlock.trained &&
                                  kBlock.role != Role::factor &&
-                                 kHasPlainWeights<typename node_at<Net, kBlock.node>::layer> && !EMMY_GRADIENT_HOOKED;
+                                 kHasPlainWeights<typename node_at<Net, kBlock.node>::layer> &&
+                                 !kIsWindowed<typename node_at<Net, kBlock.node>::layer> && !EMMY_GRADIENT_HOOKED;
   // Predicted, all that is wanted of its gradient are sums of squares, which |x| and |dy| tell.
   static constexpr bool kByNorms = kOuter && kPredicting;
   static constexpr bool kByOuter = kOuter && Measuring && !kByNorms;
@@ -210,24 +211,29 @@ template <class Net, int I, int Batch>
 struct ExpectedRows {
   using S = typename Net::scalar;
   using N = node_at<Net, I>;
-  static constexpr int kIn = N::in::kChannels;
-  alignas(kAlign<S>) S row[padded<S>(kIn)];
+  static constexpr int kIn = N::in::kChannels, kWindow = kWindowOf<typename N::layer>;
+  // Whole vectors of a position's row reach into those of the next one, which they add 0 to.
+  static constexpr int kRow = padded<S>((kWindow - 1) * kIn) + padded<S>(kIn);
+  alignas(kAlign<S>) S row[kRow];
   S total;
 
   EMMY_INLINE explicit ExpectedRows(const frame_of<Net, I, Batch>& f) noexcept {
     using F = frame_of<Net, I, Batch>;
     const int lanes = static_cast<int>(simd::lanes<S>());
-    for (int c = 0; c < kIn; c += lanes) simd::store(simd::zero<S>(), row + c);
+    for (int c = 0; c < kRow; c += lanes) simd::store(simd::zero<S>(), row + c);
     total = 0;
     for (int r = 0; r < F::kOutRows; ++r) {
       auto v = simd::load(f.dy + r * F::kOutStride);
       for (int o = lanes; o < F::kOutStride; o += lanes) v = simd::add(v, simd::load(f.dy + r * F::kOutStride + o));
       const S d = simd::sum(v);
       total += d;
-      for (int c = 0; c < kIn; c += lanes) {
-        const auto x = load_part<kIn, F::kInStride>(f.x + r * F::kInStride, c);
-        simd::store(simd::mul_add(simd::set(d), x, simd::load(row + c)), row + c);
-      }
+      // Each sample has kWindow - 1 positions more than y has.
+      const S* window = f.x + (r + r / N::out::kPositions * (kWindow - 1)) * F::kInStride;
+      for (int k = 0; k < kWindow; ++k)
+        for (int c = 0; c < kIn; c += lanes) {
+          const auto x = load_part<kIn, F::kInStride>(window + k * F::kInStride, c);
+          simd::store(simd::mul_add(simd::set(d), x, simd::load(row + k * kIn + c)), row + k * kIn + c);
+        }
     }
   }
 };
@@ -277,12 +283,12 @@ EMMY_INLINE void row_totals(const T* p, T* totals) noexcept {
 
 // The visitor that a layer's `gradients` calls in phase B.
 template <class Net, class Rule, class Led, bool Measuring, int I, int Batch, int... Block>
-struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at<Net, I>::in::kPositions>... {
+struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at<Net, I>::out::kPositions>... {
   using S = typename Net::scalar;
   using N = node_at<Net, I>;
   static constexpr int kFirst = kPlan<Net>.first_block[I];
   template <int B>
-  using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::in::kPositions>;
+  using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::out::kPositions>;
   static constexpr bool kColumn = kPlan<Net>.block[kFirst].column;
   // One sample has no gradient that could be checked.
   static constexpr bool kOuter = (At<Block>::kOuter && ...), kByNorms = (At<Block>::kByNorms && ...),
@@ -291,7 +297,7 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   using Sums = std::conditional_t<kColumn, ExpectedColumn<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
   using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
 
-  static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::in::kPositions;
+  static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::out::kPositions;
 
   Led& checks;
   Expected expected;
@@ -371,16 +377,19 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   template <int M, class G>
   EMMY_INLINE void check(int row, std::integral_constant<int, M>, const G* g) noexcept {
     if constexpr (kChecks && kColumn) {
-      constexpr int kIn = N::in::kChannels;
+      constexpr int kPadded = padded<S>(N::in::kChannels), kIn = kPlan<Net>.tensor[N::kFrom].root;
       S activity = 0;
-      for (int i = 0; i < kIn; ++i) activity += checks.act_abs[kActivity<Net, kPlan<Net>.tensor[N::kFrom].root> + i];
-      const S got = row_total<S, padded<S>(kIn)>(g);
-      check_rows(checks, 1, &got, &expected.sum, check_scale(padded<S>(kIn)), &activity);
+      for (int i = 0; i < kPlan<Net>.tensor[kIn].channels; ++i) activity += checks.act_abs[kActivity<Net, kIn> + i];
+      const S got = row_total<S, kPadded>(g);
+      check_rows(checks, 1, &got, &expected.sum, check_scale(kPadded), &activity);
     } else if constexpr (kChecks) {
-      constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root;
+      constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kChannels = kPlan<Net>.tensor[kIn].channels;
       S got[M];
       row_totals<M, kPad>(g, got);
-      check_rows(checks, M, got, expected.row + row, check_scale(), checks.act_abs + kActivity<Net, kIn> + row);
+      for_runs<kChannels, kPlan<Net>.block[kFirst].rows>(row, M, [&](int first, int n) EMMY_LAMBDA {
+        check_rows(checks, n, got + first, expected.row + row + first, check_scale(),
+                   checks.act_abs + kActivity<Net, kIn> + (row + first) % kChannels);
+      });
     }
   }
   template <class G>

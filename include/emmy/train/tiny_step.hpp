@@ -42,7 +42,7 @@ consteval int tiny_vectors() {
 }
 
 template <class L>
-inline constexpr bool kIsDense = kHasPlainWeights<L> && !kIsFrozen<L>;
+inline constexpr bool kIsDense = kHasPlainWeights<L> && !kIsWindowed<L> && !kIsFrozen<L>;
 
 // Dense<H>, [activation], Dense<1>?
 template <class Net>
