@@ -31,11 +31,17 @@ namespace emmy::inline EMMY_TARGET {
 
 namespace transcendental {
 
+// y x + c; the constant stays a scalar where mul_add takes one.
+template <class V>
+EMMY_INLINE V next_power(V y, V x, simd::Scalar<V> c) noexcept {
+  if constexpr (requires { simd::mul_add(y, x, c); }) return simd::mul_add(y, x, c);
+  else return simd::mul_add(y, x, simd::set(c));
+}
 // Horner's scheme, highest power first.
 template <class V, class... Coefficients>
 EMMY_INLINE V polynomial(V x, simd::Scalar<V> highest, Coefficients... lower) noexcept {
   V y = simd::set(highest);
-  ((y = simd::mul_add(y, x, simd::set(lower))), ...);
+  ((y = next_power(y, x, lower)), ...);
   return y;
 }
 

@@ -205,16 +205,19 @@ EMMY_INLINE void add_to_row_of_group(float* p, const float& a, const float& b, c
 EMMY_INLINE void update_rectified_group(float* p, float x, float& a, float& b, float& c, float& d, float& e, float& f,
                                         float& g, float& h) noexcept {
   float product;
-#define EMMY_UNIT(unit, row)  /* where a unit is not positive it is 0 already */                                 \
+  int bits;
+// Where a unit is not positive it is 0 already. Compared in a core register: the flags of the floating-point unit belong to
+// the compiler.
+#define EMMY_UNIT(unit, row)                                                                                     \
   "vmul.f32 %[product], " row ", %[x]\nvfma.f32 " row ", %[" unit "], %[x]\n"                                    \
-  "vcmp.f32 %[" unit "], #0.0\nvmrs APSR_nzcv, fpscr\nit gt\nvmovgt.f32 %[" unit "], %[product]\n"
+  "vmov %[bits], %[" unit "]\ncmp %[bits], #0\nit gt\nvmovgt.f32 %[" unit "], %[product]\n"
   __asm__(
       "vldmia %[p], {s24-s31}\n"
       EMMY_UNIT("a", "s24") EMMY_UNIT("b", "s25") EMMY_UNIT("c", "s26") EMMY_UNIT("d", "s27")
       EMMY_UNIT("e", "s28") EMMY_UNIT("f", "s29") EMMY_UNIT("g", "s30") EMMY_UNIT("h", "s31")
       "vstmia %[p], {s24-s31}\n"
-      : [product] "=&t"(product), [a] "+&t"(a), [b] "+&t"(b), [c] "+&t"(c), [d] "+&t"(d), [e] "+&t"(e), [f] "+&t"(f),
-        [g] "+&t"(g), [h] "+&t"(h), "+m"(*reinterpret_cast<float(*)[8]>(p))
+      : [product] "=&t"(product), [bits] "=&r"(bits), [a] "+&t"(a), [b] "+&t"(b), [c] "+&t"(c), [d] "+&t"(d),
+        [e] "+&t"(e), [f] "+&t"(f), [g] "+&t"(g), [h] "+&t"(h), "+m"(*reinterpret_cast<float(*)[8]>(p))
       : [p] "r"(p), [x] "t"(x)
       : "cc", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31");
 #undef EMMY_UNIT
