@@ -86,6 +86,25 @@ void products() {
   }
 }
 
+// NaN of either sign passes a ReLU, fused or not; what is not positive becomes 0.
+template <int Out>
+void rectified() {
+  constexpr int kIn = 4;
+  const float nan = __builtin_nanf(""), infinite = __builtin_inff();
+  const float values[] = {nan, __builtin_copysignf(nan, -1.0f), infinite, -infinite, -0.0f, 0.0f, -0x1p-149f};
+  for (int first = 0; first < 7; ++first) {
+    for (int i = 0; i < kIn; ++i) x[i] = 0;
+    for (int i = 0; i < kIn * emmy::padded<float>(Out); ++i) w[i] = 0;
+    for (int o = 0; o < emmy::padded<float>(Out); ++o) b[o] = o < Out ? values[(first + o) % 7] : 0.0f;
+    emmy::affine_forward<1, kIn, kIn, Out>(static_cast<const float*>(x), static_cast<const float*>(w), b, y,
+                                           emmy::Relu{});
+    for (int o = 0; o < Out; ++o) {
+      if (b[o] != b[o]) CHECK(y[o] != y[o]);
+      else CHECK(y[o] == (b[o] > 0 ? b[o] : 0.0f));
+    }
+  }
+}
+
 // M rows of Cols scalars under a rule: theta', buf' and all sums of rows and columns.
 template <int M, int Cols, class Rule>
 void sweep(const Rule& rule, double k, double rate, double beta, double stored) {
@@ -125,8 +144,8 @@ void outer(float k, bool biased) {
   fill(b, bs, 1, Out, kOut);
   fill(x, xs, 1, Rows, Rows);
   fill(y, ys, 1, Out, kOut);
-  emmy::sweep_outer<Out>(k, kRate, w, Rows, static_cast<const float*>(x), static_cast<const float*>(y),
-                         biased ? b : nullptr);
+  emmy::sweep_outer<Out, Rows % emmy::kPanelRows != 0>(k, kRate, w, Rows, static_cast<const float*>(x),
+                                                       static_cast<const float*>(y), biased ? b : nullptr);
   const double kept = static_cast<double>(k);
   for (int i = 0; i < Rows * Out; ++i) {
     out[i] = kept * ws[i] - xs[i / Out] * static_cast<double>(kRate) * ys[i % Out];
@@ -233,7 +252,10 @@ int main() {
   // Every width of a panel, and rows that divide into two widths (kernels/panel.hpp).
   products<1, 5, 1>(), products<1, 4, 2>(), products<1, 5, 6>(), products<1, 6, 7>(), products<1, 5, 8>();
   products<1, 4, 10>(), products<1, 3, 11>(), products<1, 5, 12>(), products<1, 4, 13>(), products<1, 2, 16>();
-  products<1, 4, 17>(), products<1, 5, 18>();
+  products<1, 4, 17>(), products<1, 5, 18>(), products<1, 9, 14>(), products<1, 8, 15>(), products<1, 16, 16>();
+  products<1, 8, 10>(), products<1, 12, 4>(), products<1, 17, 12>();
+  check::begin("a ReLU of NaN and infinities");
+  rectified<4>(), rectified<7>(), rectified<12>();
   check::begin("products, several rows");
   products<3, 4, 7>();
   products<4, 3, 5>();
@@ -249,8 +271,9 @@ int main() {
   held<7>(), held<8>(), held<9>(), held<16>();
 #endif
   check::begin("updates of one sample");
-  outers<1, 1>(), outers<3, 4>(), outers<5, 3>(), outers<4, 9>(), outers<7, 10>(), outers<6, 12>(), outers<9, 13>();
-  outers<2, 16>(), outers<5, 17>(), outers<4, 18>();
+  outers<1, 1>(), outers<3, 4>(), outers<5, 3>(), outers<4, 9>(), outers<8, 10>(), outers<7, 10>(), outers<6, 12>(),
+      outers<9, 13>();
+  outers<2, 16>(), outers<5, 17>(), outers<4, 18>(), outers<8, 13>(), outers<8, 15>(), outers<16, 16>();
   check::begin("update sweeps");
   constexpr int kPad = emmy::padded<float>(1);
   sweeps<1, kPad>();

@@ -52,6 +52,23 @@ void limit(const char* name, Function function, float x, float wanted) {
   else check::same_bits(out[0], wanted, name, 0);
 }
 
+// The logarithm of one number has the bits of the vector's.
+template <class T>
+void log_of_one() {
+  if constexpr (emmy::transcendental::kHasLogOfOne) {
+    namespace one = emmy::transcendental;
+    const auto check = [](T x) {
+      T lanes[emmy::padded<T>(1)];
+      emmy::simd::store(emmy::log_of_normal(emmy::simd::set(x)), lanes);
+      CHECK_BITS(one::log_of_one(x), lanes[0]);
+    };
+    for (T x = 1; x < 40; x += T(0.0371)) check(x);
+    for (T x = T(0x1p-126); x < T(0x1p120); x *= T(1.37)) check(x);
+    constexpr T kNotFinite[] = {std::numeric_limits<T>::infinity(), std::numeric_limits<T>::quiet_NaN()};
+    for (const T x : kNotFinite) CHECK(one::log_of_one(x) != one::log_of_one(x));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -84,5 +101,6 @@ int main() {
   limit("sigmoid", sigmoid, 0.0f, 0.5f);
   limit("sigmoid", sigmoid, -kInfinity, 0.0f);
   limit("sigmoid", sigmoid, kInfinity, 1.0f);
+  log_of_one<float>();
   return check::end();
 }

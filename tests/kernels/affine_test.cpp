@@ -240,6 +240,18 @@ TYPED_TEST(Affine, BackwardOfManyOutputs) {
   check_backward(backward_case<emmy::Relu, false, T, 1, 9, kSome>());
 }
 
+// One sample in panels of every width, the rows in whole rounds and not (kernels/panel.hpp).
+TYPED_TEST(Affine, OneRowInPanels) {
+  using T = TypeParam;
+  for_each_size<1, 10>([](auto width) {
+    constexpr int kOut = 4 * decltype(width)::value - 1, kIn = emmy::padded<T>(kOut), kOdd = kIn + kOut % 8;
+    check_forward(forward_case<emmy::Relu, T, 1, kIn, kIn, kOut>(), true, kOut % 16);
+    check_forward(forward_case<emmy::Relu, T, 1, kOdd, kOdd, kOut + 1>(), kOut % 16 > 7, kOut % 16);
+    check_backward(backward_case<emmy::Relu, false, T, 1, kIn, kOut>());
+  });
+  check_backward(backward_case<std::nullptr_t, false, T, 1, emmy::padded<T>(32), 10>());
+}
+
 TYPED_TEST(Affine, BackwardWithEveryActivationBelow) {
   using T = TypeParam;
   const auto both = []<class Below>(Below) {

@@ -228,7 +228,7 @@ struct OuterCase {
 };
 template <class T, int Rows, int Cols>
 void run_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bias) {
-  emmy::sweep_outer<Cols>(k, a0, theta, Rows, x, dy, bias);
+  emmy::sweep_outer<Cols, Rows % emmy::kPanelRows != 0>(k, a0, theta, Rows, x, dy, bias);
 }
 template <class T, int Cols>
 void run_measured_bias(T k, T a0, T* theta, const T* v) {
@@ -382,6 +382,11 @@ TYPED_TEST(UpdateSweep, OneSampleWithMemoryGivesTheBitsOfASweep) {
         check_outer_memory<kRows, kCols, T>(
             emmy::BasicNesterov<T>{.learning_rate = rate, .momentum = beta, .weight_decay = decay}, gap);
       }
+  });
+  // Whole rounds of rows, and panels of every width.
+  support::for_each_size<1, 10>([](auto width) {
+    constexpr int kCols = 4 * decltype(width)::value - 1, kRows = kCols < 20 ? 8 : 16;
+    check_outer<T>({kRows, kCols, &run_outer<T, kRows, kCols>, &run_measured<T, kCols>}, T(1), true, kCols % 16);
   });
 }
 

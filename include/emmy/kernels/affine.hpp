@@ -8,6 +8,7 @@
 namespace emmy {
 
 struct Identity;  // the activation that is none (layers/activations.hpp)
+struct Relu;
 
 // Below this many rows dx is made by dot products with the rows of W; above, by a tile on a transposed copy: copying
 // costs In * Out moves once, a dot a horizontal sum for every element (64-32-10, AVX2: even at about 3 rows).
@@ -33,12 +34,16 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
   if constexpr (Rows == 1 && Groups == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
     alignas(kAlign<T>) static constexpr T kNone[kWidestPanel] = {};
     for_row_panels<Out>([&](int o, auto cols) EMMY_LAMBDA {
-      multiply_panel<decltype(cols)::value>(b == nullptr ? kNone : b + o, x, w + o, In, kStride, y + o);
+      constexpr int kPanel = decltype(cols)::value;
+      multiply_panel<kPanel, In % kPanelRows != 0, panel_step(kPanel, kStride)>(b == nullptr ? kNone : b + o, x, w + o,
+                                                                                In, kStride, y + o);
     });
     const int lanes = static_cast<int>(simd::lanes<T>());
     if constexpr (!__is_same(Activation, Identity)) {
+      int o = 0;
+      if constexpr (__is_same(Activation, Relu) && kHasRectifiedRows<T> && Out >= 4) o = Out / 4 * 4, rectify_row(y, o);
       EMMY_UNROLL(4)
-      for (int o = 0; o < covered<T, Out>(); o += lanes) simd::store(activate(Activation{}, simd::load(y + o)), y + o);
+      for (; o < covered<T, Out>(); o += lanes) simd::store(activate(Activation{}, simd::load(y + o)), y + o);
     }
     for (int o = covered<T, Out>(); o < kStride; o += lanes) simd::store(simd::zero<T>(), y + o);
   } else {
@@ -70,7 +75,13 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
   constexpr int kInPad = padded<T>(In), kOutPad = padded<T>(Out);
   const auto finish = [&](int row, int col, auto v)
                           EMMY_LAMBDA { put_dx<kAdd>(Below{}, x, dx, row * kInPad + col, v); };
-  if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
+  if constexpr (Rows == 1 && kInPad == In && In >= 4 && Out <= kWidestDots && !kAdd && kHasDots<T>) {
+    dot_panel<Out, In % kPanelRows != 0, panel_step(Out, kOutPad)>(w, dy, In, kOutPad, dx);
+    int i = 0;
+    if constexpr (__is_same(Below, Relu) && kHasRectifiedRows<T>) i = In / 4 * 4, rectify_delta(dx, x, i);
+    if constexpr (!__is_same(Below, std::nullptr_t))
+      for (; i < In; i += static_cast<int>(simd::lanes<T>())) finish(0, i, simd::load(dx + i));
+  } else if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
     for (int r = 0; r < Rows; ++r)
       row_dots<Out>(w, In, dy + r * kOutPad, [&](int i, T dot) EMMY_LAMBDA { finish(r, i, dot); });
   } else if constexpr (Rows < kTransposeFromRows && simd::kHasFourSums<T> && !simd::kStrict) {

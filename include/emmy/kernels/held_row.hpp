@@ -71,18 +71,22 @@ EMMY_INLINE void add_to_row(T* p, V&... v) noexcept {
 
 template <class F, class T, class... V>
 EMMY_INLINE void update_through(T* p, T x, V&... v) noexcept {
-  constexpr bool kGrouped = __is_same(F, Relu) && requires(V & ... unit) { update_rectified_group(p, x, unit...); };
-  if constexpr (kGrouped) {
-    update_rectified_group(p, x, v...);
-  } else {
-    const auto one = [&](T* to, auto& held) EMMY_LAMBDA {
-      const auto old = simd::load(static_cast<const T*>(to));
-      const auto through = through_output(F{}, held, simd::mul(simd::set(x), old));
-      simd::store(simd::mul_add(simd::set(x), held, old), to);
-      held = through;
-    };
-    ((one(p, v), p += simd::lanes<T>()), ...);
-  }
+  inner::for_groups<inner::kGroup<T>, 0, static_cast<int>(sizeof...(V))>([&]<int First, int... I>(
+      std::integral_constant<int, First>, std::integer_sequence<int, I...>) EMMY_LAMBDA {
+    T* to = p + First * static_cast<int>(simd::lanes<T>());
+    constexpr bool kGrouped = sizeof...(I) > 1 && __is_same(F, Relu);
+    if constexpr (kGrouped) {
+      update_rectified_group(to, x, pick<First + I>(v...)...);
+    } else {
+      const auto one = [&](T* at, auto& held) EMMY_LAMBDA {
+        const auto old = simd::load(static_cast<const T*>(at));
+        const auto through = through_output(F{}, held, simd::mul(simd::set(x), old));
+        simd::store(simd::mul_add(simd::set(x), held, old), at);
+        held = through;
+      };
+      ((one(to, pick<First + I>(v...)), to += simd::lanes<T>()), ...);
+    }
+  });
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -1,6 +1,7 @@
 // One pass over rows of values: are they finite, how large can they be, and what the bounds of the ledger need.
 #pragma once
 
+#include <emmy/kernels/panel.hpp>
 #include <emmy/kernels/rows.hpp>
 
 namespace emmy {
@@ -25,6 +26,10 @@ template <int Rows, int Cols, int Stride, bool Statistics, class T>
 EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexcept {
   using V = simd::Vec<T>;
   const int lanes = static_cast<int>(simd::lanes<T>());
+  if constexpr (!Statistics && kHasRowSquares<T> && Cols >= 16) {
+    for (int r = 0; r < Rows; ++r) result.squares += row_squares(p + r * Stride, Cols);
+    return;
+  }
   V total = simd::zero<T>(), other = total;  // two sums: an addition waits for the last one
   if constexpr (Statistics)
     for (int c = 0; c < Cols; c += lanes) simd::store(simd::zero<T>(), column_abs + c);

@@ -3,10 +3,12 @@
 //   multiply_panel<Cols>(start, x, w, n, stride, y)         y[o] = start[o] + sum_{i < n} x[i] w[i stride + o], o < Cols
 //   update_panel<Cols>(w, x, dy, scale, n, stride, bias)    w[i stride + o] -= x[i] v[o], bias[o] -= v[o], v = scale dy
 //
-// in the order of i, products fused; the update gives the bits of the portable text (update_sweep.hpp). bias
-// may be null. One function serves all layers with panels of its width, for flash. Cols: multiples of
-// kPanelStep up to kWidestPanel. f32 only; not in strict text, nor on targets without: the portable text does all there.
-// Tests: tests/kernels/affine_test.cpp and update_sweep_test.cpp (AArch64), tests/device/kernels_test.cpp (Cortex-M).
+// in the order of i, products fused where the target fuses; the update gives the bits of the portable text
+// (update_sweep.hpp). bias may be null. One function serves all layers with panels of its width, for flash. Cols: multiples
+// of kPanelStep up to kWidestPanel. Rest: may n be no multiple of kPanelRows? Step: panel_step(Cols, stride), not 0 where a
+// stride that is known makes a shorter loop. f32 only; not in strict text, nor on targets without: the portable text does
+// all there.
+// Tests: tests/kernels/affine_test.cpp and update_sweep_test.cpp (NEON), tests/device/kernels_test.cpp (Cortex-M).
 #pragma once
 
 #include <type_traits>
@@ -21,6 +23,10 @@
 #include <emmy/kernels/helium/panel.hpp>
 #elif defined(EMMY_BACKEND_HIGHWAY) && defined(__aarch64__) && !defined(__ARM_FEATURE_SVE)
 #include <emmy/kernels/aarch64/panel.hpp>
+#elif defined(EMMY_BACKEND_HIGHWAY) && defined(__ARM_FEATURE_SVE_BITS) && __ARM_FEATURE_SVE_BITS > 0
+#include <emmy/kernels/sve/panel.hpp>
+#elif defined(EMMY_BACKEND_HIGHWAY) && defined(__arm__) && defined(__ARM_NEON) && !defined(__ARM_VFPV4__)
+#include <emmy/kernels/armv7/panel.hpp>
 #endif
 
 namespace emmy::inline EMMY_TARGET {
@@ -38,14 +44,48 @@ inline constexpr bool kHasPanels = sizeof(T) == 4;
 #else
 template <class T>
 inline constexpr bool kHasPanels = false;
-inline constexpr int kPanelStep = 1, kWidestPanel = 1, kHeldGroup = 0;
-template <int Cols, class T>
+inline constexpr int kPanelStep = 1, kWidestPanel = 1, kPanelRows = 1, kHeldGroup = 0;
+consteval int panel_step(int, int) { return 0; }
+template <int Cols, bool Rest, int Step, class T>
 void multiply_panel(const T* start, const T* x, const T* w, int n, int stride, T* y) noexcept;
-template <int Cols, class T>
+template <int Cols, bool Rest, int Step, class T>
 void update_panel(T* w, const T* x, const T* dy, T scale, int n, int stride, T* bias) noexcept;
 void add_row_of_group() = delete;
 void update_row_of_group() = delete;
 void add_to_row_of_group() = delete;
+void update_rectified_group() = delete;
+#endif
+
+// What some targets have besides: the dots of rows with one vector, and a ReLU of a row, forward and backward.
+#if defined(EMMY_HAS_DOTS)
+template <class T>
+inline constexpr bool kHasDots = kHasPanels<T>;
+#else
+template <class T>
+inline constexpr bool kHasDots = false;
+inline constexpr int kWidestDots = 0;
+template <int Cols, bool Rest, int Step, class T>
+void dot_panel(const T* w, const T* v, int n, int stride, T* dots) noexcept;
+#endif
+#if defined(EMMY_HAS_RECTIFIED_ROWS)
+template <class T>
+inline constexpr bool kHasRectifiedRows = kHasPanels<T>;
+#else
+template <class T>
+inline constexpr bool kHasRectifiedRows = false;
+template <class T>
+void rectify_row(T* y, int n) noexcept;
+template <class T>
+void rectify_delta(T* dx, const T* y, int n) noexcept;
+#endif
+#if defined(EMMY_HAS_ROW_SQUARES)
+template <class T>
+inline constexpr bool kHasRowSquares = kHasPanels<T>;
+#else
+template <class T>
+inline constexpr bool kHasRowSquares = false;
+template <class T>
+T row_squares(const T* p, int n) noexcept;
 #endif
 
 // f(col, constant<Width>) over Cols columns in as few panels as there can be, of widths as equal as can be.

@@ -45,6 +45,7 @@ EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
     const auto pads = simd::load(detail::kPads<T, Cols>.value + o);
     return simd::select(simd::less(pads, simd::zero<T>()), pads, v);
   };
+  constexpr bool kSumsAtOnce = one_lane<T>() && !simd::kStrict;
   auto top = logits(0);
   for (int o = lanes; o < Cols; o += lanes) top = simd::max(top, logits(o));
   const T largest = simd::max_lane(top);
@@ -55,11 +56,15 @@ EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
     for (int o = lanes; o < kPadded; o += lanes) simd::store(simd::zero<T>(), p + o);
     return {largest, sum};
   }
-  for (int o = 0; o < Cols; o += lanes) simd::store(exp_of_negative(simd::sub(logits(o), simd::set(largest))), p + o);
-  T sum;
+  T sum = 0;
+  for (int o = 0; o < Cols; o += lanes) {
+    const auto e = exp_of_negative(simd::sub(logits(o), simd::set(largest)));
+    simd::store(e, p + o);
+    if constexpr (kSumsAtOnce) sum += simd::sum(e);
+  }
   if constexpr (simd::kStrict) {
     sum = ordered_sum(p, Cols);
-  } else {
+  } else if constexpr (!kSumsAtOnce) {
     auto total = simd::load(p);
     for (int o = lanes; o < Cols; o += lanes) total = simd::add(total, simd::load(p + o));
     sum = simd::sum(total);
@@ -79,7 +84,8 @@ inline constexpr int kRowsOfLog = Rows < padded<T>(1) ? Rows : padded<T>(1);
 template <int Rows, class T>
 EMMY_INLINE void log_sum_exp(const T* largest, T* sum) noexcept {
   if constexpr (Rows == 1) {
-    simd::store_first(log_of_normal(simd::set(*sum)), sum, 1);
+    if constexpr (transcendental::kHasLogOfOne) *sum = transcendental::log_of_one(*sum);
+    else simd::store_first(log_of_normal(simd::set(*sum)), sum, 1);
   } else {
     for (int r = 0; r < Rows; r += static_cast<int>(simd::lanes<T>()))
       simd::store(log_of_normal(simd::load(sum + r)), sum + r);

@@ -32,11 +32,17 @@ namespace emmy::inline EMMY_TARGET {
 
 namespace transcendental {
 
+// y x + c; the constant stays a scalar where mul_add takes one.
+template <class V>
+EMMY_INLINE V next_power(V y, V x, simd::Scalar<V> c) noexcept {
+  if constexpr (requires { simd::mul_add(y, x, c); }) return simd::mul_add(y, x, c);
+  else return simd::mul_add(y, x, simd::set(c));
+}
 // Horner's scheme, highest power first.
 template <class V, class... Coefficients>
 EMMY_INLINE V polynomial(V x, simd::Scalar<V> highest, Coefficients... lower) noexcept {
   V y = simd::set(highest);
-  ((y = simd::mul_add(y, x, simd::set(lower))), ...);
+  ((y = next_power(y, x, lower)), ...);
   return y;
 }
 
@@ -80,12 +86,14 @@ EMMY_INLINE V exp_polynomial(V r) noexcept {
   }
 }
 
+inline constexpr float kLogCoefficients[] = {0x1.31e0dep-2f, 0x1.995ed4p-2f, 0x1.55557ap-1f};
+
 // R / z in log((1 + s) / (1 - s)) = 2s + s R(z), z = s^2, |s| <= 0.1716: error of the logarithm 8e-10 s in f32,
 // 1.3e-18 s in f64.
 template <class V>
 EMMY_INLINE V log_polynomial(V z) noexcept {
   if constexpr (std::is_same_v<simd::Scalar<V>, float>) {
-    return polynomial(z, 0x1.31e0dep-2f, 0x1.995ed4p-2f, 0x1.55557ap-1f);
+    return polynomial(z, kLogCoefficients[0], kLogCoefficients[1], kLogCoefficients[2]);
   } else {
     return polynomial(z, 0x1.2f053772826b9p-3, 0x1.39a1c683bc8c2p-3, 0x1.74663e19a1320p-3, 0x1.c71c520f7babdp-3,
                       0x1.24924941e5f2ap-2, 0x1.999999997fee6p-2, 0x1.5555555555592p-1);
@@ -179,6 +187,28 @@ struct AnyLog {
     return simd::select(simd::equal(x, zero), simd::set(-Limits::infinity()), y);
   }
 };
+
+// Where a vector is divided lane by lane, the logarithm of one number is a matter of the scalar unit: the steps, and so the
+// bits, of log_of_normal.
+#if defined(EMMY_BACKEND_HELIUM)
+inline constexpr bool kHasLogOfOne = true;
+EMMY_INLINE float log_of_one(float x) noexcept {
+  using N = Numbers<float>;
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  float e = static_cast<float>(static_cast<int>(bits >> N::kMantissa) - N::kBias);
+  float m = std::bit_cast<float>((bits & N::kMantissaMask) | std::bit_cast<std::uint32_t>(1.0f));
+  if (m > 0x1.6a09e667f3bcdp0f) m *= 0.5f, e += 1.0f;
+  const float f = m - 1.0f, s = f / (2.0f + f), z = s * s, half_square = 0.5f * f * f;
+  const float p = __builtin_fmaf(__builtin_fmaf(kLogCoefficients[0], z, kLogCoefficients[1]), z, kLogCoefficients[2]);
+  const float inner = __builtin_fmaf(z, p, half_square);
+  const float small = half_square - __builtin_fmaf(s, inner, e * N::kLn2Lo);
+  return __builtin_fmaf(e, N::kLn2Hi, f - small) + (x - x);
+}
+#else
+inline constexpr bool kHasLogOfOne = false;
+template <class T>
+T log_of_one(T) = delete;
+#endif
 
 // tanh |x| = E / (E + 2), E = e^(2|x|) - 1 = 2^n t + (2^n - 1): no term cancels, and E = 2|x| for tiny x.
 struct Tanh {

@@ -237,8 +237,8 @@ EMMY_OUTLINE void scale(T k, T* p, int rows) noexcept {
 
 // One sample, a rule without memory, nobody measuring: for Cols outputs in rows of padded length theta'[i, o] = k theta[i, o] - x_i v_o and bias'[o] =
 // k bias[o] - v_o (bias may be null), v = a0 dy. The gradient x dy^T never exists; a panel of v stays in registers while
-// the rows pass by.
-template <int Cols, class T>
+// the rows pass by. Rest: may `rows` be no multiple of kPanelRows?
+template <int Cols, bool Rest = true, class T>
 EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T* dy, T* bias) noexcept {
   constexpr int kStride = padded<T>(Cols);
   if constexpr (kHasPanels<T>) {
@@ -247,7 +247,9 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T*
       if (bias != nullptr) scale<kStride>(k, bias, 1);
     }
     for_row_panels<Cols>([&](int o, auto cols) EMMY_LAMBDA {
-      update_panel<decltype(cols)::value>(theta + o, x, dy + o, a0, rows, kStride, bias == nullptr ? bias : bias + o);
+      constexpr int kPanel = decltype(cols)::value;
+      update_panel<kPanel, Rest, panel_step(kPanel, kStride)>(theta + o, x, dy + o, a0, rows, kStride,
+                                                              bias == nullptr ? bias : bias + o);
     });
   } else {
     const std::size_t lanes = simd::lanes<T>();

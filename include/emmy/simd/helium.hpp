@@ -65,6 +65,8 @@ EMMY_INLINE float32x4_t mul(float32x4_t a, float32x4_t b) noexcept { return vmul
 EMMY_INLINE float32x4_t neg(float32x4_t a) noexcept { return vnegq_f32(a); }
 EMMY_INLINE float32x4_t abs(float32x4_t a) noexcept { return vabsq_f32(a); }
 EMMY_INLINE float32x4_t mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmaq_f32(c, a, b); }
+// Of a constant: in a core register it needs no vector of its own.
+EMMY_INLINE float32x4_t mul_add(float32x4_t a, float32x4_t b, float c) noexcept { return vfmasq_n_f32(a, b, c); }
 EMMY_INLINE float32x4_t neg_mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmsq_f32(c, a, b); }
 
 // MVE neither divides nor takes roots: lane by lane in the scalar unit.

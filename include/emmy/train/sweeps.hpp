@@ -344,7 +344,8 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       const S step = weight.c.a0 * delta[0];
       sweep_outer<kIn>(weight.c.k, S(1), weight.theta, 1, &step, row, bias);
     } else {
-      sweep_outer<N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta, bias);
+      sweep_outer<N::out::kChannels, kIn % kPanelRows != 0>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta,
+                                                            bias);
     }
     if constexpr (Measuring) {
       const S input_squares = summed_row<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input).squares,

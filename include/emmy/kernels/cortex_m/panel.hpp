@@ -1,97 +1,169 @@
-// Panels of Cortex-M with a floating-point unit (see panel.hpp): a part of a row by one vldm.
-// g++ 12 and clang 19 load and store float by float: 2.3 instructions a weight forward and 3.3 in the update; here 1.3
+// Panels of Cortex-M with a floating-point unit (see panel.hpp): a part of a row by one or two vldm.
+// g++ 12 and clang 19 load and store float by float: 2.3 instructions a weight forward and 3.3 in the update; here 1.2
 // and 1.4 (64-32-10).
 #pragma once
 
+#include <emmy/kernels/cortex_m/row.hpp>
 #include <emmy/simd/simd.hpp>
 
 #define EMMY_HAS_PANELS
 
 namespace emmy::inline EMMY_TARGET {
 
-inline constexpr int kPanelStep = 1, kWidestPanel = 12;
+inline constexpr int kPanelStep = 1, kWidestPanel = 16, kPanelRows = 4, kWidestDots = 16;
 
-// s0-s11 hold the sums or v, s12-s15 four values of x, s16-s27 a row. What belongs to column j is assembled where j < Cols.
+// A row as wide as the panel ends where the next one starts.
+consteval int panel_step(int cols, int stride) { return cols == stride ? stride : 0; }
+
+// s0-s15 hold the sums or v, s16-s27 a row, or eight columns of it and then the others, s28-s31 four values of x. What
+// belongs to column j is assembled where j < Cols.
 // clang-format off
-#define EMMY_COLUMN(j, text) ".if %c[cols] > " #j "\n" text "\n.endif\n"
-#define EMMY_COLUMNS(f, x)                                                   \
+#define EMMY_IF(condition, text) ".if " condition "\n" text ".endif\n"
+#define EMMY_COLUMN(j, text) EMMY_IF("%c[cols] > " #j, text "\n")
+#define EMMY_FIRST_COLUMNS(f, x)                                             \
   f(0, 16, x) f(1, 17, x) f(2, 18, x) f(3, 19, x) f(4, 20, x) f(5, 21, x)    \
-  f(6, 22, x) f(7, 23, x) f(8, 24, x) f(9, 25, x) f(10, 26, x) f(11, 27, x)
+  f(6, 22, x) f(7, 23, x)
+#define EMMY_LAST_COLUMNS(f, x)                                              \
+  f(8, 24, x) f(9, 25, x) f(10, 26, x) f(11, 27, x)
+#define EMMY_SECOND_COLUMNS(f, x)                                            \
+  f(8, 16, x) f(9, 17, x) f(10, 18, x) f(11, 19, x) f(12, 20, x)             \
+  f(13, 21, x) f(14, 22, x) f(15, 23, x)
+#define EMMY_ALL_COLUMNS(f, x)                                               \
+  EMMY_FIRST_COLUMNS(f, x) f(8, 24, x) f(9, 25, x) f(10, 26, x)              \
+  f(11, 27, x) f(12, 28, x) f(13, 29, x) f(14, 30, x) f(15, 31, x)
 #define EMMY_ADD_PRODUCT(j, w, x) EMMY_COLUMN(j, "vfma.f32 s" #j ", s" #w ", s" #x)
 #define EMMY_TAKE_PRODUCT(j, w, x) EMMY_COLUMN(j, "vfms.f32 s" #w ", s" #j ", s" #x)
+#define EMMY_ADD_TO_DOT(j, w, x)                                             \
+  EMMY_COLUMN(j, ".if " #j "\nvfma.f32 s" #x ", s" #j ", s" #w                \
+                 "\n.else\nvmul.f32 s" #x ", s" #j ", s" #w "\n.endif")
 #define EMMY_TAKE(j, w, x) EMMY_COLUMN(j, "vsub.f32 s" #w ", s" #w ", s" #j)
-#define EMMY_SCALE(j, w, x) EMMY_COLUMN(j, "vmul.f32 s" #j ", s" #j ", %[scale]")
+#define EMMY_SCALE(j, w, x) EMMY_COLUMN(j, "vmul.f32 s" #j ", s" #j ", s31")
 
 // A list of one register is no range.
 #define EMMY_MOVE(op, p, first, last)                                        \
-  ".if %c[cols] > 1\n" op " %[" p "], {" first "-s%c[" last "]}\n"           \
-  ".else\n" op " %[" p "], {" first "}\n"                                    \
+  ".if %c[" last "] > %c[" last "_is_first]\n"                               \
+  op " " p ", {" first "-s%c[" last "]}\n"                                   \
+  ".else\n" op " " p ", {" first "}\n"                                       \
   ".endif\n"
-#define EMMY_MOVE_ROW(op, p) EMMY_MOVE(op, p, "s16", "last_of_row")
-#define EMMY_MOVE_SUMS(op, p) EMMY_MOVE(op, p, "s0", "last_sum")
+#define EMMY_MOVE_ROW(op, p) EMMY_MOVE(op, p, "s16", "last")
+#define EMMY_MOVE_SUMS(op, p) EMMY_MOVE(op, p, "s0", "sum")
 
-#define EMMY_FORWARD_ROW(x)                                                  \
-  EMMY_MOVE_ROW("vldmia", "w")                                               \
-  EMMY_COLUMNS(EMMY_ADD_PRODUCT, x)                                          \
-  "add %[w], %[w], %[stride]\n"
+// One row: to(columns) between its vldm and, in an update, its vstm. Two moves where it is wider than twelve; the last
+// one steps to the next row where rows are as wide as the panel.
+#define EMMY_STEP EMMY_IF("!%c[whole]", "add %[w], %[w], %[stride]\n")
+#define EMMY_LOAD_LAST                                                       \
+  ".if %c[whole]\n" EMMY_MOVE_ROW("vldmia", "%[w]!")                         \
+  ".else\n" EMMY_MOVE_ROW("vldmia", "%[w]") ".endif\n"
+#define EMMY_READ_ROW(column, x)                                             \
+  ".if %c[cols] > 12\n"                                                      \
+  "vldmia %[w]!, {s16-s23}\n"                                                \
+  EMMY_FIRST_COLUMNS(column, x)                                              \
+  EMMY_LOAD_LAST                                                             \
+  EMMY_SECOND_COLUMNS(column, x)                                             \
+  ".else\n"                                                                  \
+  EMMY_LOAD_LAST                                                             \
+  EMMY_FIRST_COLUMNS(column, x)                                              \
+  EMMY_LAST_COLUMNS(column, x)                                               \
+  ".endif\n"                                                                 \
+  EMMY_STEP
+#define EMMY_FORWARD_ROW(x) EMMY_READ_ROW(EMMY_ADD_PRODUCT, x)
+#define EMMY_DOT_ROW(x) EMMY_READ_ROW(EMMY_ADD_TO_DOT, x)
 #define EMMY_UPDATE_ROW(x)                                                   \
-  EMMY_MOVE_ROW("vldmia", "w")                                               \
-  EMMY_COLUMNS(EMMY_TAKE_PRODUCT, x)                                         \
-  EMMY_MOVE_ROW("vstmia", "w")                                               \
-  "add %[w], %[w], %[stride]\n"
+  ".if %c[cols] > 12\n"                                                      \
+  "vldmia %[w], {s16-s23}\n"                                                 \
+  EMMY_FIRST_COLUMNS(EMMY_TAKE_PRODUCT, x)                                   \
+  "vstmia %[w]!, {s16-s23}\n"                                                \
+  EMMY_MOVE_ROW("vldmia", "%[w]")                                            \
+  EMMY_SECOND_COLUMNS(EMMY_TAKE_PRODUCT, x)                                  \
+  ".else\n"                                                                  \
+  EMMY_MOVE_ROW("vldmia", "%[w]")                                            \
+  EMMY_FIRST_COLUMNS(EMMY_TAKE_PRODUCT, x)                                   \
+  EMMY_LAST_COLUMNS(EMMY_TAKE_PRODUCT, x)                                    \
+  ".endif\n"                                                                 \
+  ".if %c[whole]\n" EMMY_MOVE_ROW("vstmia", "%[w]!")                         \
+  ".else\n" EMMY_MOVE_ROW("vstmia", "%[w]") ".endif\n"                       \
+  EMMY_STEP
 
-// Rows by four, then one by one.
-#define EMMY_ROWS(row)                                                       \
+// Rows by four, then one by one where their number may be none of fours; what is done before and after some of them.
+#define EMMY_ROWS(before_four, before_one, row, after_four, after_one)       \
+  EMMY_IF("%c[rest]", "cmp %[n], #4\nblt 2f\n")                              \
+  "1:\n" before_four                                                         \
   "subs %[n], %[n], #4\n"                                                    \
-  "blt 2f\n"                                                                 \
-  "1:\n"                                                                     \
-  "vldmia %[x]!, {s12-s15}\n"                                                \
-  row(12) row(13) row(14) row(15)                                            \
-  "subs %[n], %[n], #4\n"                                                    \
+  row(28) row(29) row(30) row(31) after_four                                 \
+  ".if %c[rest]\n"                                                           \
+  "cmp %[n], #4\n"                                                           \
   "bge 1b\n"                                                                 \
   "2:\n"                                                                     \
-  "adds %[n], %[n], #4\n"                                                    \
-  "beq 4f\n"                                                                 \
-  "3:\n"                                                                     \
-  "vldmia %[x]!, {s12}\n"                                                    \
-  row(12)                                                                    \
+  "cbz %[n], 4f\n"                                                           \
+  "3:\n" before_one                                                          \
+  row(28) after_one                                                          \
   "subs %[n], %[n], #1\n"                                                    \
   "bne 3b\n"                                                                 \
-  "4:\n"
+  "4:\n"                                                                     \
+  ".else\n"                                                                  \
+  "bne 1b\n"                                                                 \
+  ".endif\n"
+#define EMMY_ROWS_OF_X(row)                                                  \
+  EMMY_ROWS("vldmia %[x]!, {s28-s31}\n", "vldmia %[x]!, {s28}\n", row, "", "")
 
-#define EMMY_CONSTANTS [cols] "i"(Cols), [last_of_row] "i"(15 + Cols), [last_sum] "i"(Cols - 1)
+#define EMMY_CONSTANTS                                                       \
+  [cols] "i"(Cols), [last] "i"(Cols > 12 ? 7 + Cols : 15 + Cols),            \
+  [last_is_first] "i"(16), [sum] "i"(Cols - 1), [sum_is_first] "i"(0),       \
+  [rest] "i"(Rest ? 1 : 0), [whole] "i"(Step > 0 ? 1 : 0)
 #define EMMY_CLOBBERED                                                       \
   "memory", "cc", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8",      \
   "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17", "s18",       \
-  "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27"
+  "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28",      \
+  "s29", "s30", "s31"
 
+namespace inner {
+// Bytes to the next row from where the moves of a panel end.
 template <int Cols>
+EMMY_INLINE int bytes_to_next(int stride) noexcept {
+  return stride * 4 - (Cols > 12 ? 32 : 0);
+}
+}  // namespace inner
+
+template <int Cols, bool Rest, int Step>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
-      EMMY_MOVE_SUMS("vldmia", "start")
-      EMMY_ROWS(EMMY_FORWARD_ROW)
-      EMMY_MOVE_SUMS("vstmia", "y")
-      : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
-      : [start] "r"(start), [y] "r"(y), [stride] "r"(stride * 4), EMMY_CONSTANTS
+      EMMY_MOVE_SUMS("vldmia", "%[start]")
+      EMMY_ROWS_OF_X(EMMY_FORWARD_ROW)
+      EMMY_MOVE_SUMS("vstmia", "%[y]")
+      : [x] "+&r"(x), [w] "+&r"(w), [n] "+&l"(n)
+      : [start] "r"(start), [y] "r"(y), [stride] "r"(inner::bytes_to_next<Cols>(stride)), EMMY_CONSTANTS
       : EMMY_CLOBBERED);
 }
 
-template <int Cols>
+template <int Cols, bool Rest, int Step>
 EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float scale, int n, int stride,
                                float* bias) noexcept {
   __asm__ volatile(
-      EMMY_MOVE_SUMS("vldmia", "dy")
-      EMMY_COLUMNS(EMMY_SCALE, 0)
-      EMMY_ROWS(EMMY_UPDATE_ROW)
-      "cmp %[bias], #0\n"
-      "beq 5f\n"
-      EMMY_MOVE_ROW("vldmia", "bias")
-      EMMY_COLUMNS(EMMY_TAKE, 0)
-      EMMY_MOVE_ROW("vstmia", "bias")
+      "vmov s31, %[scale]\n"
+      EMMY_MOVE_SUMS("vldmia", "%[dy]")
+      EMMY_ALL_COLUMNS(EMMY_SCALE, 0)
+      "cbz %[bias], 5f\n"
+      EMMY_MOVE("vldmia", "%[bias]", "s16", "bias_last")
+      EMMY_ALL_COLUMNS(EMMY_TAKE, 0)
+      EMMY_MOVE("vstmia", "%[bias]", "s16", "bias_last")
       "5:\n"
-      : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
-      : [dy] "r"(dy), [scale] "t"(scale), [stride] "r"(stride * 4), [bias] "r"(bias), EMMY_CONSTANTS
+      EMMY_ROWS_OF_X(EMMY_UPDATE_ROW)
+      : [x] "+&r"(x), [w] "+&r"(w), [n] "+&l"(n)
+      : [dy] "r"(dy), [scale] "r"(scale), [stride] "r"(inner::bytes_to_next<Cols>(stride)), [bias] "l"(bias),
+        [bias_last] "i"(15 + Cols), [bias_last_is_first] "i"(16), EMMY_CONSTANTS
+      : EMMY_CLOBBERED);
+}
+
+// dots[i] = sum_{o < Cols} w[i stride + o] v[o], i < n, in the order of o.
+#define EMMY_HAS_DOTS
+template <int Cols, bool Rest, int Step>
+EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, float* dots) noexcept {
+  __asm__ volatile(
+      EMMY_MOVE_SUMS("vldmia", "%[v]")
+      EMMY_ROWS("", "", EMMY_DOT_ROW, "vstmia %[dots]!, {s28-s31}\n", "vstmia %[dots]!, {s28}\n")
+      : [dots] "+&r"(dots), [w] "+&r"(w), [n] "+&l"(n)
+      : [v] "r"(v), [stride] "r"(inner::bytes_to_next<Cols>(stride)), EMMY_CONSTANTS
       : EMMY_CLOBBERED);
 }
 
@@ -130,10 +202,34 @@ EMMY_INLINE void add_to_row_of_group(float* p, const float& a, const float& b, c
       : [p] "r"(p), [a] "t"(a), [b] "t"(b), [c] "t"(c), [d] "t"(d), [e] "t"(e), [f] "t"(f), [g] "t"(g), [h] "t"(h)
       : "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31");
 }
+EMMY_INLINE void update_rectified_group(float* p, float x, float& a, float& b, float& c, float& d, float& e, float& f,
+                                        float& g, float& h) noexcept {
+  float product;
+  int bits;
+// Where a unit is not positive it is 0 already. Compared in a core register: the flags of the floating-point unit belong to
+// the compiler.
+#define EMMY_UNIT(unit, row)                                                                                     \
+  "vmul.f32 %[product], " row ", %[x]\nvfma.f32 " row ", %[" unit "], %[x]\n"                                    \
+  "vmov %[bits], %[" unit "]\ncmp %[bits], #0\nit gt\nvmovgt.f32 %[" unit "], %[product]\n"
+  __asm__(
+      "vldmia %[p], {s24-s31}\n"
+      EMMY_UNIT("a", "s24") EMMY_UNIT("b", "s25") EMMY_UNIT("c", "s26") EMMY_UNIT("d", "s27")
+      EMMY_UNIT("e", "s28") EMMY_UNIT("f", "s29") EMMY_UNIT("g", "s30") EMMY_UNIT("h", "s31")
+      "vstmia %[p], {s24-s31}\n"
+      : [product] "=&t"(product), [bits] "=&r"(bits), [a] "+&t"(a), [b] "+&t"(b), [c] "+&t"(c), [d] "+&t"(d),
+        [e] "+&t"(e), [f] "+&t"(f), [g] "+&t"(g), [h] "+&t"(h), "+m"(*reinterpret_cast<float(*)[8]>(p))
+      : [p] "r"(p), [x] "t"(x)
+      : "cc", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31");
+#undef EMMY_UNIT
+}
 // clang-format on
 
+#undef EMMY_IF
 #undef EMMY_COLUMN
-#undef EMMY_COLUMNS
+#undef EMMY_FIRST_COLUMNS
+#undef EMMY_LAST_COLUMNS
+#undef EMMY_SECOND_COLUMNS
+#undef EMMY_ALL_COLUMNS
 #undef EMMY_ADD_PRODUCT
 #undef EMMY_TAKE_PRODUCT
 #undef EMMY_TAKE
@@ -141,6 +237,12 @@ EMMY_INLINE void add_to_row_of_group(float* p, const float& a, const float& b, c
 #undef EMMY_MOVE
 #undef EMMY_MOVE_ROW
 #undef EMMY_MOVE_SUMS
+#undef EMMY_STEP
+#undef EMMY_LOAD_LAST
+#undef EMMY_READ_ROW
+#undef EMMY_DOT_ROW
+#undef EMMY_ADD_TO_DOT
+#undef EMMY_ROWS_OF_X
 #undef EMMY_FORWARD_ROW
 #undef EMMY_UPDATE_ROW
 #undef EMMY_ROWS

@@ -1,6 +1,6 @@
 // Helium panels (see panel.hpp): x straight from core registers into vfma, loops without a counter to test.
 // g++ 12 copies each x into a vector and makes an address for every load: 0.95 instructions a weight forward and 1.26 in
-// the update; here 0.60 and 0.86 (64-32-10; clang 19 without this: 0.67 and 0.90).
+// the update; here 0.55 and 0.82 (64-32-10; clang 19 without this: 0.67 and 0.90).
 #pragma once
 
 #include <emmy/simd/simd.hpp>
@@ -9,7 +9,10 @@
 
 namespace emmy::inline EMMY_TARGET {
 
-inline constexpr int kPanelStep = 4, kWidestPanel = 16, kHeldGroup = 4;
+inline constexpr int kPanelStep = 4, kWidestPanel = 16, kPanelRows = 4, kWidestDots = 16, kHeldGroup = 4;
+
+// A load or store steps to the next row by itself where that is near enough.
+consteval int panel_step(int, int stride) { return stride < 128 ? stride : 0; }
 
 // q0-q3 hold the sums or -v, q4-q7 a row, r4-r6 and r8 four values of x. What belongs to vector j is assembled where the
 // panel has it.
@@ -25,15 +28,30 @@ inline constexpr int kPanelStep = 4, kWidestPanel = 16, kHeldGroup = 4;
 #define EMMY_TO_BIAS(j, w, at, x) EMMY_VECTOR(j, "vadd.f32 q" #w ", q" #w ", q" #j)
 #define EMMY_SCALE(j, w, at, x) EMMY_VECTOR(j, "vmul.f32 q" #j ", q" #j ", " x)
 
+// The first vector steps to the next row, the others are behind it.
+#define EMMY_LOAD_AND_STEP(j, w, at, p)                                      \
+  EMMY_VECTOR(j, ".if " #j "\nvldrw.u32 q" #w ", [" p ", #(" #at "-%c[step])]\n.else\n" \
+                 "vldrw.u32 q" #w ", [" p "], #%c[step]\n.endif")
+#define EMMY_STORE_AND_STEP(j, w, at, p)                                     \
+  EMMY_VECTOR(j, ".if " #j "\nvstrw.32 q" #w ", [" p ", #(" #at "-%c[step])]\n.else\n" \
+                 "vstrw.32 q" #w ", [" p "], #%c[step]\n.endif")
 #define EMMY_FORWARD_ROW(x)                                                  \
+  ".if %c[step]\n"                                                           \
+  EMMY_VECTORS(EMMY_LOAD_AND_STEP, "%[w]")                                   \
+  ".else\n"                                                                  \
   EMMY_VECTORS(EMMY_LOAD, "%[w]")                                            \
-  EMMY_VECTORS(EMMY_ADD_PRODUCT, x)                                          \
-  "add %[w], %[w], %[stride]\n"
+  "add %[w], %[w], %[stride]\n"                                              \
+  ".endif\n"                                                                 \
+  EMMY_VECTORS(EMMY_ADD_PRODUCT, x)
 #define EMMY_UPDATE_ROW(x)                                                   \
   EMMY_VECTORS(EMMY_LOAD, "%[w]")                                            \
   EMMY_VECTORS(EMMY_TO_ROW, x)                                               \
+  ".if %c[step]\n"                                                           \
+  EMMY_VECTORS(EMMY_STORE_AND_STEP, "%[w]")                                  \
+  ".else\n"                                                                  \
   EMMY_VECTORS(EMMY_STORE, "%[w]")                                           \
-  "add %[w], %[w], %[stride]\n"
+  "add %[w], %[w], %[stride]\n"                                              \
+  ".endif\n"
 
 // Rows by four, then one by one.
 #define EMMY_ROWS(row)                                                       \
@@ -55,7 +73,7 @@ inline constexpr int kPanelStep = 4, kWidestPanel = 16, kHeldGroup = 4;
   "memory", "cc", "lr", "r4", "r5", "r6", "r8",                              \
   "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7"
 
-template <int Cols>
+template <int Cols, bool Rest, int Step>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
@@ -63,11 +81,12 @@ EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float
       EMMY_ROWS(EMMY_FORWARD_ROW)
       EMMY_VECTORS(EMMY_STORE_SUMS, "%[y]")
       : [x] "+&r"(x), [w] "+&r"(w)
-      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [stride] "r"(stride * 4), [vectors] "i"(Cols / 4)
+      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [stride] "r"(stride * 4), [vectors] "i"(Cols / 4),
+        [step] "i"(4 * Step)
       : EMMY_CLOBBERED);
 }
 
-template <int Cols>
+template <int Cols, bool Rest, int Step>
 EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float scale, int n, int stride,
                                float* bias) noexcept {
   __asm__ volatile(
@@ -81,8 +100,90 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       "5:\n"
       : [x] "+&r"(x), [w] "+&r"(w)
       : [n] "r"(n), [dy] "r"(dy), [scale] "r"(-scale), [stride] "r"(stride * 4), [bias] "l"(bias),
-        [vectors] "i"(Cols / 4)
+        [vectors] "i"(Cols / 4), [step] "i"(4 * Step)
       : EMMY_CLOBBERED);
+}
+
+// dots[i] = sum_{o < Cols} w[i stride + o] v[o], i < n, a multiple of four, in the order of o: column by column of four rows,
+// without a sum over lanes. v has padded length.
+#define EMMY_HAS_DOTS
+#define EMMY_DOT_COLUMN(j, v)                                                \
+  ".if %c[cols] > " #j "\n"                                                  \
+  "vldrw.u32 q4, [q7, #(4*" #j ")]\n"                                        \
+  ".if " #j "\nvfma.f32 q0, q4, " v "\n.else\nvmul.f32 q0, q4, " v "\n.endif\n"  \
+  ".endif\n"
+#define EMMY_DOT_COLUMNS(j, k)                                               \
+  ".if %c[cols] > " #j "\nldrd r4, r5, [%[v], #(4*" #j ")]\n.endif\n"        \
+  EMMY_DOT_COLUMN(j, "r4") EMMY_DOT_COLUMN(k, "r5")
+template <int Cols, bool Rest, int Step>
+EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, float* dots) noexcept {
+  __asm__ volatile(
+      "mov r4, #0\n"
+      "vidup.u32 q7, r4, #1\n"
+      "vmul.i32 q7, q7, %[stride]\n"
+      "vadd.i32 q7, q7, %[w]\n"
+      "lsr r4, %[n], #2\n"
+      "wls lr, r4, 2f\n"
+      "1:\n"
+      EMMY_DOT_COLUMNS(0, 1) EMMY_DOT_COLUMNS(2, 3) EMMY_DOT_COLUMNS(4, 5) EMMY_DOT_COLUMNS(6, 7)
+      EMMY_DOT_COLUMNS(8, 9) EMMY_DOT_COLUMNS(10, 11) EMMY_DOT_COLUMNS(12, 13) EMMY_DOT_COLUMNS(14, 15)
+      "vadd.i32 q7, q7, %[four_rows]\n"
+      "vstrw.32 q0, [%[dots]], #16\n"
+      "le lr, 1b\n"
+      "2:\n"
+      : [dots] "+&r"(dots)
+      : [w] "r"(w), [v] "r"(v), [n] "r"(n), [stride] "r"(stride * 4), [four_rows] "r"(stride * 16), [cols] "i"(Cols)
+      : "memory", "cc", "lr", "r4", "r5", "q0", "q4", "q7");
+}
+
+// y = max(y, 0), where NaN stays, and dx = y > 0 ? dx : 0 of n values, a multiple of four.
+#define EMMY_HAS_RECTIFIED_ROWS
+EMMY_OUTLINE void rectify_row(float* y, int n) noexcept {
+  __asm__ volatile(
+      "vmov.i32 q1, #0\n"  // of lt and le NaN is a part, of gt not
+      "wls lr, %[n], 2f\n"
+      "1:\n"
+      "vldrw.u32 q0, [%[y]]\n"
+      "vpt.f32 gt, q1, q0\n"
+      "vmovt.i32 q0, #0\n"
+      "vstrw.32 q0, [%[y]], #16\n"
+      "le lr, 1b\n"
+      "2:\n"
+      : [y] "+&r"(y)
+      : [n] "r"(n / 4)
+      : "memory", "cc", "lr", "q0", "q1");
+}
+EMMY_OUTLINE void rectify_delta(float* dx, const float* y, int n) noexcept {
+  __asm__ volatile(
+      "wls lr, %[n], 2f\n"
+      "1:\n"
+      "vldrw.u32 q0, [%[y]], #16\n"
+      "vldrw.u32 q1, [%[dx]]\n"
+      "vpt.f32 le, q0, zr\n"
+      "vmovt.i32 q1, #0\n"
+      "vstrw.32 q1, [%[dx]], #16\n"
+      "le lr, 1b\n"
+      "2:\n"
+      : [dx] "+&r"(dx), [y] "+&r"(y)
+      : [n] "r"(n / 4)
+      : "memory", "cc", "lr", "q0", "q1");
+}
+
+// The sum of n squares; the loop leaves out what is beyond the last one.
+#define EMMY_HAS_ROW_SQUARES
+EMMY_OUTLINE float row_squares(const float* p, int n) noexcept {
+  float32x4_t sums = vdupq_n_f32(0.0f);
+  __asm__ volatile(
+      "wlstp.32 lr, %[n], 2f\n"
+      "1:\n"
+      "vldrw.u32 q7, [%[p]], #16\n"
+      "vfma.f32 %q[sums], q7, q7\n"
+      "letp lr, 1b\n"
+      "2:\n"
+      : [p] "+&r"(p), [sums] "+&w"(sums)
+      : [n] "r"(n)
+      : "memory", "cc", "lr", "q7");
+  return simd::sum(sums);
 }
 
 // Four vectors of a row against four that are held (held_row.hpp).
@@ -148,6 +249,10 @@ EMMY_INLINE void update_rectified_group(float* p, float x, float32x4_t& a, float
 #undef EMMY_TO_ROW
 #undef EMMY_TO_BIAS
 #undef EMMY_SCALE
+#undef EMMY_LOAD_AND_STEP
+#undef EMMY_STORE_AND_STEP
+#undef EMMY_DOT_COLUMN
+#undef EMMY_DOT_COLUMNS
 #undef EMMY_FORWARD_ROW
 #undef EMMY_UPDATE_ROW
 #undef EMMY_ROWS
