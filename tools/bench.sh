@@ -37,7 +37,8 @@ for isa in "${isas[@]}"; do
   case $isa in avx3 | avx2 | sse4 | scalar) ;; *) usage ;; esac
 done
 
-install_missing "${build_packages[@]}" libxsimd-dev libbenchmark-dev libeigen3-dev libopenblas-dev libdnnl-dev python3 >&2
+install_missing "${build_packages[@]}" libxsimd-dev libbenchmark-dev libeigen3-dev libopenblas-dev libdnnl-dev \
+  libtorch-dev libfann-dev python3 >&2
 say "building" >&2
 build=build/bench
 IFS=\; eval 'list="${isas[*]}"'
@@ -52,9 +53,10 @@ fi
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 DNNL_MAX_CPU_ISA
 rows=()
 for isa in "${isas[@]}"; do
-  # oneDNN chooses by the CPU what the others are compiled for.
+  # oneDNN, OpenBLAS and libtorch choose by the CPU what the others are compiled for.
   case $isa in avx3) DNNL_MAX_CPU_ISA=ALL ;; avx2) DNNL_MAX_CPU_ISA=AVX2 ;; *) DNNL_MAX_CPU_ISA=SSE41 ;; esac
   case $isa in avx3) unset OPENBLAS_CORETYPE ;; avx2) export OPENBLAS_CORETYPE=Haswell ;; *) export OPENBLAS_CORETYPE=Nehalem ;; esac
+  case $isa in avx3) unset ATEN_CPU_CAPABILITY ;; avx2) export ATEN_CPU_CAPABILITY=avx2 ;; *) export ATEN_CPU_CAPABILITY=default ;; esac
   rm -f "$build/$isa.json"
   "${pinned[@]}" "$build/bench/emmy_compare.$isa" ${arguments[@]+"${arguments[@]}"} --json "$build/$isa.json"
   if [ -f "$build/$isa.json" ]; then rows+=("$build/$isa.json"); fi  # none with --rounds 0
