@@ -1,7 +1,7 @@
 // FANN (float) on W1 alone: it has no ReLU and no softmax cross-entropy. Its symmetric sigmoid of steepness 1 is tanh, and
 // with a linear error function its incremental training (batch 1) and its batch training (the mean over the batch) are
 // the step of workload.hpp.
-#include <bench/compare/workload.hpp>
+#include <bench/compare/opponents.hpp>
 
 #include <floatfann.h>
 
@@ -74,7 +74,7 @@ struct Program {
 template <const Workload& Work>
 constexpr Opponent row() {
   using P = Program<Work>;
-  return {"fann", &Work, P::reset, P::read, P::step, P::infer, {}, {}};
+  return {"fann", &Work, P::reset, P::read, P::step, P::infer};
 }
 
 }  // namespace

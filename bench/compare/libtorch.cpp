@@ -1,5 +1,5 @@
 // libtorch's C++ front end on one thread: modules, autograd, torch::optim::SGD.
-#include <bench/compare/workload.hpp>
+#include <bench/compare/opponents.hpp>
 
 #include <torch/torch.h>
 
