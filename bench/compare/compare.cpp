@@ -1,12 +1,12 @@
-// emmy_compare.<isa>: the training steps and inferences of Emmy beside those of what a user would pick instead, all compiled
-// for one instruction set and timed in one run.
+// emmy_compare.<isa>: the training steps, inferences and matrix products of Emmy beside those of what a user would pick
+// instead, all compiled for one instruction set and timed in one run.
 //
-//   emmy_compare.<isa> [--rounds N] [--workload W1|W2|W3|W4] [--json FILE]   N = 0: only checks that all compute the same
+//   emmy_compare.<isa> [--rounds N] [--workload NAME] [--json FILE]   N = 0: only checks that all compute the same
 //
-// Prints one Markdown table a workload. Exit status: 1 if an opponent computes something else, 2 if called wrongly.
-#include <bench/compare/check.hpp>
-#include <bench/compare/peak.hpp>
-#include <bench/compare/rounds.hpp>
+// NAME: a workload (W2, grow64, gemm_tn32), or all whose name continues with a number (W, grow, gemv, gemm ...). Prints one
+// Markdown table a workload. Exit status: 1 if an opponent computes something else, 2 if called wrongly.
+#include <bench/compare/growth.hpp>
+#include <bench/compare/kernels.hpp>
 
 #include <cerrno>
 #include <charconv>
@@ -15,6 +15,10 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+
+#include <timing/check.hpp>
+#include <timing/peak.hpp>
+#include <timing/rows.hpp>
 
 namespace compare {
 // EMMY_OPPONENTS is X(name) for each opponent of bench/CMakeLists.txt.
@@ -30,17 +34,26 @@ struct Comparison {
   const Workload* workload;
   bool trained, inferred;
 };
-constexpr Comparison kComparisons[] = {
-#define EMMY_COMPARE_ENTRY(workload, trained, inferred) {&workload, trained, inferred},
-    EMMY_COMPARE_WORKLOADS(EMMY_COMPARE_ENTRY)
+const std::vector<Comparison>& comparisons() {
+  static const std::vector<Comparison> all = [] {
+    std::vector<Comparison> list;
+#define EMMY_COMPARE_ENTRY(workload, trained, inferred) list.push_back({&workload, trained, inferred});
+    EMMY_TIMING_NETS(EMMY_COMPARE_ENTRY)
 #undef EMMY_COMPARE_ENTRY
-};
+#define EMMY_COMPARE_ENTRY(workload) list.push_back({&workload, true, false});
+    EMMY_COMPARE_GROWTH(EMMY_COMPARE_ENTRY)
+#undef EMMY_COMPARE_ENTRY
+    for_each_product([&](const Workload& w, auto, auto) { list.push_back({&w, false, true}); });
+    return list;
+  }();
+  return all;
+}
 
 std::vector<const Opponent*> all_of(const Workload& workload, bool training) {
   std::vector<const Opponent*> found;
   const auto add = [&](std::span<const Opponent> list) {
     for (const Opponent& o : list)
-      if (o.workload == &workload && (training || o.infer != nullptr)) found.push_back(&o);
+      if (same(*o.workload, workload) && (training || o.infer != nullptr)) found.push_back(&o);
   };
 #define X(name) add(opponents::name());
   EMMY_OPPONENTS
@@ -48,11 +61,11 @@ std::vector<const Opponent*> all_of(const Workload& workload, bool training) {
   return found;
 }
 
-bool is_emmy(const Opponent& o) { return !o.backend.empty(); }
 std::string title(const Opponent& o) {
   std::string text(o.name);
   if (!is_emmy(o)) return text;
   text += ", " + std::string(o.backend);
+  if (o.rule != Rule::sgd) return text + ", " + variant_name(o.rule);
   return o.ledger == "none" ? text : text + ", charges: " + std::string(o.ledger);
 }
 
@@ -73,65 +86,24 @@ bool all_agree(const std::vector<const Opponent*>& opponents, const Data& data) 
 
 void print_table(const Workload& workload, bool training, const std::vector<Result>& results, double peak) {
   const double flops = workload.flops(training);
-  std::printf("\n%s %s, batch %d, %s, %.0f flops a sample\n\n", workload.key, workload.name, workload.batch,
-              training ? "training" : "inference", flops);
-  std::printf(
-      "| | ns a sample | GFLOP/s | of peak | time / Emmy [95 %%] | heap calls |\n|---|---:|---:|---:|---|---:|\n");
+  const bool kernel = workload.kernel != Kernel::none;
+  if (kernel) std::printf("\n%s %s, %.0f flops\n\n", workload.key, workload.name, flops);
+  else
+    std::printf("\n%s %s, batch %d, %s, %.0f flops a sample\n\n", workload.key, workload.name, workload.batch,
+                training ? "training" : "inference", flops);
+  std::printf("| | ns%s | GFLOP/s | of peak | time / Emmy [95 %%] | heap calls | heap bytes | RAM |\n",
+              kernel ? "" : " a sample");
+  std::printf("|---|---:|---:|---:|---|---:|---:|---:|\n");
   for (const Result& r : results) {
     const double ns = spread(r.nanoseconds).median;
     const Spread over = ratio(r, results.front());
-    std::printf("| %s | %.1f | %.1f | %.0f %% | %.2f [%.2f, %.2f] | %g |\n", title(*r.opponent).c_str(), ns, flops / ns,
-                100 * flops / ns / peak, over.median, over.low, over.high, r.heap_calls);
+    std::printf("| %s | %.1f | %.1f | %.0f %% | %.2f [%.2f, %.2f] | %g | %g | ", title(*r.opponent).c_str(), ns,
+                flops / ns, 100 * flops / ns / peak, over.median, over.low, over.high, r.heap.calls, r.heap.bytes);
+    const std::size_t bytes = training ? r.opponent->train_bytes : r.opponent->infer_bytes;
+    std::printf(bytes > 0 ? "%zu |\n" : "|\n", bytes);
   }
   std::fflush(stdout);
 }
-
-// A row for each Emmy, with all opponents' time over its own; nothing without a file.
-class Json {
- public:
-  explicit Json(std::FILE* file) : file_(file) {
-    if (file_ != nullptr) std::fprintf(file_, "[");
-  }
-  void rows(const Workload& w, bool training, const std::vector<Result>& results, double peak) {
-    if (file_ == nullptr) return;
-    for (const Result& own : results) {
-      if (!is_emmy(*own.opponent)) continue;
-      const double ns = spread(own.nanoseconds).median, gflops = w.flops(training) / ns;
-      std::fprintf(file_, "%s\n  {\"workload\": \"%s\", \"batch\": %d, \"mode\": \"%s\", \"variant\": \"default\",",
-                   first_ ? "" : ",", w.key, w.batch, training ? "train" : "infer");
-      std::fprintf(file_, " \"isa\": \"%s\", \"backend\": \"%s\", \"scalar_type\": \"f32\", \"ledger\": \"%s\",",
-                   EMMY_COMPARE_ISA, std::string(own.opponent->backend).c_str(),
-                   std::string(own.opponent->ledger).c_str());
-      std::fprintf(file_, " \"ns\": %.3f, \"gflops\": %.3f, \"peak_fraction\": %.4f, \"heap_calls\": %g,", ns, gflops,
-                   gflops / peak, own.heap_calls);
-      spread_of("over_bare", ratio(own, results.front()));
-      std::fprintf(file_, ", \"opponents\": {");
-      bool first = true;
-      for (const Result& other : results) {
-        if (is_emmy(*other.opponent)) continue;
-        if (!first) std::fprintf(file_, ", ");
-        first = false;
-        const Spread s = ratio(other, own);
-        std::fprintf(file_, "\"%s\": {\"ratio_median\": %.4f, \"ratio_low\": %.4f, \"ratio_high\": %.4f}",
-                     std::string(other.opponent->name).c_str(), s.median, s.low, s.high);
-      }
-      std::fprintf(file_, "}}");
-      first_ = false;
-    }
-  }
-  bool close() {
-    if (file_ == nullptr) return true;
-    std::fprintf(file_, "\n]\n");
-    return std::fclose(file_) == 0;
-  }
-
- private:
-  void spread_of(const char* name, const Spread& s) {
-    std::fprintf(file_, " \"%s\": [%.4f, %.4f, %.4f]", name, s.low, s.median, s.high);
-  }
-  std::FILE* file_;
-  bool first_ = true;
-};
 
 struct Options {
   int rounds = 21;
@@ -147,7 +119,7 @@ bool parse(int argc, char** argv, Options& options) {
       options.json = argv[i + 1];
     } else if (std::strcmp(argv[i], "--workload") == 0) {
       bool known = false;
-      for (const Comparison& c : kComparisons) known = known || value == c.workload->key;
+      for (const Comparison& c : comparisons()) known = known || selects(value, *c.workload);
       if (!known) return false;
       options.workload = value;
     } else if (std::strcmp(argv[i], "--rounds") == 0) {
@@ -161,35 +133,48 @@ bool parse(int argc, char** argv, Options& options) {
   return true;
 }
 
+bool write(std::FILE* file, const std::vector<std::string>& rows) {
+  const char* separator = "[\n  ";
+  for (const std::string& row : rows) {
+    std::fprintf(file, "%s%s", separator, row.c_str());
+    separator = ",\n  ";
+  }
+  std::fprintf(file, "\n]\n");
+  return std::fclose(file) == 0;
+}
+
 int run(const Options& options) {
   const auto wanted = [&](const Comparison& c) {
-    return options.workload.empty() || options.workload == c.workload->key;
+    return options.workload.empty() || selects(options.workload, *c.workload);
   };
   bool agree = true;
-  for (const Comparison& c : kComparisons)
-    if (wanted(c)) agree = all_agree(all_of(*c.workload, true), Data(*c.workload)) && agree;
+  for (const Comparison& c : comparisons())
+    if (wanted(c)) agree = all_agree(all_of(*c.workload, c.trained), Data(*c.workload)) && agree;
   if (!agree || options.rounds == 0) return agree ? 0 : 1;
-
-  std::FILE* file = nullptr;
-  if (options.json != nullptr && (file = std::fopen(options.json, "w")) == nullptr) {
+  const auto cannot_write = [&] {
     std::fprintf(stderr, "emmy_compare: cannot write %s: %s\n", options.json, std::strerror(errno));
     return 2;
-  }
+  };
+  std::FILE* file = nullptr;
+  if (options.json != nullptr && (file = std::fopen(options.json, "w")) == nullptr) return cannot_write();
+
   const double peak = peak_gflops();
   std::printf("%s, %s, %d rounds; peak of one core %.1f GFLOP/s\n", EMMY_BENCH_COMPILER, EMMY_BENCH_FLAGS,
               options.rounds, peak);
-  Json json(file);
-  for (const Comparison& c : kComparisons) {
+  std::vector<std::string> rows;
+  for (const Comparison& c : comparisons()) {
     if (!wanted(c)) continue;
     const Data data(*c.workload);
     for (const bool training : {true, false}) {
       if (!(training ? c.trained : c.inferred)) continue;
       const std::vector<Result> results = run_rounds(all_of(*c.workload, training), data, training, options.rounds);
       print_table(*c.workload, training, results, peak);
-      json.rows(*c.workload, training, results, peak);
+      for (const Result& own : results)
+        if (is_emmy(*own.opponent))
+          rows.push_back(json_row(own, results.front(), results, training, EMMY_COMPARE_ISA, peak));
     }
   }
-  return json.close() ? 0 : 2;
+  return file == nullptr || write(file, rows) ? 0 : cannot_write();
 }
 
 }  // namespace
@@ -198,8 +183,11 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   compare::Options options;
   if (!compare::parse(argc, argv, options)) {
-    std::fprintf(stderr, "usage: emmy_compare.%s [--rounds N] [--workload W1|W2|W3|W4] [--json FILE]\n",
-                 EMMY_COMPARE_ISA);
+    std::fprintf(
+        stderr,
+        "usage: emmy_compare.%s [--rounds N] [--workload W1..W4, grow32..grow256, gemv|gemm|gemm_tn|gemm_nt<n>, or "
+        "what stands before the number] [--json FILE]\n",
+        EMMY_COMPARE_ISA);
     return 2;
   }
   return compare::run(options);

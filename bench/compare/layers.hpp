@@ -6,7 +6,7 @@
 //                                                        weights -= kRate / samples times the gradient
 #pragma once
 
-#include <bench/compare/workload.hpp>
+#include <bench/compare/opponents.hpp>
 
 #include <math.h>
 #include <string.h>

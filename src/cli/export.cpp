@@ -8,6 +8,7 @@
 
 #include "cli/constraint.hpp"
 #include "cli/folded.hpp"
+#include "cli/refuse.hpp"
 #include "io/digits.hpp"
 #include "io/file.hpp"
 
@@ -17,11 +18,6 @@ namespace {
 
 constexpr std::size_t kPairs = 16;
 constexpr std::uint64_t kPairDigits = 3;  // seed of the drawn inputs
-
-int refuse(const std::string& why) {
-  fmt::print(stderr, "emmy: {}\n", io::shown_path(why));  // one line, whatever was typed
-  return kBadInput;
-}
 
 // The plain, absorbed weights of a saved net of type N.
 template <class N>

@@ -79,6 +79,19 @@ void add_train(CLI::App& app, TrainOptions& o) {
     });
 }
 
+CLI::App* add_bench(CLI::App& app, BenchOptions& o) {
+  CLI::App* bench = app.add_subcommand("bench", "Time small nets on this machine, every SIMD path side by side");
+  bench->add_option("--rounds", o.rounds, "Loops of about 5 ms for each row; 0 only checks that all compute the same")
+      ->transform(CLI::Validator(without_leading_zeros, ""))
+      ->capture_default_str();
+  bench->add_option("--workload", o.workload, "W1, W2, W3 or W4 (default: all)");
+  bench->add_option("--target", o.target, "scalar, sse4, avx2 or avx3 (default: EMMY_TARGET, else all this CPU has)");
+  bench->add_option("--json", o.json, "Write the rows as JSON to this file")->check([](const std::string& path) {
+    return path.empty() ? "--json needs the name of a file" : std::string();
+  });
+  return bench;
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Fixed-size neural networks that watch and enforce their symmetries", "emmy"};
   app.require_subcommand(1);
@@ -86,6 +99,7 @@ int run(int argc, char** argv) {
   TrainOptions train;
   ExportOptions model;
   GoldenOptions golden;
+  BenchOptions timed;
   add_train(app, train);
   CLI::App* exporter = app.add_subcommand("export", "Write a saved run as a C++ header with its exact folded net");
   exporter->add_option("model", model.model, "File that `emmy train --save` wrote")->required();
@@ -93,6 +107,7 @@ int run(int argc, char** argv) {
   CLI::App* checker = app.add_subcommand("golden", "Run golden cases and compare");
   checker->add_option("files", golden.files, "Golden files (JSON)")->required();
   checker->add_option("--target", golden.target, "scalar or avx2 (default: the best of them that this CPU has)");
+  const CLI::App* bench = add_bench(app, timed);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& e) {
@@ -105,7 +120,7 @@ int run(int argc, char** argv) {
     std::string why = e.what();
     if (argc > 1 && argv[1][0] != '-' &&
         app.get_subcommands([&](const CLI::App* a) { return a->get_name() == argv[1]; }).empty())
-      why = "there is no command '" + std::string(argv[1]) + "': train, export or golden";
+      why = "there is no command '" + std::string(argv[1]) + "': train, export, golden or bench";
     for (char& c : why)
       if (c == '\n') c = ' ';
     std::fprintf(stderr, "emmy: %s (emmy --help)\n", why.c_str());
@@ -125,6 +140,7 @@ int run(int argc, char** argv) {
     return run_train(train);
   }
   if (exporter->parsed()) return run_export(model);
+  if (bench->parsed()) return run_bench(timed);
   return run_golden(golden);
 }
 

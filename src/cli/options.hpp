@@ -38,7 +38,13 @@ struct ExportOptions {
   std::string model, header;
 };
 
+struct BenchOptions {
+  int rounds = 21;
+  std::string workload, target, json;  // empty: all, EMMY_TARGET or else all, none
+};
+
 int run_train(const TrainOptions& options);
+int run_bench(const BenchOptions& options);
 int run_export(const ExportOptions& options);
 
 }  // namespace emmy::app

@@ -12,6 +12,7 @@
 
 #include "cli/constraint.hpp"
 #include "cli/folded.hpp"
+#include "cli/refuse.hpp"
 #include "cli/report.hpp"
 #include "io/crc32.hpp"
 #include "io/csv.hpp"
@@ -24,11 +25,6 @@ namespace {
 
 constexpr std::uint64_t kTrainDigits = 1, kTestDigits = 2;  // seeds of the drawn sets
 constexpr std::size_t kDrawnTest = 1000;
-
-int refuse(const std::string& why) {
-  fmt::print(stderr, "emmy: {}\n", io::shown_path(why));  // one line, whatever was typed
-  return kBadInput;
-}
 
 bool in_range(double x, double low, double high) { return x >= low && x <= high; }  // false for NaN
 
@@ -52,20 +48,6 @@ std::string complaint(const Recipe& r) {
     return "--partner-decay is 0 to 1, times --learning-rate at most 1";
   if (r.fine_tune < 0 || r.fine_tune > 1000000) return "--fine-tune is 0 to 1000000";
   if (r.drawn < 64 || r.drawn > 1000000) return "--draw is 64 to 1000000";
-  return "";
-}
-
-// The folder of a file to be written must exist; told before the training, not after it.
-std::string unwritable(const std::string& path) {
-  if (path.empty()) return "";
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  const std::string shown = folder.empty() ? "." : folder.string();
-  std::error_code error;
-  if (!std::filesystem::is_directory(shown, error)) return io::shown_path(path) + ": its folder is not there";
-  if (std::filesystem::is_directory(path, error)) return io::shown_path(path) + ": is a folder";
-  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error))
-    return io::shown_path(path) + ": is not a regular file";
-  if (access(shown.c_str(), W_OK) != 0) return io::shown_path(path) + ": its folder cannot be written";
   return "";
 }
 

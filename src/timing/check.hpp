@@ -1,9 +1,10 @@
-// Does an opponent compute what the workload says? Six steps and one inference against a plain computation in double.
+// Does an opponent compute what the workload says? Six steps and one inference, or one product, against a plain
+// computation in double.
 #pragma once
 
-#include <bench/compare/data.hpp>
+#include "timing/data.hpp"
 
-namespace compare {
+namespace emmy::timing {
 
 struct Disagreement {
   // Of each tensor: |theta - reference| / |reference - start| (2-norms); the largest. NaN counts as infinite.
@@ -21,4 +22,4 @@ inline bool agrees(const Disagreement& d) {
   return d.displacement <= kAllowed.displacement && d.loss <= kAllowed.loss && d.outputs <= kAllowed.outputs;
 }
 
-}  // namespace compare
+}  // namespace emmy::timing

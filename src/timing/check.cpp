@@ -1,10 +1,10 @@
-#include <bench/compare/check.hpp>
+#include "timing/check.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-namespace compare {
+namespace emmy::timing {
 namespace {
 
 using Values = std::vector<double>;
@@ -66,12 +66,31 @@ double add_gradient(const Workload& w, const Values& theta, const Batch& batch, 
   return loss;
 }
 
-double reference_step(const Workload& w, Values& theta, const Batch& batch) {
+double reference_step(const Workload& w, Rule rule, Values& theta, Values& memory, const Batch& batch) {
+  constexpr auto kRetained = static_cast<double>(kMomentum);
   Values g(theta.size());
   double loss = 0;
   for (int s = 0; s < w.batch; ++s) loss += add_gradient(w, theta, batch, s, g);
-  for (std::size_t i = 0; i < g.size(); ++i) theta[i] -= static_cast<double>(kRate) / w.batch * g[i];
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    const double mean = g[i] / w.batch;
+    memory[i] = kRetained * memory[i] + mean;
+    const double step = rule == Rule::sgd ? mean : rule == Rule::momentum ? memory[i] : mean + kRetained * memory[i];
+    theta[i] -= static_cast<double>(kRate) * step;
+  }
   return loss / w.batch;
+}
+
+// C of a kernel; the operands are A[n][n], of which a gemv takes the first row, and B[n][n].
+Values product(const Workload& w, const std::vector<float>& operands) {
+  const std::size_t n = index(w.size[0]), rows = w.kernel == Kernel::gemv ? 1 : n;
+  const float *a = operands.data(), *b = a + n * n;
+  Values c(rows * n);
+  for (std::size_t i = 0; i < rows; ++i)
+    for (std::size_t j = 0; j < n; ++j)
+      for (std::size_t k = 0; k < n; ++k)
+        c[i * n + j] += static_cast<double>(w.kernel == Kernel::gemm_tn ? a[k * n + i] : a[i * n + k]) *
+                        static_cast<double>(w.kernel == Kernel::gemm_nt ? b[j * n + k] : b[k * n + j]);
+  return c;
 }
 
 double larger(double a, double b) { return std::isnan(b) ? std::numeric_limits<double>::infinity() : std::max(a, b); }
@@ -83,7 +102,16 @@ Disagreement check(const Opponent& opponent, const Data& data) {
   constexpr int kSteps = 6;
   const Workload& w = *opponent.workload;
   Disagreement worst;
-  Values theta(data.weights().begin(), data.weights().end());
+  if (w.kernel != Kernel::none) {
+    const Values want = product(w, data.weights());
+    std::vector<float> got(want.size());
+    opponent.reset(data.weights().data());
+    opponent.infer(nullptr, nullptr);
+    opponent.read(got.data());
+    for (std::size_t i = 0; i < want.size(); ++i) worst.outputs = larger(worst.outputs, off(got[i], want[i]));
+    return worst;
+  }
+  Values theta(data.weights().begin(), data.weights().end()), memory(theta.size());
   opponent.reset(data.weights().data());
   if (opponent.infer != nullptr) {
     std::vector<float> y(index(w.batch * w.outputs()));
@@ -95,7 +123,7 @@ Disagreement check(const Opponent& opponent, const Data& data) {
     }
   }
   for (int s = 0; s < kSteps; ++s) {
-    const double want = reference_step(w, theta, data.batch(s));
+    const double want = reference_step(w, opponent.rule, theta, memory, data.batch(s));
     worst.loss = larger(worst.loss, off(opponent.step(data.batch(s)), want));
   }
   std::vector<float> got(theta.size());
@@ -114,4 +142,4 @@ Disagreement check(const Opponent& opponent, const Data& data) {
   return worst;
 }
 
-}  // namespace compare
+}  // namespace emmy::timing

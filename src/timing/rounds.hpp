@@ -5,11 +5,12 @@
 // process: what other processes take away does not count, what an opponent's threads take does.
 #pragma once
 
-#include <bench/compare/data.hpp>
-
 #include <vector>
 
-namespace compare {
+#include "timing/data.hpp"
+#include "timing/heap_use.hpp"
+
+namespace emmy::timing {
 
 double processor_nanoseconds();
 
@@ -22,7 +23,7 @@ Spread spread(std::vector<double> values);
 struct Result {
   const Opponent* opponent;
   std::vector<double> nanoseconds;  // a sample, by round
-  double heap_calls;                // a step or an inference
+  HeapUse heap;                     // of a step or an inference
 };
 
 std::vector<Result> run_rounds(const std::vector<const Opponent*>& opponents, const Data& data, bool training,
@@ -31,4 +32,4 @@ std::vector<Result> run_rounds(const std::vector<const Opponent*>& opponents, co
 // Time of a over time of b, by round.
 Spread ratio(const Result& a, const Result& b);
 
-}  // namespace compare
+}  // namespace emmy::timing

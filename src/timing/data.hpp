@@ -1,12 +1,12 @@
 // The same inputs, targets and first weights for all opponents of a workload.
 #pragma once
 
-#include <bench/compare/workload.hpp>
+#include "timing/workload.hpp"
 
 #include <cstddef>
 #include <vector>
 
-namespace compare {
+namespace emmy::timing {
 
 class Data {
  public:
@@ -25,4 +25,4 @@ class Data {
   std::vector<float> targets_, weights_;
 };
 
-}  // namespace compare
+}  // namespace emmy::timing

@@ -1,13 +1,13 @@
-#include <bench/compare/rounds.hpp>
+#include "timing/rounds.hpp"
 
 #include <time.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include <bench/compare/heap_calls.hpp>
+#include "timing/heap_use.hpp"
 
-namespace compare {
+namespace emmy::timing {
 
 double processor_nanoseconds() {
   timespec t{};
@@ -18,11 +18,9 @@ double processor_nanoseconds() {
 Spread spread(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const auto n = static_cast<double>(values.size());
-  const auto at = [&](double place) {
-    return values[static_cast<std::size_t>(std::clamp(std::lround(place), 0L, static_cast<long>(values.size()) - 1))];
-  };
+  const auto at = [&](double place) { return values[static_cast<std::size_t>(std::clamp(place, 0.0, n - 1))]; };
   const double middle = (n - 1) / 2, half = 0.98 * std::sqrt(n);  // 1.96 deviations of Binomial(n, 1/2)
-  return {at(middle), at(middle - half), at(middle + half)};
+  return {at(middle), at(std::floor(middle - half)), at(std::ceil(middle + half))};
 }
 
 Spread ratio(const Result& a, const Result& b) {
@@ -61,11 +59,12 @@ struct Loop {
     for (; taken < kEnough; taken = run(opponent, steps)) steps *= 4;
     return std::max(1, static_cast<int>(steps * kLoopNanoseconds / taken));
   }
-  double heap_calls_a_step(const Opponent& opponent) const {
+  HeapUse heap_use_of_a_step(const Opponent& opponent) const {
     run(opponent, 1);
-    const long before = heap_calls();
+    const HeapUse before = heap_use();
     for (const Batch& b : batches) once(opponent, b);
-    return static_cast<double>(heap_calls() - before) / kBatches;
+    const HeapUse after = heap_use();
+    return {(after.calls - before.calls) / kBatches, (after.bytes - before.bytes) / kBatches};
   }
 };
 
@@ -83,7 +82,7 @@ std::vector<Result> run_rounds(const std::vector<const Opponent*>& opponents, co
   for (const Opponent* o : opponents) steps.push_back(loop.calibrate(*o));
 
   std::vector<Result> results;
-  for (const Opponent* o : opponents) results.push_back({o, {}, loop.heap_calls_a_step(*o)});
+  for (const Opponent* o : opponents) results.push_back({o, {}, loop.heap_use_of_a_step(*o)});
   for (std::size_t round = 0; round < static_cast<std::size_t>(rounds); ++round)
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t o = (i + round) % count;
@@ -92,4 +91,4 @@ std::vector<Result> run_rounds(const std::vector<const Opponent*>& opponents, co
   return results;
 }
 
-}  // namespace compare
+}  // namespace emmy::timing

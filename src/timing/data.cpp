@@ -1,9 +1,9 @@
-#include <bench/compare/data.hpp>
+#include "timing/data.hpp"
 
 #include <cmath>
 #include <random>
 
-namespace compare {
+namespace emmy::timing {
 
 namespace {
 // Uniform in [-size, size); std distributions differ between libraries.
@@ -26,6 +26,8 @@ Data::Data(const Workload& workload) : workload_(workload) {
   for (int& label : labels_) label = static_cast<int>(bits() % static_cast<unsigned>(workload.outputs()));
   targets_.resize(samples * static_cast<std::size_t>(workload.outputs()));
   for (float& t : targets_) t = draw(bits, 1.0);
+  if (workload.kernel != Kernel::none)
+    for (int i = 0; i < workload.weights(); ++i) weights_.push_back(draw(bits, 1.0 / std::sqrt(workload.size[0])));
   for (int l = 0; l < workload.layers; ++l) {
     const int in = workload.size[l], out = workload.size[l + 1];
     for (int i = 0; i < (in + 1) * out; ++i) weights_.push_back(draw(bits, 1.0 / std::sqrt(in)));
@@ -39,4 +41,4 @@ Batch Data::batch(int index) const {
           targets_.data() + first * static_cast<std::size_t>(workload_.outputs())};
 }
 
-}  // namespace compare
+}  // namespace emmy::timing

@@ -1,0 +1,32 @@
+#include "cli/refuse.hpp"
+
+#include <cstdio>
+#include <filesystem>
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include "cli/options.hpp"
+#include "io/error.hpp"
+
+namespace emmy::app {
+
+int refuse(const std::string& why) {
+  fmt::print(stderr, "emmy: {}\n", io::shown_path(why));
+  return kBadInput;
+}
+
+std::string unwritable(const std::string& path) {
+  if (path.empty()) return "";
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const std::string shown = folder.empty() ? "." : folder.string();
+  std::error_code error;
+  if (!std::filesystem::is_directory(shown, error)) return io::shown_path(path) + ": its folder is not there";
+  if (std::filesystem::is_directory(path, error)) return io::shown_path(path) + ": is a folder";
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error))
+    return io::shown_path(path) + ": is not a regular file";
+  if (access(shown.c_str(), W_OK) != 0) return io::shown_path(path) + ": its folder cannot be written";
+  return "";
+}
+
+}  // namespace emmy::app

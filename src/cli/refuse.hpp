@@ -1,0 +1,14 @@
+// Refusing what the user asked for: before anything is done, with one line on stderr.
+#pragma once
+
+#include <string>
+
+namespace emmy::app {
+
+// Prints "emmy: <why>" in one line, whatever was typed; kBadInput.
+int refuse(const std::string& why);
+
+// Why a file cannot be written, empty if it can: its folder must exist. An empty path asks for no file.
+std::string unwritable(const std::string& path);
+
+}  // namespace emmy::app
