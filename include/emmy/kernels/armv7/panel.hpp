@@ -1,6 +1,6 @@
 // NEON panels of Armv7 (see panel.hpp): up to eight registers of a row by one vldm, x by lane.
 // g++ 12 loads register by register, makes an address for each and a vector of each x: 64-32-10 takes 7,716 instructions a
-// step with portable text, 2,899 with this. vmla rounds twice, as mul_add does here; where that is fused (clang) portable text
+// step with portable text, 2,894 with this. vmla rounds twice, as mul_add does here; where that is fused (clang) portable text
 // serves, since no instruction fuses by lane.
 #pragma once
 
