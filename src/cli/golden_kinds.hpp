@@ -271,12 +271,12 @@ void report_charges(const Ledger<Net>& ledger, int step, const Task& task, Resul
   constexpr auto& table = kCharges<Net, WatchAll>;
   for (int u = 0; u < table.units; ++u) {
     if (step == 0) {
-      results.before[u] = static_cast<double>(ledger.now.before[u]);
-      results.after_one[u] = static_cast<double>(ledger.record.charge[u]);
+      results.before[u] = static_cast<double>(ledger.units[PerUnit::before][u]);
+      results.after_one[u] = static_cast<double>(ledger.units[PerUnit::charge][u]);
     }
     if (step + 1 < task.steps) continue;
-    results.after[u] = static_cast<double>(ledger.record.charge[u]);
-    for (int c = 0; c < Results::kCauses; ++c) results.budget[c][u] = static_cast<double>(ledger.record.total[c][u]);
+    results.after[u] = static_cast<double>(ledger.units[PerUnit::charge][u]);
+    for (int c = 0; c < Results::kCauses; ++c) results.budget[c][u] = static_cast<double>(ledger.units.total(c)[u]);
   }
   for (int c = 0; c < table.kCharges; ++c) {
     results.max_noether[c] = static_cast<double>(ledger.extreme[c].noether);

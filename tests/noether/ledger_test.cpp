@@ -256,7 +256,7 @@ void expect_health(const Rule& rule) {
   if constexpr (N::kOutputs == 1) units = Ledger<N>::template kUnitsOf<Rescaling<Layer<2>>>;  // translations rest
   for (int u = 0; u < units; ++u) {
     double moved = 0;
-    for (int c = 0; c < kCauses; ++c) moved += std::fabs(static_cast<double>(ledger.record.total[c][u]));
+    for (int c = 0; c < kCauses; ++c) moved += std::fabs(static_cast<double>(ledger.units.total(c)[u]));
     EXPECT_GT(moved, 0) << "unit " << u;
   }
 }

@@ -85,13 +85,13 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
     predicted.resync();
   }
   for (int u = 0; u < Ledger<N>::kUnits; ++u) {
-    const auto &want = measured.record, &got = predicted.record;
-    worst = std::fmax(worst, std::fabs(double(got.charge[u]) - double(want.charge[u])));
-    largest = std::fmax(largest, std::fabs(double(want.charge[u])));
+    const auto &want = measured.units, &got = predicted.units;
+    worst = std::fmax(worst, std::fabs(double(got[emmy::PerUnit::charge][u]) - double(want[emmy::PerUnit::charge][u])));
+    largest = std::fmax(largest, std::fabs(double(want[emmy::PerUnit::charge][u])));
     constexpr Cause kOf[] = {Cause::decay, Cause::momentum, Cause::discretisation};
     for (int c = 0; c < 3; ++c) {
-      const double expected = double(want.total[static_cast<int>(kOf[c])][u]);
-      EXPECT_NEAR(double(got.total[static_cast<int>(kOf[c])][u]), expected, kSingle ? 1e-4 : 1e-12) << c;
+      const double expected = double(want.total(static_cast<int>(kOf[c]))[u]);
+      EXPECT_NEAR(double(got.total(static_cast<int>(kOf[c]))[u]), expected, kSingle ? 1e-4 : 1e-12) << c;
       caused[c] = std::fmax(caused[c], std::fabs(expected));
     }
   }

@@ -74,6 +74,24 @@ void check_steps(const Rule& rule) {
   EXPECT_GT(lagging, 20);  // of 40: a step whose units are all dead has no update
 }
 
+// A tiny net has a step of its own, which waits for nothing; the first step, which reads the weights, and one with decay are
+// general ones.
+template <class Net, class Rule>
+void check_tiny(Rule rule) {
+  static_assert(emmy::inner::kTakesTinyStep<Net, 1, Lazy<Rule>, emmy::NoLedger>);
+  Pair<Net, Rule> p;
+  for (int step = 0; step < 40; ++step) {
+    p.draw();
+    rule.weight_decay = step % 5 == 2 ? typename Rule::scalar(0.01) : typename Rule::scalar(0);
+    ASSERT_EQ(p.step(rule), Status::ok) << step;
+    ASSERT_EQ(p.lazy.state.waits, step == 0 || step % 5 == 2) << step;
+    if (!p.lazy.state.waits) {
+      ASSERT_TRUE(same_bits(p.plain.params, p.lazy.params)) << step;
+    }
+  }
+  p.check_flushed();
+}
+
 template <class T>
 class LazySteps : public testing::Test {};
 using Scalars = testing::Types<float, double>;
@@ -97,6 +115,12 @@ TYPED_TEST(LazySteps, GiveTheBitsOfPlainOnes) {
   rates.bias_decay(S(0));
   rates.template layer<emmy::Layer<1>>({S(0.01), S(0)});
   check_steps<Deep>(rates);
+}
+
+TYPED_TEST(LazySteps, OfTinyNetsWaitForNothing) {
+  using S = TypeParam;
+  check_tiny<emmy::Net<emmy::Scalar<S>, Input<5>, Dense<4>, Relu, Dense<1>>>(emmy::BasicSgd<S>{S(0.05)});
+  check_tiny<emmy::Net<emmy::Scalar<S>, Input<2>, Dense<16>, Tanh, Dense<1>>>(emmy::BasicSgd<S>{S(0.05)});
 }
 
 TYPED_TEST(LazySteps, ThatFailChangeNothing) {

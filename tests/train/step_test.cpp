@@ -237,7 +237,7 @@ struct Failures {
     const auto same = [](const auto& a, const auto& b) { return std::memcmp(&a, &b, sizeof a) == 0; };
     EXPECT_TRUE(same(old.trainer.params, machine.trainer.params)) << what;
     EXPECT_TRUE(same(old.trainer.state, machine.trainer.state)) << what;
-    EXPECT_TRUE(same(old.ledger.record, machine.ledger.record)) << what;
+    EXPECT_TRUE(same(old.ledger.units, machine.ledger.units)) << what;
     EXPECT_TRUE(same(old.ledger.last, machine.ledger.last)) << what;
     EXPECT_TRUE(same(old.ledger.extreme, machine.ledger.extreme)) << what;
     EXPECT_TRUE(old.ledger.steps == machine.ledger.steps && old.ledger.measured == machine.ledger.measured) << what;
@@ -323,7 +323,7 @@ TYPED_TEST(Step, ThatFailsChangesNothing) {
     ASSERT_LE(tried.ledger.health(), 1);
     ASSERT_TRUE(Snapshot(tried.trainer.params).still_is(twin.trainer.params)) << "the failures left a trace";
     ASSERT_TRUE(Snapshot(tried.trainer.state).still_is(twin.trainer.state)) << "the failures left a trace";
-    ASSERT_EQ(std::memcmp(&tried.ledger.record, &twin.ledger.record, sizeof twin.ledger.record), 0);
+    ASSERT_EQ(std::memcmp(&tried.ledger.units, &twin.ledger.units, sizeof twin.ledger.units), 0);
   }
 }
 

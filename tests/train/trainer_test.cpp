@@ -96,7 +96,7 @@ TEST_F(TrainerTest, ACopyContinuesBitForBit) {
     ASSERT_LE(copied_ledger.health(), 1.0f);
   }
   EXPECT_EQ(std::memcmp(&original.params, &copy.params, sizeof copy.params), 0);
-  EXPECT_EQ(std::memcmp(&ledger.record, &copied_ledger.record, sizeof ledger.record), 0);
+  EXPECT_EQ(std::memcmp(&ledger.units, &copied_ledger.units, sizeof ledger.units), 0);
 }
 
 TEST_F(TrainerTest, AStepAllocatesNothing) {

@@ -150,9 +150,9 @@ EMMY_INLINE void for_runs(int line, int count, F&& f) noexcept {
 
 // Adds one part of the charges of a vector of units from `at` on: p their sums, `stride` apart. What lies beyond the units
 // has sums of zero, so that what is added there changes nothing; Partial: beyond n others follow.
-template <int Power, bool Memoryless, bool Partial, class Steps, class Records, class S>
-EMMY_INLINE void book_part(Steps& now, Records& record, Budget<S>& step, int at, S weight, const S* p, int n,
-                           int stride, const BlockTerms<S>& b, S r) noexcept {
+template <int Power, bool Memoryless, bool Partial, class Units, class S>
+EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, const S* p, int n, int stride,
+                           const BlockTerms<S>& b, S r) noexcept {
   using V = simd::Vec<S>;
   const S km1 = b.k - S(1), scale = weight < S(0) ? -weight : weight;
   const auto sum = [&](LineSum product) EMMY_LAMBDA {
@@ -161,7 +161,7 @@ EMMY_INLINE void book_part(Steps& now, Records& record, Budget<S>& step, int at,
   };
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const auto cause = [&](Cause c, V amount) EMMY_LAMBDA {
-    add_to(record.total[static_cast<int>(c)] + at, amount);
+    add_to(units.total(static_cast<int>(c)) + at, amount);
     step[c] += simd::sum(amount);
   };
   const V tt = sum(kTt), nn = sum(kNn), gt = sum(kGt), gg = sum(kGg), t1 = sum(kT1), n1 = sum(kN1), g1 = sum(kG1);
@@ -181,29 +181,29 @@ EMMY_INLINE void book_part(Steps& now, Records& record, Budget<S>& step, int at,
     if (b.share != b.a0) cause(Cause::breaking, times(weight * S(2) * (b.share - b.a0), gt));
     cause(Cause::discretisation, times(weight * b.a0 * b.a0, gg));
     cause(Cause::noether, times(weight * S(-2) * b.share, gt));
-    add_to(now.before + at, times(weight, tt));
-    add_to(now.after + at, times(weight, nn));
-    add_to(now.booked + at, times(weight, booked));
-    add_to(now.noether + at, times(weight, gt));
-    add_to(now.sum_before + at, t1);
-    add_to(now.sum_after + at, n1);
-    add_to(now.sum_booked + at, simd::sub(times(km1, t1), u1));
+    add_to(units[PerUnit::before] + at, times(weight, tt));
+    add_to(units[PerUnit::after] + at, times(weight, nn));
+    add_to(units[PerUnit::booked] + at, times(weight, booked));
+    add_to(units[PerUnit::noether] + at, times(weight, gt));
+    add_to(units[PerUnit::sum_before] + at, t1);
+    add_to(units[PerUnit::sum_after] + at, n1);
+    add_to(units[PerUnit::sum_booked] + at, simd::sub(times(km1, t1), u1));
   } else {
     const V booked = times(weight, simd::sub(times(km1, t1), u1));
     if (km1 != S(0)) cause(Cause::decay, times(weight * km1, t1));
     if constexpr (!Memoryless) cause(Cause::momentum, times(weight, simd::sub(times(b.a0, g1), u1)));
     if (b.share != b.a0) cause(Cause::breaking, times(weight * (b.share - b.a0), g1));
     cause(Cause::noether, times(-weight * b.share, g1));
-    add_to(now.before + at, times(weight, t1));
-    add_to(now.after + at, times(weight, n1));
-    add_to(now.booked + at, booked);
-    add_to(now.noether + at, times(weight * S(0.5), g1));
+    add_to(units[PerUnit::before] + at, times(weight, t1));
+    add_to(units[PerUnit::after] + at, times(weight, n1));
+    add_to(units[PerUnit::booked] + at, booked);
+    add_to(units[PerUnit::noether] + at, times(weight * S(0.5), g1));
   }
   const V largest = simd::max(tt, nn);
-  add_to(now.size + at, times(scale, largest));
-  add_to(now.weight + at, times(scale * (S(2) * r + S(10)), largest));
-  add_to(now.motion + at, times(scale * (r + S(3)), uu));
-  add_to(now.gradient + at, times(scale * (r + S(3)), gg));
+  add_to(units[PerUnit::size] + at, times(scale, largest));
+  add_to(units[PerUnit::weight] + at, times(scale * (S(2) * r + S(10)), largest));
+  add_to(units[PerUnit::motion] + at, times(scale * (r + S(3)), uu));
+  add_to(units[PerUnit::gradient] + at, times(scale * (r + S(3)), gg));
 }
 
 // This part's share of `activity` for n lines from `line` on, of one run: for a quadratic charge the square of (terms x
@@ -264,11 +264,12 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
           for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
             const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
             for (int i = 0; i < n; i += lanes) {
-              book_part<charge.power, Memoryless, kRun != kLines>(ledger.now, ledger.record, ledger.last[At], unit + i,
-                                                                  weight, sums + first + i, n - i, stride, b, r);
-              add_to(ledger.now.activity + unit + i, simd::mul(simd::set(weight < S(0) ? -weight : weight),
-                                                               activity_of<Net, Block, part.is_incoming, charge.power>(
-                                                                   ledger, line + first + i, n - i, b.partner, batch)));
+              book_part<charge.power, Memoryless, kRun != kLines>(ledger.units, ledger.last[At], unit + i, weight,
+                                                                  sums + first + i, n - i, stride, b, r);
+              add_to(ledger.units[PerUnit::activity] + unit + i,
+                     simd::mul(simd::set(weight < S(0) ? -weight : weight),
+                               activity_of<Net, Block, part.is_incoming, charge.power>(ledger, line + first + i, n - i,
+                                                                                       b.partner, batch)));
             }
           });
         }
@@ -277,7 +278,7 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
 
 template <class Net, class Spec, class Mode>
 EMMY_INLINE void begin_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
-  ledger.now = {};
+  for (int k = 0; k < kStepArrays * ledger.kUnits; ++k) ledger.units.data[k] = 0;
   for (auto& step : ledger.last) step = {};
   ledger.last_ratio = 0;
 }
@@ -314,8 +315,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
   constexpr int kRoundingCause = static_cast<int>(Cause::rounding),
                 kUnmeasuredCause = static_cast<int>(Cause::unmeasured);
   const V endless = simd::set(S(__builtin_inf()));
-  const auto& now = ledger.now;
-  auto& record = ledger.record;
+  auto& units = ledger.units;
   for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
     if (kCharges<Net, Spec>.kind[c] == Kind::translation && !ledger.translating) continue;
     const Charge& charge = kCharges<Net, Spec>.charge[c];
@@ -326,23 +326,24 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
     for (int u = kCharges<Net, Spec>.unit[c]; u < last; u += static_cast<int>(simd::lanes<S>())) {
       const int n = last - u;
       const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + u, n); };
-      const V before = own(now.before), after = own(now.after), sum_before = own(now.sum_before),
-              sum_after = own(now.sum_after);
+      const V before = own(units[PerUnit::before]), after = own(units[PerUnit::after]),
+              sum_before = own(units[PerUnit::sum_before]), sum_after = own(units[PerUnit::sum_after]);
       if (ledger.known) {
-        const V moved = simd::sub(before, own(record.charge));
+        const V moved = simd::sub(before, own(units[PerUnit::charge]));
         if constexpr (__is_same(Mode, Measure)) {
           // The same weights summed in the same order give the same bits.
-          const V sum_moved = simd::sub(sum_before, own(record.sum)), none = simd::zero<S>();
+          const V sum_moved = simd::sub(sum_before, own(units[PerUnit::sum])), none = simd::zero<S>();
           others = simd::max(others, simd::select(simd::equal(moved, none), none, endless));
           others = simd::max(others, simd::select(simd::equal(sum_moved, none), none, endless));
         } else {
           unmeasured = simd::add(unmeasured, moved);
-          store_units(simd::add(own(record.total[kUnmeasuredCause]), moved), record.total[kUnmeasuredCause] + u, n);
+          store_units(simd::add(own(units.total(kUnmeasuredCause)), moved), units.total(kUnmeasuredCause) + u, n);
         }
       }
       // The bounds of the head of this file.
-      const V weight = own(now.weight), motion = own(now.motion), size = own(now.size), activity = own(now.activity),
-              noether = own(now.noether);
+      const V weight = own(units[PerUnit::weight]), motion = own(units[PerUnit::motion]),
+              size = own(units[PerUnit::size]), activity = own(units[PerUnit::activity]),
+              noether = own(units[PerUnit::noether]);
       const V a = simd::sqrt(weight), b = simd::sqrt(motion);
       const V of_plain_sum = simd::mul(terms, simd::mul_add(simd::set(S(1) / kRoot2), b, a));
       const bool quadratic = charge.power == 2;
@@ -350,22 +351,23 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
           quadratic ? simd::mul(simd::set(kUnit),
                                 simd::add(simd::mul_add(simd::mul(simd::set(kRoot2), a), b, weight), motion))
                     : of_plain_sum;
-      const V noether_bound =
-          simd::mul(simd::set(kUnit),
-                    quadratic ? simd::mul_add(a, simd::sqrt(own(now.gradient)), simd::sqrt(simd::mul(activity, size)))
-                              : activity);
-      const V residual = simd::sub(simd::sub(after, before), own(now.booked));
+      const V noether_bound = simd::mul(
+          simd::set(kUnit),
+          quadratic ? simd::mul_add(a, simd::sqrt(own(units[PerUnit::gradient])), simd::sqrt(simd::mul(activity, size)))
+                    : activity);
+      const V residual = simd::sub(simd::sub(after, before), own(units[PerUnit::booked]));
       worst = simd::max(worst, simd::abs(residual));
       of_charges = simd::max(of_charges, ratio(residual, charge_bound));
       noethers = simd::max(noethers, simd::abs(noether));
       if (!ledger.unbounded) of_noethers = simd::max(of_noethers, ratio(noether, noether_bound));
-      others = simd::max(others, ratio(simd::sub(simd::sub(sum_after, sum_before), own(now.sum_booked)), of_plain_sum));
+      others = simd::max(
+          others, ratio(simd::sub(simd::sub(sum_after, sum_before), own(units[PerUnit::sum_booked])), of_plain_sum));
       const V relative = simd::div(simd::abs(residual), quadratic ? size : simd::sqrt(size));
       relatives = simd::max(relatives, simd::select(simd::less(simd::zero<S>(), size), relative, simd::zero<S>()));
       rounding = simd::add(rounding, residual);
-      store_units(simd::add(own(record.total[kRoundingCause]), residual), record.total[kRoundingCause] + u, n);
-      store_units(after, record.charge + u, n);
-      store_units(sum_after, record.sum + u, n);
+      store_units(simd::add(own(units.total(kRoundingCause)), residual), units.total(kRoundingCause) + u, n);
+      store_units(after, units[PerUnit::charge] + u, n);
+      store_units(sum_after, units[PerUnit::sum] + u, n);
     }
     const S of_charge = simd::max_lane(of_charges), of_noether = simd::max_lane(of_noethers);
     Extremes<S>& extreme = ledger.extreme[c];

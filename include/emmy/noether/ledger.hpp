@@ -43,22 +43,45 @@ struct Extremes {
   S relative = 0;        // residual over the sum of squares that it comes from (linear: of absolute values)
 };
 
-// The charges of all units while a step is booked, an array each, so that a vector of units is booked at once; r is the
-// number of roundings a term of a sum meets.
-template <class S, int Units>
-struct UnitSteps {
-  S before[Units], after[Units], booked[Units], noether[Units];
-  S sum_before[Units], sum_after[Units], sum_booked[Units];  // the plain sum of its weights: a check sum, no charge
-  // Of its entries: |theta|^2, and (2r+10) |theta|^2, (r+3) |u|^2, (r+3) |g|^2.
-  S size[Units], weight[Units], motion[Units], gradient[Units];
-  S activity[Units];  // what scales the rounding of its Noether residual
+// What is kept of each unit, in an array a quantity so that a vector of units is booked at once. r is the number of
+// roundings that a term of a sum meets.
+enum class PerUnit : int {
+  // While a step is booked: the charge before and after it, what was booked and the Noether residual; the same of the
+  // plain sum of its weights, a check sum and no charge;
+  before,
+  after,
+  booked,
+  noether,
+  sum_before,
+  sum_after,
+  sum_booked,
+  // of its entries |theta|^2, and (2r+10) |theta|^2, (r+3) |u|^2, (r+3) |g|^2; what scales the rounding of its residual.
+  size,
+  weight,
+  motion,
+  gradient,
+  activity,
+  // At the end of the last measured step; B(buf, theta), or the sum of buf (Predict only); change by cause since the last
+  // reset, an array each.
+  charge,
+  sum,
+  memory,
+  total
 };
-// The charges of all units from step to step.
+inline constexpr int kStepArrays = static_cast<int>(PerUnit::charge),
+                     kUnitArrays = static_cast<int>(PerUnit::total) + kCauses;
+
+// A vector that begins at the last units of an array ends in the next one: there it adds zeros.
 template <class S, int Units>
-struct UnitRecords {
-  S charge[Units], sum[Units];  // at the end of the last measured step
-  S memory[Units];              // B(buf, theta), or the sum of buf (Predict only)
-  S total[kCauses][Units];      // change by cause since the last reset
+struct UnitArrays {
+  S data[kUnitArrays * Units + padded<S>(1) - 1];
+
+  EMMY_INLINE constexpr S* operator[](PerUnit quantity) noexcept { return data + static_cast<int>(quantity) * Units; }
+  EMMY_INLINE constexpr const S* operator[](PerUnit quantity) const noexcept {
+    return data + static_cast<int>(quantity) * Units;
+  }
+  EMMY_INLINE constexpr S* total(int cause) noexcept { return (*this)[PerUnit::total] + cause * Units; }
+  EMMY_INLINE constexpr const S* total(int cause) const noexcept { return (*this)[PerUnit::total] + cause * Units; }
 };
 
 // What the ledger needs to know of one tensor: the largest Euclidean norm and the largest sum of |v| of a row.
@@ -94,8 +117,6 @@ struct Ledger {
   using mode = Mode;
   static constexpr int kUnits = kCharges<Net, Spec>.units;
   static constexpr int kChargeCount = kCharges<Net, Spec>.kCharges;
-  // A vector of units may start at the last one.
-  static constexpr int kArray = (kUnits > 0 ? kUnits : 1) + padded<scalar>(1) - 1;
 
   // The residual of the last measured step over its rounding bound, the worst of all charges, Noether identities and
   // check sums: at most 1 for sound hardware and right kernels. Infinity for a residual where none can be.
@@ -110,12 +131,12 @@ struct Ledger {
       kCharges<Net, Spec>.symmetry_unit[detail::index_in<Symmetry>(typename detail::Watched<Net, Spec>::list{})];
   template <class Symmetry>
   EMMY_INLINE constexpr scalar charge(int unit) const noexcept {
-    return record.charge[first<Symmetry>() + unit];
+    return units[PerUnit::charge][first<Symmetry>() + unit];
   }
   template <class Symmetry>
   EMMY_INLINE constexpr Budget<scalar> total(int unit) const noexcept {
     Budget<scalar> budget{};
-    for (int c = 0; c < kCauses; ++c) budget.amount[c] = record.total[c][first<Symmetry>() + unit];
+    for (int c = 0; c < kCauses; ++c) budget.amount[c] = units.total(c)[first<Symmetry>() + unit];
     return budget;
   }
   // The budget of all units together.
@@ -154,8 +175,8 @@ struct Ledger {
 
   // Forgets totals and worst cases; the charges stay.
   EMMY_INLINE constexpr void reset() noexcept {
-    for (auto& cause : record.total)
-      for (auto& amount : cause) amount = 0;
+    for (int c = 0; c < kCauses; ++c)
+      for (int u = 0; u < kUnits; ++u) units.total(c)[u] = 0;
     for (auto& e : extreme) e = {};
     for (auto& b : last) b = {};
     last_ratio = worst_ratio = 0;
@@ -165,8 +186,7 @@ struct Ledger {
   // are instead of reporting a fault.
   EMMY_INLINE constexpr void resync() noexcept { known = false; }
 
-  UnitRecords<scalar, kArray> record;
-  UnitSteps<scalar, kArray> now;
+  UnitArrays<scalar, (kUnits > 0 ? kUnits : 1)> units;
   Budget<scalar> last[kChargeCount > 0 ? kChargeCount : 1];
   Extremes<scalar> extreme[kChargeCount > 0 ? kChargeCount : 1];
   TensorFacts<scalar> act[kPlan<Net>.kTensors], delta[kPlan<Net>.kTensors];

@@ -24,27 +24,25 @@ namespace emmy::inline EMMY_TARGET {
 // Charges and memories from the weights themselves.
 template <class Net, class Spec, class Mode, class S>
 EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, const S* buf) noexcept {
-  for (auto& charge : ledger.record.charge) charge = S(0);
-  for (auto& memory : ledger.record.memory) memory = S(0);
-  for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>)
-                               EMMY_LAMBDA {
-                                 constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
-                                 if constexpr (Index < charge.parts) {
-                                   if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
-                                   constexpr ChargePart part = charge.part[Index];
-                                   constexpr auto block = kPlan<Net>.block[part.block];
-                                   const S weight = S(part.weight.numerator) / S(part.weight.denominator);
-                                   for (int i = 0; i < block.rows; ++i)
-                                     for (int o = 0; o < block.cols; ++o) {
-                                       const int unit = kCharges<Net, Spec>.unit[At] +
-                                                        charge.unit_of(part, part.axis == Axis::row ? i : o);
-                                       const S t = theta[block.offset + i * block.stride + o],
-                                               b = buf == nullptr ? S(0) : buf[block.offset + i * block.stride + o];
-                                       ledger.record.charge[unit] += weight * (charge.power == 2 ? t * t : t);
-                                       ledger.record.memory[unit] += weight * (charge.power == 2 ? b * t : b);
-                                     }
-                                 }
-                               });
+  for (int u = 0; u < ledger.kUnits; ++u) ledger.units[PerUnit::charge][u] = ledger.units[PerUnit::memory][u] = S(0);
+  for_each_part<Net, Spec>(
+      [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
+        constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
+        if constexpr (Index < charge.parts) {
+          if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
+          constexpr ChargePart part = charge.part[Index];
+          constexpr auto block = kPlan<Net>.block[part.block];
+          const S weight = S(part.weight.numerator) / S(part.weight.denominator);
+          for (int i = 0; i < block.rows; ++i)
+            for (int o = 0; o < block.cols; ++o) {
+              const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, part.axis == Axis::row ? i : o);
+              const S t = theta[block.offset + i * block.stride + o],
+                      b = buf == nullptr ? S(0) : buf[block.offset + i * block.stride + o];
+              ledger.units[PerUnit::charge][unit] += weight * (charge.power == 2 ? t * t : t);
+              ledger.units[PerUnit::memory][unit] += weight * (charge.power == 2 ? b * t : b);
+            }
+        }
+      });
   ledger.known = true;
 }
 
@@ -53,27 +51,28 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
 template <int Block, Axis Line, bool Memoryless, class Net, class Spec, class S>
 EMMY_INLINE void predict_lines(Ledger<Net, Spec, Predict>& ledger, int line, int count, const S* sums, int stride,
                                const BlockTerms<S>& b) noexcept {
-  for_each_part<Net, Spec>(
-      [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
-        constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
-        constexpr ChargePart part = charge.part[Index];
-        if constexpr (Index < charge.parts && part.block == Block && part.axis == Line && charge.power == 2) {
-          constexpr auto kBlock = kPlan<Net>.block[Block];
-          constexpr int kRun = detail::kRunOf<Net, Spec, At, Index>, kLines = Line == Axis::row ? kBlock.rows : kBlock.cols;
-          const S weight = S(part.weight.numerator) / S(part.weight.denominator);
-          for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
-            const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
-            for (int i = 0; i < n; i += static_cast<int>(simd::lanes<S>())) {
-              const auto sum = [&](int product) EMMY_LAMBDA {
-                const S* p = sums + product * stride + first + i;
-                return kRun == kLines ? simd::load(p) : load_units(p, n - i);
-              };
-              add_to(ledger.now.booked + unit + i, simd::mul(simd::set(weight * b.a0 * b.a0), sum(0)));
-              if constexpr (!Memoryless) add_to(ledger.now.size + unit + i, simd::mul(simd::set(weight), sum(1)));
-            }
-          });
+  for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>,
+                                                  std::integral_constant<int, Index>) EMMY_LAMBDA {
+    constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
+    constexpr ChargePart part = charge.part[Index];
+    if constexpr (Index < charge.parts && part.block == Block && part.axis == Line && charge.power == 2) {
+      constexpr auto kBlock = kPlan<Net>.block[Block];
+      constexpr int kRun = detail::kRunOf<Net, Spec, At, Index>, kLines = Line == Axis::row ? kBlock.rows : kBlock.cols;
+      const S weight = S(part.weight.numerator) / S(part.weight.denominator);
+      for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
+        const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
+        for (int i = 0; i < n; i += static_cast<int>(simd::lanes<S>())) {
+          const auto sum = [&](int product) EMMY_LAMBDA {
+            const S* p = sums + product * stride + first + i;
+            return kRun == kLines ? simd::load(p) : load_units(p, n - i);
+          };
+          add_to(ledger.units[PerUnit::booked] + unit + i, simd::mul(simd::set(weight * b.a0 * b.a0), sum(0)));
+          if constexpr (!Memoryless)
+            add_to(ledger.units[PerUnit::size] + unit + i, simd::mul(simd::set(weight), sum(1)));
         }
       });
+    }
+  });
 }
 
 // Moves every charge by its law.
@@ -88,7 +87,7 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
   if constexpr (requires { law_rates(rule); }) {
     const auto r = law_rates(rule);
     const S km1 = r.k - S(1), per_eta = r.eta > S(0) ? S(1) / r.eta : S(0);
-    auto& record = ledger.record;
+    auto& units = ledger.units;
     const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
     for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
       if (kCharges<Net, Spec>.kind[c] == Kind::translation && !ledger.translating) continue;
@@ -101,33 +100,33 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
         const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + u, n); };
         const auto put = [&](V v, S* p) EMMY_LAMBDA { store_units(v, p + u, n); };
         const auto book = [&](Cause cause, V amount, V& sum) EMMY_LAMBDA {
-          S* total = record.total[static_cast<int>(cause)];
+          S* total = units.total(static_cast<int>(cause));
           put(simd::add(own(total), amount), total);
           sum = simd::add(sum, amount);
         };
-        const V q = own(record.charge), none = simd::zero<S>();
+        const V q = own(units[PerUnit::charge]), none = simd::zero<S>();
         V decay = times(quadratic ? km1 * (r.k + S(1)) : km1, q), momentum = none, gg = none;
         if (quadratic) {
-          gg = own(ledger.now.booked);
-          put(none, ledger.now.booked);  // for the next step
+          gg = own(ledger.units[PerUnit::booked]);
+          put(none, ledger.units[PerUnit::booked]);  // for the next step
         }
         if constexpr (Rule::kHasMemory) {  // else buf = 0
-          const V memory = own(record.memory), ut = times(r.eta * r.beta, memory);
+          const V memory = own(units[PerUnit::memory]), ut = times(r.eta * r.beta, memory);
           if (quadratic) {
-            const V uu = own(ledger.now.size);
-            put(none, ledger.now.size);
+            const V uu = own(ledger.units[PerUnit::size]);
+            put(none, ledger.units[PerUnit::size]);
             decay = simd::neg_mul_add(simd::set(S(2) * km1), ut, decay);
             momentum = simd::neg_mul_add(simd::set(S(2)), ut, simd::sub(uu, gg));
             put(simd::mul_add(simd::set(r.stored), simd::sub(times(r.k, q), ut),
                               simd::neg_mul_add(simd::set(per_eta), uu, times(r.k * r.beta, memory))),
-                record.memory);
+                units[PerUnit::memory]);
           } else {
             momentum = simd::neg(ut);
-            put(simd::mul_add(simd::set(r.stored), q, times(r.beta, memory)), record.memory);
+            put(simd::mul_add(simd::set(r.stored), q, times(r.beta, memory)), units[PerUnit::memory]);
           }
           book(Cause::momentum, momentum, carried);
         }
-        put(simd::add(q, simd::add(simd::add(decay, momentum), gg)), record.charge);
+        put(simd::add(q, simd::add(simd::add(decay, momentum), gg)), units[PerUnit::charge]);
         if (km1 != S(0)) book(Cause::decay, decay, decayed);
         book(Cause::discretisation, gg, second);
       }

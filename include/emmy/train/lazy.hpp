@@ -3,7 +3,8 @@
 //   Lazy<Sgd> rule{{.learning_rate = 0.01f}};  ... trainer.step(x, target, loss, rule) ...;  flush(params, state);
 // Between steps the weights lag one update behind. `flush` brings them up to date, to the bits of the same steps without
 // Lazy; call it before anything else reads or writes them. A step that fails leaves weights and state together as they
-// were. What waits: weights of Dense layers on one position; a column, biases and all else are updated at once.
+// were. What waits: weights of Dense layers on one position; a column, biases, tiny nets and all else are updated at once,
+// and on targets with assembly panels (kernels/panel.hpp), whose products only read weights, what waits costs its pass.
 // Test: tests/train/lazy_test.cpp.
 #pragma once
 

@@ -381,6 +381,7 @@ requires(inner::kTakesTinyStep<Net, Batch, Rule, Led>) EMMY_INLINE StepResult<ty
 noexcept {
   inner::check_types<Net, Batch, Rule, Loss, Target, Led>();
   typename Net::scalar value;
+  if constexpr (kLazy<Rule>) flush(params, state);  // a step with decay may wait
   if (check_targets<1>(loss, target, 1) == Status::ok &&
       inner::tiny_step<Net>(params.data, state.largest.room[0], x, target, loss, rule, value))
     return {Status::ok, value};

@@ -354,8 +354,8 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
     }
   }
   EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kMeasuresOuter) {
-    const auto x = summed_row<N::in::kChannels, kPlan<Net>.tensor[N::kFrom].stride>(input);
-    static_cast<At<kFirst>&>(*this).measure(x, summed_row<N::out::kChannels, kPad>(delta));
+    const auto sums_of_x = summed_row<N::in::kChannels, kPlan<Net>.tensor[N::kFrom].stride>(input);
+    static_cast<At<kFirst>&>(*this).measure(sums_of_x, summed_row<N::out::kChannels, kPad>(delta));
     if constexpr (sizeof...(Block) == 2) static_cast<At<kFirst + 1>&>(*this).template rows<1>(0, delta);
   }
 

@@ -20,6 +20,7 @@
 #include <emmy/noether/booking.hpp>
 #include <emmy/optim/sgd.hpp>
 #include <emmy/train/frames.hpp>
+#include <emmy/train/lazy.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 
@@ -72,7 +73,8 @@ template <class Net, int Batch, class Rule, class Led>
 inline constexpr bool kTakesTinyStep = [] {
   using Plain = BasicSgd<typename Net::scalar>;
   if constexpr (Batch != 1 || kIsLedger<Led> || EMMY_GRADIENT_HOOKED) return false;
-  else if constexpr (!__is_same(Rule, Plain) && !__is_same(Rule, Unchecked<Plain>)) return false;
+  else if constexpr (!__is_same(Rule, Plain) && !__is_same(Rule, Unchecked<Plain>) && !__is_same(Rule, Lazy<Plain>))
+    return false;
   else return is_tiny<Net>();
 }();
 
