@@ -74,7 +74,9 @@ double reference_step(const Workload& w, Rule rule, Values& theta, Values& memor
   for (std::size_t i = 0; i < g.size(); ++i) {
     const double mean = g[i] / w.batch;
     memory[i] = kRetained * memory[i] + mean;
-    const double step = rule == Rule::sgd ? mean : rule == Rule::momentum ? memory[i] : mean + kRetained * memory[i];
+    const double step = rule == Rule::sgd || rule == Rule::lazy ? mean
+                        : rule == Rule::momentum                ? memory[i]
+                                                                : mean + kRetained * memory[i];
     theta[i] -= static_cast<double>(kRate) * step;
   }
   return loss / w.batch;

@@ -43,6 +43,10 @@ struct RuleOf {
   static constexpr Sgd value{.learning_rate = kRate};
 };
 template <>
+struct RuleOf<Rule::lazy> {
+  static constexpr Lazy<Sgd> value{{.learning_rate = kRate}};
+};
+template <>
 struct RuleOf<Rule::momentum> {
   static constexpr Momentum value{.learning_rate = kRate, .momentum = kMomentum};
 };
@@ -65,6 +69,7 @@ struct EmmyProgram {
     ledger = {};
   }
   static void read(float* weights) {
+    if constexpr (requires { trainer.flush(); }) trainer.flush();
     for_each_weight<Work>(trainer.params, weights, [](float own, float& asked) { asked = own; });
   }
   static float step(const Batch& b) {

@@ -21,7 +21,12 @@ int length(std::string_view word) { return static_cast<int>(word.size()); }
 }  // namespace
 
 const char* variant_name(Rule rule) {
-  return rule == Rule::sgd ? "default" : rule == Rule::momentum ? "momentum" : "nesterov";
+  switch (rule) {
+    case Rule::lazy: return "lazy";
+    case Rule::momentum: return "momentum";
+    case Rule::nesterov: return "nesterov";
+    default: return "default";
+  }
 }
 
 std::string json_row(const Result& own, const Result& base, std::span<const Result> all, bool training,

@@ -16,8 +16,8 @@ inline constexpr float kRate = 0.01f, kMomentum = 0.9f;
 inline constexpr int kBatches = 16;  // mini-batches, used in turn
 
 enum class Activation { none, relu, tanh };
-enum class Loss { cross_entropy, squared_error };  // the mean over the batch; of squares half their sum over outputs
-enum class Rule { sgd, momentum, nesterov };       // of PyTorch, without decay
+enum class Loss { cross_entropy, squared_error };   // the mean over the batch; of squares half their sum over outputs
+enum class Rule { sgd, lazy, momentum, nesterov };  // of PyTorch, without decay; lazy: sgd, one update behind
 enum class Kernel { none, gemv, gemm, gemm_tn, gemm_nt };
 
 struct Workload {
