@@ -119,7 +119,10 @@ emmy::Status learn(Machine& m, const Sample& s) {
 template <class Use>
 void next_sample(Use use) {
   const std::uint32_t n = consumed.load(std::memory_order_relaxed);
-  while (produced.load(std::memory_order_acquire) == n) emmy::platform::idle();
+  constexpr auto kReady = [] {
+    return produced.load(std::memory_order_acquire) != consumed.load(std::memory_order_relaxed);
+  };
+  while (!kReady()) emmy::platform::idle_unless(kReady);
   use(buffers[n % 2]);
   consumed.store(n + 1, std::memory_order_release);
 }

@@ -93,6 +93,11 @@ namespace emmy::platform {
   semihosting::exit(70);
 }
 
-[[gnu::weak]] void idle() noexcept { asm volatile("wfi" ::: "memory"); }
+// wfi ends with an interrupt that is masked, too; it is served as soon as the mask is off.
+[[gnu::weak]] void idle_unless(bool (*ready)()) noexcept {
+  asm volatile("cpsid i" ::: "memory");
+  if (!ready()) asm volatile("dsb\n wfi" ::: "memory");
+  asm volatile("cpsie i\n isb" ::: "memory");
+}
 
 }  // namespace emmy::platform
