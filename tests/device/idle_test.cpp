@@ -45,5 +45,13 @@ int main() {
   idle_unless([] { return true; });
   CHECK(ticks.load() == 0);
   emmy::platform::stop_ticks();
+  check::begin("the shortest period");
+  ticks.store(0);
+  emmy::platform::start_ticks(1, [] {
+    ticks.store(ticks.load() + 1);
+    emmy::platform::stop_ticks();
+  });
+  while (ticks.load() == 0) idle_unless([] { return ticks.load() != 0; });
+  CHECK(ticks.load() == 1);
   return check::end();
 }
