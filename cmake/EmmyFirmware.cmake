@@ -49,7 +49,7 @@ function(emmy_find_board board folder_variable target_variable)
     else()
       add_library(${target} OBJECT ${folder}/board.cpp ${shared}/startup.cpp ${shared}/clock.cpp ${shared}/memory.cpp)
       set_source_files_properties(${shared}/memory.cpp TARGET_DIRECTORY ${target} PROPERTIES COMPILE_OPTIONS
-        "-fno-builtin;$<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>")
+        "-fno-builtin;-fno-lto;$<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>")
       target_compile_options(${target} PRIVATE -fstack-usage $<$<CXX_COMPILER_ID:GNU>:-fcallgraph-info=su,da>)
     endif()
     target_compile_features(${target} PUBLIC cxx_std_20)

@@ -18,9 +18,10 @@ extern const std::uint32_t kTicksPerSecond;
 // from `fault` only, never from an interrupt.
 void write(const char* text, std::size_t size) noexcept;
 
-// There is nothing to do until the next interrupt: sleeps, and returns after it. From the main program only. May return
-// early, so the caller looks again at what it waits for.
-void idle() noexcept;
+// Sleeps until the next interrupt and returns after it, unless ready() is true already. ready() is asked with interrupts
+// masked: one that makes it true after it was asked still ends the sleep, it is not slept through. From the main program
+// only, interrupts on. May return early, so the caller looks again at what it waits for. Test: tests/device/idle_test.cpp.
+void idle_unless(bool (*ready)()) noexcept;
 
 // The program cannot go on: says why and ends with a non-zero code (on a product: safe outputs, then reset). From any
 // context, the fault handlers included.

@@ -5,8 +5,8 @@
 
 namespace emmy::platform {
 
-// From now on `handler` is called every `period` ticks of the clock (at most 2^24), in interrupt context. On Cortex-M
-// that is SysTick, which keeps serving `now`. On Linux there is no interrupt: `idle` calls the handler, once a call.
+// From now on `handler` is called every `period` ticks of the clock (2 to 2^24), in interrupt context. On Cortex-M
+// that is SysTick, which keeps serving `now`. On Linux there is no interrupt: `idle_unless` calls the handler, once a sleep.
 void start_ticks(std::uint32_t period, void (*handler)()) noexcept;
 void stop_ticks() noexcept;
 

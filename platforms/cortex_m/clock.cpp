@@ -39,7 +39,7 @@ void restart(std::uint32_t period, void (*handler)()) noexcept {
 }
 
 [[gnu::weak]] void start_ticks(std::uint32_t period, void (*handler)()) noexcept {
-  restart(period < 1 ? 1 : period > kLongest ? kLongest : period, handler);
+  restart(period < 2 ? 2 : period > kLongest ? kLongest : period, handler);
 }
 [[gnu::weak]] void stop_ticks() noexcept { restart(kLongest, nullptr); }
 

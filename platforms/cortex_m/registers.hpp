@@ -11,6 +11,7 @@ inline volatile std::uint32_t& reg(std::uintptr_t address) noexcept {
 
 inline constexpr std::uintptr_t kSysTickControl = 0xE000E010, kSysTickReload = 0xE000E014, kSysTickValue = 0xE000E018;
 inline constexpr std::uintptr_t kInterruptControl = 0xE000ED04;   // ICSR
+inline constexpr std::uintptr_t kVectors = 0xE000ED08;            // VTOR
 inline constexpr std::uintptr_t kConfiguration = 0xE000ED14;      // CCR
 inline constexpr std::uintptr_t kFaultStatus = 0xE000ED28;        // CFSR
 inline constexpr std::uintptr_t kCoprocessorAccess = 0xE000ED88;  // CPACR

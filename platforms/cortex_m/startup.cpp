@@ -4,9 +4,15 @@
 #include <platforms/platform.hpp>
 #include <platforms/text.hpp>
 
+#if __ARM_ARCH == 7
+// The guard below the stack, and for sections.ld: what RAM must start at a multiple of.
+asm(".global _stack_guard\n.set _stack_guard, 4096");
+#endif
+
 extern "C" {
 // Of the linker script: they are addresses, not variables.
-extern std::uint32_t _stack_limit[], _stack_top[], _data_begin[], _data_end[], _data_source[], _bss_begin[], _bss_end[];
+extern std::uint32_t _stack_limit[], _stack_top[], _data_begin[], _data_end[], _data_source[], _bss_begin[], _bss_end[],
+    _vectors[];
 
 int main();
 void SysTick_Handler();
@@ -24,6 +30,7 @@ static void guard_stack() {
   reg(kMpuBase) = (reinterpret_cast<std::uintptr_t>(_stack_limit) - kGuard) | kHasRegion;
   reg(kMpuAttributes) = kNeverExecute | (12 - 1) << 1 | kOn;  // 2^12 bytes, no access
   reg(kMpuControl) = kElseDefault | kOn;
+  asm volatile("dsb\n isb" ::: "memory");
 #endif
 }
 
@@ -40,6 +47,9 @@ static void guard_stack() {
 }
 
 [[noreturn]] void Reset_Handler() {
+#if __ARM_ARCH >= 7  // a boot loader leaves its own vectors there; Cortex-M0 has no such register
+  emmy::cortex_m::reg(emmy::cortex_m::kVectors) = reinterpret_cast<std::uintptr_t>(_vectors);
+#endif
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
   emmy::cortex_m::reg(emmy::cortex_m::kCoprocessorAccess) = emmy::cortex_m::kFloatingPoint;
 #endif
@@ -93,6 +103,11 @@ namespace emmy::platform {
   semihosting::exit(70);
 }
 
-[[gnu::weak]] void idle() noexcept { asm volatile("wfi" ::: "memory"); }
+// wfi ends with an interrupt that is masked, too; it is served as soon as the mask is off.
+[[gnu::weak]] void idle_unless(bool (*ready)()) noexcept {
+  asm volatile("cpsid i" ::: "memory");
+  if (!ready()) asm volatile("dsb\n wfi" ::: "memory");
+  asm volatile("cpsie i\n isb" ::: "memory");
+}
 
 }  // namespace emmy::platform

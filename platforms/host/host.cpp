@@ -29,8 +29,8 @@ void (*tick_handler)() = nullptr;
   }
 }
 
-[[gnu::weak]] void idle() noexcept {
-  if (tick_handler != nullptr) tick_handler();
+[[gnu::weak]] void idle_unless(bool (*ready)()) noexcept {
+  if (!ready() && tick_handler != nullptr) tick_handler();
 }
 
 [[gnu::weak]] void fault(const char* why) noexcept {

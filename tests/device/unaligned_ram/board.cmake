@@ -1,0 +1,1 @@
+set(BOARD_RAM_KIB 60)
