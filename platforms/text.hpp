@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include <platforms/platform.hpp>
 
@@ -25,10 +26,16 @@ struct Hex {
   write(digits + at, sizeof digits - at);
 }
 
-[[gnu::noinline]] inline void print_one(int value) noexcept {
+[[gnu::noinline]] inline void print_one(std::int32_t value) noexcept {
   if (value < 0) print_one("-");
   const auto bits = static_cast<std::uint32_t>(value);
-  print_one(value < 0 ? 0u - bits : bits);
+  print_one(value < 0 ? std::uint32_t{0} - bits : bits);
+}
+
+// The other integers of this size: sizeof x is `unsigned int` where std::uint32_t is `unsigned long`.
+template <class Integer>
+requires(std::is_integral_v<Integer> && sizeof(Integer) <= 4) inline void print_one(Integer value) noexcept {
+  print_one(static_cast<std::conditional_t<std::is_signed_v<Integer>, std::int32_t, std::uint32_t>>(value));
 }
 
 [[gnu::noinline]] inline void print_one(Hex value) noexcept {
