@@ -331,6 +331,13 @@ TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
     check(std::true_type{}, std::false_type{});
     check(std::false_type{}, std::true_type{});
   });
+  // Whole rounds of rows, and panels of every width.
+  support::for_each_size<1, 10>([](auto width) {
+    constexpr int kCols = 4 * decltype(width)::value - 1, kRows = kCols < 20 ? 8 : 16;
+    check_outer<T>({kRows, kCols, true, true, &run_outer<T, kRows, kCols>, &run_measured_bias<T, kCols>,
+                    &run_measured<T, kRows, kCols, true, true>},
+                   T(1), true, kCols % 16);
+  });
 }
 
 // ---- one sample, a rule with memory: the bits of the sweep of a gradient that exists
@@ -382,11 +389,6 @@ TYPED_TEST(UpdateSweep, OneSampleWithMemoryGivesTheBitsOfASweep) {
         check_outer_memory<kRows, kCols, T>(
             emmy::BasicNesterov<T>{.learning_rate = rate, .momentum = beta, .weight_decay = decay}, gap);
       }
-  });
-  // Whole rounds of rows, and panels of every width.
-  support::for_each_size<1, 10>([](auto width) {
-    constexpr int kCols = 4 * decltype(width)::value - 1, kRows = kCols < 20 ? 8 : 16;
-    check_outer<T>({kRows, kCols, &run_outer<T, kRows, kCols>, &run_measured<T, kCols>}, T(1), true, kCols % 16);
   });
 }
 
