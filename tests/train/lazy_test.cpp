@@ -2,6 +2,7 @@
 #include <emmy/emmy.hpp>
 
 #include <gtest/gtest.h>
+#include <tests/support/scalars.hpp>
 
 #include <cstring>
 #include <limits>
@@ -94,8 +95,8 @@ void check_tiny(Rule rule) {
 
 template <class T>
 class LazySteps : public testing::Test {};
-using Scalars = testing::Types<float, double>;
-TYPED_TEST_SUITE(LazySteps, Scalars);
+using Types = support::Scalars;
+TYPED_TEST_SUITE(LazySteps, Types);
 
 TYPED_TEST(LazySteps, GiveTheBitsOfPlainOnes) {
   using S = TypeParam;
