@@ -13,7 +13,7 @@
 #endif
 
 namespace {
-long calls = 0;
+long calls = 0, frees = 0;
 std::size_t bytes = 0;
 void count(std::size_t size) {
   ++calls;
@@ -21,14 +21,16 @@ void count(std::size_t size) {
 }
 }  // namespace
 
-emmy::timing::HeapUse emmy::timing::heap_use() { return {static_cast<double>(calls), static_cast<double>(bytes)}; }
+emmy::timing::HeapUse emmy::timing::heap_use() {
+  return {static_cast<double>(calls), static_cast<double>(bytes), static_cast<double>(frees)};
+}
 
 #if defined(EMMY_WITH_ASAN)
 extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, size_t),
                                                          void (*)(const volatile void*));
 [[gnu::constructor]] static void install() {
   __sanitizer_install_malloc_and_free_hooks([](const volatile void*, size_t size) { count(size); },
-                                            [](const volatile void*) {});
+                                            [](const volatile void*) { ++frees; });
 }
 #else
 extern "C" {
@@ -36,6 +38,7 @@ void* __libc_malloc(std::size_t) noexcept;
 void* __libc_calloc(std::size_t, std::size_t) noexcept;
 void* __libc_realloc(void*, std::size_t) noexcept;
 void* __libc_memalign(std::size_t, std::size_t) noexcept;
+void __libc_free(void*) noexcept;
 
 void* malloc(std::size_t size) noexcept {
   count(size);
@@ -61,6 +64,10 @@ int posix_memalign(void** p, std::size_t alignment, std::size_t size) noexcept {
   count(size);
   *p = __libc_memalign(alignment, size);
   return *p == nullptr ? ENOMEM : 0;
+}
+void free(void* p) noexcept {
+  ++frees;
+  __libc_free(p);
 }
 }
 #endif

@@ -1,11 +1,12 @@
-// Counts what the process asks of its heap: malloc and its relatives are interposed (glibc), or hooked where a sanitizer
-// has its own.
+// Counts what the process asks of its heap and gives back: malloc, free and their relatives are interposed (glibc), or
+// hooked where a sanitizer has its own.
 #pragma once
 
 namespace emmy::timing {
 
 struct HeapUse {
-  double calls, bytes;
+  double calls, bytes;  // asked for
+  double frees;
 };
 HeapUse heap_use();
 

@@ -64,7 +64,8 @@ struct Loop {
     const HeapUse before = heap_use();
     for (const Batch& b : batches) once(opponent, b);
     const HeapUse after = heap_use();
-    return {(after.calls - before.calls) / kBatches, (after.bytes - before.bytes) / kBatches};
+    return {(after.calls - before.calls) / kBatches, (after.bytes - before.bytes) / kBatches,
+            (after.frees - before.frees) / kBatches};
   }
 };
 

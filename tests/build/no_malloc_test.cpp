@@ -4,82 +4,20 @@
 #include <gtest/gtest.h>
 #include <tests/support/numbers.hpp>
 
-#include <cstddef>
+#include <timing/heap_use.hpp>
+
 #include <cstdlib>
 #include <new>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define EMMY_WITH_ASAN
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define EMMY_WITH_ASAN
-#endif
-
-namespace {
-volatile bool armed = false;
-volatile int calls = 0;
-void count() {
-  if (armed) calls = calls + 1;
-}
-}  // namespace
-
-#if defined(EMMY_WITH_ASAN)
-// The sanitizer's heap has hooks of its own.
-extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, size_t),
-                                                         void (*)(const volatile void*));
-[[gnu::constructor]] static void install() {
-  __sanitizer_install_malloc_and_free_hooks([](const volatile void*, size_t) { count(); },
-                                            [](const volatile void*) { count(); });
-}
-#else
-// The program's own functions come before those of the C library; operator new calls malloc.
-extern "C" {
-void* __libc_malloc(size_t);
-void* __libc_calloc(size_t, size_t);
-void* __libc_realloc(void*, size_t);
-void* __libc_memalign(size_t, size_t);
-void __libc_free(void*);
-
-void* malloc(size_t bytes) {
-  count();
-  return __libc_malloc(bytes);
-}
-void* calloc(size_t n, size_t bytes) {
-  count();
-  return __libc_calloc(n, bytes);
-}
-void* realloc(void* p, size_t bytes) {
-  count();
-  return __libc_realloc(p, bytes);
-}
-void* aligned_alloc(size_t alignment, size_t bytes) {
-  count();
-  return __libc_memalign(alignment, bytes);
-}
-int posix_memalign(void** p, size_t alignment, size_t bytes) {
-  count();
-  *p = __libc_memalign(alignment, bytes);
-  return *p == nullptr ? 12 : 0;
-}
-void free(void* p) {
-  count();
-  __libc_free(p);
-}
-}  // extern "C"
-#endif
-
 namespace {
 
-// Calls of the heap while f runs.
+// Calls of the heap while f runs, frees among them.
 template <class F>
-int calls_of(F f) {
-  calls = 0;
-  armed = true;
+double calls_of(F f) {
+  const emmy::timing::HeapUse before = emmy::timing::heap_use();
   f();
-  armed = false;
-  return calls;
+  const emmy::timing::HeapUse after = emmy::timing::heap_use();
+  return after.calls - before.calls + after.frees - before.frees;
 }
 
 using Net = emmy::Net<emmy::Input<16>, emmy::Dense<24>, emmy::Relu, emmy::Residual<emmy::Dense<24>, emmy::Tanh>,

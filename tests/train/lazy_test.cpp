@@ -19,6 +19,7 @@ using emmy::Residual;
 using emmy::SquaredError;
 using emmy::Status;
 using emmy::Tanh;
+using emmy::Unchecked;
 
 template <class A>
 bool same_bits(const A& a, const A& b) {
@@ -106,6 +107,7 @@ TYPED_TEST(LazySteps, GiveTheBitsOfPlainOnes) {
   for (const S decay : {S(0), S(0.01)}) {
     const Rule rule{S(0.05), decay};
     check_steps<Deep>(rule);
+    check_steps<Deep>(Unchecked<Rule>{rule});
     check_steps<emmy::Net<Of, Input<3>, Dense<2>>>(rule);
     check_steps<emmy::Net<Of, Input<40>, Dense<70, NoBias>, Relu, Dense<3, NoBias>>>(rule);
     check_steps<emmy::Net<Of, Input<5>, Dense<6>, Residual<Dense<9>, Relu, Dense<6>>, Dense<2>>>(rule);

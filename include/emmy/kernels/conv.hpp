@@ -59,10 +59,8 @@ EMMY_INLINE void conv_backward(const T* w, const T* dy, const T* x, T* dx, T* wo
   for (int k = 0; k < Kernel; ++k)
     transpose<In, Out, kInPad, kOutPad>(w + k * In * kOutPad, work + (kEdge - k) * Out * kInPad);
   T* const edge = work + Kernel * Out * kInPad;
-  const auto copy = [&](const T* from, int rows, int to) EMMY_LAMBDA {
-    for (int at = 0; at < rows * kOutPad; at += static_cast<int>(simd::lanes<T>()))
-      simd::store(simd::load(from + at), edge + to * kOutPad + at);
-  };
+  const auto copy = [&](const T* from, int rows, int to)
+                        EMMY_LAMBDA { pass_on<false>(from, edge + to * kOutPad, rows * kOutPad); };
   const auto clear = [&](int to) EMMY_LAMBDA {
     for (int at = 0; at < kEdge * kOutPad; at += static_cast<int>(simd::lanes<T>()))
       simd::store(simd::zero<T>(), edge + to * kOutPad + at);

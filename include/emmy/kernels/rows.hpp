@@ -16,6 +16,13 @@ EMMY_INLINE simd::Vec<T> load_part(const T* row, int c) noexcept {
                                                         : simd::load_first(row + c, static_cast<std::size_t>(Cols - c));
 }
 
+// to = a from, `count` values in whole vectors; `to` may be `from`.
+template <class T>
+EMMY_INLINE void scaled(T a, const T* from, int count, T* to) noexcept {
+  for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>()))
+    simd::store(simd::mul(simd::set(a), simd::load(from + at)), to + at);
+}
+
 // A row of values with its plain sum and its sum of squares.
 template <class T>
 struct SummedRow {

@@ -65,8 +65,7 @@ struct Meter {
   alignas(kAlign<S>) S column[Columns ? kProducts : 1][Columns ? Cols : 1] = {};
   alignas(kAlign<S>) S row[Rows > 0 ? kProducts : 1][Rows > 0 ? kKept : 1] = {};
 
-  // The place of a sum in the arrays, and the sum at a place.
-  static consteval int index(LineSum p) { return !Light ? p : p == kGg ? 0 : 1; }
+  // The sum at a place in the arrays.
   static consteval LineSum at(int index) { return !Light ? static_cast<LineSum>(index) : index == 0 ? kGg : kUu; }
 };
 
@@ -231,13 +230,13 @@ EMMY_INLINE void sweep_vector(const C& c, T* theta, T* buf, V gradient) noexcept
 // p *= k over `rows` rows of Cols.
 template <int Cols, class T>
 EMMY_OUTLINE void scale(T k, T* p, int rows) noexcept {
-  for (int at = 0; at < rows * Cols; at += static_cast<int>(simd::lanes<T>()))
-    simd::store(simd::mul(simd::set(k), simd::load(p + at)), p + at);
+  scaled(k, p, rows * Cols, p);
 }
 
-// One sample, a rule without memory, nobody measuring: for Cols outputs in rows of padded length theta'[i, o] = k theta[i, o] - x_i v_o and bias'[o] =
-// k bias[o] - v_o (bias may be null), v = a0 dy. The gradient x dy^T never exists; a panel of v stays in registers while
-// the rows pass by. Rest: may `rows` be no multiple of kPanelRows?
+// One sample, a rule without memory, nobody measuring: for Cols outputs in rows of padded length
+//   theta'[i, o] = k theta[i, o] - x_i v_o,   bias'[o] = k bias[o] - v_o (bias may be null),   v = a0 dy.
+// The gradient x dy^T never exists; a panel of v stays in registers while the rows pass by. Rest: may `rows` be no
+// multiple of kPanelRows?
 template <int Cols, bool Rest = true, class T>
 EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T* dy, T* bias) noexcept {
   constexpr int kStride = padded<T>(Cols);

@@ -83,7 +83,7 @@ EMMY_INLINE void gradients(Conv1d<Channels, Kernel, Bias>, const F& f, Visitor& 
           visitor.check(row, m, g);
           visitor.template rows<0>(row, m, g);
         });
-  if constexpr (Conv1d<Channels, Kernel, Bias>::kHasBias) bias_gradients<1>(f, visitor);
+  if constexpr (Conv1d<Channels, Kernel, Bias>::kHasBias) bias_gradients(f, visitor);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -65,12 +65,12 @@ EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below) noexcept {
   else affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
 }
 
-// db as block `Local` of a layer.
-template <int Local, class F, class Visitor>
+// db, a layer's second block.
+template <class F, class Visitor>
 EMMY_INLINE void bias_gradients(const F& f, Visitor& visitor) noexcept {
   bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA {
     visitor.check_bias(g);
-    visitor.template rows<Local>(0, std::integral_constant<int, 1>{}, g);
+    visitor.template rows<1>(0, std::integral_constant<int, 1>{}, g);
   });
 }
 
@@ -94,7 +94,7 @@ EMMY_INLINE void gradients(Dense<Out, Bias>, const F& f, Visitor& visitor) noexc
           [&](int row, int m, int col, auto v) EMMY_LAMBDA { visitor.vector(row + m, col, v); },
           [](int, auto) EMMY_LAMBDA {});
     else for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy, visit);
-    if constexpr (Dense<Out, Bias>::kHasBias) bias_gradients<1>(f, visitor);
+    if constexpr (Dense<Out, Bias>::kHasBias) bias_gradients(f, visitor);
   }
 }
 

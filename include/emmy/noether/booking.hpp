@@ -154,7 +154,7 @@ template <int Power, bool Memoryless, bool Partial, class Units, class S>
 EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, const S* p, int n, int stride,
                            const BlockTerms<S>& b, S r) noexcept {
   using V = simd::Vec<S>;
-  const S km1 = b.k - S(1), scale = weight < S(0) ? -weight : weight;
+  const S km1 = b.k - S(1), scale = magnitude(weight);
   const auto sum = [&](LineSum product) EMMY_LAMBDA {
     if constexpr (Partial) return load_units(p + product * stride, n);
     else return simd::load(p + product * stride);
@@ -267,7 +267,7 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
               book_part<charge.power, Memoryless, kRun != kLines>(ledger.units, ledger.last[At], unit + i, weight,
                                                                   sums + first + i, n - i, stride, b, r);
               add_to(ledger.units[PerUnit::activity] + unit + i,
-                     simd::mul(simd::set(weight < S(0) ? -weight : weight),
+                     simd::mul(simd::set(magnitude(weight)),
                                activity_of<Net, Block, part.is_incoming, charge.power>(ledger, line + first + i, n - i,
                                                                                        b.partner, batch)));
             }

@@ -107,14 +107,14 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
         const V q = own(units[PerUnit::charge]), none = simd::zero<S>();
         V decay = times(quadratic ? km1 * (r.k + S(1)) : km1, q), momentum = none, gg = none;
         if (quadratic) {
-          gg = own(ledger.units[PerUnit::booked]);
-          put(none, ledger.units[PerUnit::booked]);  // for the next step
+          gg = own(units[PerUnit::booked]);
+          put(none, units[PerUnit::booked]);  // for the next step
         }
         if constexpr (Rule::kHasMemory) {  // else buf = 0
           const V memory = own(units[PerUnit::memory]), ut = times(r.eta * r.beta, memory);
           if (quadratic) {
-            const V uu = own(ledger.units[PerUnit::size]);
-            put(none, ledger.units[PerUnit::size]);
+            const V uu = own(units[PerUnit::size]);
+            put(none, units[PerUnit::size]);
             decay = simd::neg_mul_add(simd::set(S(2) * km1), ut, decay);
             momentum = simd::neg_mul_add(simd::set(S(2)), ut, simd::sub(uu, gg));
             put(simd::mul_add(simd::set(r.stored), simd::sub(times(r.k, q), ut),

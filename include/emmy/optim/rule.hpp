@@ -62,34 +62,22 @@ inline constexpr bool kClipsByTensor = false;
 template <class Rule>
 inline constexpr bool kClipsByTensor<ClipByTensor<Rule>> = true;
 
+// A rule around another one: clipped, unchecked, lazy, with rates by block.
+template <class Rule>
+concept RuleAround = requires(const Rule& r) { r.rule; };
+
 // The rule without its wrappers: the reference rates.
 template <class Rule>
-EMMY_INLINE constexpr const Rule& reference(const Rule& rule) noexcept {
-  return rule;
-}
-template <class Rule, bool ByTensor>
-EMMY_INLINE constexpr const auto& reference(const Clip<Rule, ByTensor>& rule) noexcept {
-  return reference(rule.rule);
+EMMY_INLINE constexpr const auto& reference(const Rule& rule) noexcept {
+  if constexpr (RuleAround<Rule>) return reference(rule.rule);
+  else return rule;
 }
 
+// The plain rule that block b follows; per_block.hpp has the one whose blocks differ.
 template <class Rule>
-EMMY_INLINE constexpr const auto& reference(const Unchecked<Rule>& rule) noexcept {
-  return reference(rule.rule);
-}
-
-// The plain rule that block b follows.
-template <class Rule>
-EMMY_INLINE constexpr Rule of_block(const Rule& rule, int) noexcept {
-  return rule;
-}
-template <class Rule, bool ByTensor>
-EMMY_INLINE constexpr auto of_block(const Clip<Rule, ByTensor>& rule, int block) noexcept {
-  return of_block(rule.rule, block);
-}
-
-template <class Rule>
-EMMY_INLINE constexpr auto of_block(const Unchecked<Rule>& rule, int block) noexcept {
-  return of_block(rule.rule, block);
+EMMY_INLINE constexpr auto of_block(const Rule& rule, [[maybe_unused]] int block) noexcept {
+  if constexpr (RuleAround<Rule>) return of_block(rule.rule, block);
+  else return rule;
 }
 
 template <class Rule>
@@ -101,10 +89,8 @@ template <class Rule>
 struct NetOfRule {
   using type = void;
 };
-template <class Rule, bool ByTensor>
-struct NetOfRule<Clip<Rule, ByTensor>> : NetOfRule<Rule> {};
-template <class Rule>
-struct NetOfRule<Unchecked<Rule>> : NetOfRule<Rule> {};
+template <RuleAround Rule>
+struct NetOfRule<Rule> : NetOfRule<decltype(Rule::rule)> {};
 // May blocks have rates of their own?
 template <class Rule>
 inline constexpr bool kRatesByBlock = !__is_same(typename NetOfRule<Rule>::type, void);

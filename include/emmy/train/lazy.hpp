@@ -30,19 +30,7 @@ inline constexpr bool kLazy<Lazy<Rule>> = true;
 template <class Rule>
 inline constexpr bool kUnchecked<Lazy<Rule>> = kUnchecked<Rule>;
 
-template <class Rule>
-EMMY_INLINE constexpr const auto& reference(const Lazy<Rule>& rule) noexcept {
-  return reference(rule.rule);
-}
-template <class Rule>
-EMMY_INLINE constexpr auto of_block(const Lazy<Rule>& rule, int block) noexcept {
-  return of_block(rule.rule, block);
-}
-
 namespace detail {
-template <class Rule>
-struct NetOfRule<Lazy<Rule>> : NetOfRule<Rule> {};
-
 // Does the update of node I wait?
 template <class Net, int I>
 inline constexpr bool kWaits = [] {
@@ -206,8 +194,7 @@ EMMY_INLINE void postpone(const Memory<Net, 1, true>& m, Params<Net>& params, St
   state.kept[I] = weight.k;
   __builtin_memcpy(state.input + detail::kWaiting<Net>.node[I].input, f.x, sizeof(S) * N::in::kChannels);
   S* step = state.step + detail::kWaiting<Net>.node[I].delta;
-  for (int o = 0; o < kStride; o += static_cast<int>(simd::lanes<S>()))
-    simd::store(simd::mul(simd::set(weight.a0), simd::load(f.dy + o)), step + o);
+  scaled(weight.a0, static_cast<const S*>(f.dy), kStride, step);
   if constexpr (kPlan<Net>.first_block[I + 1] - kFirst == 2) {
     const auto bias = coefficients(of_block(rule, kFirst + 1), S(1));
     S* b = params.data + kPlan<Net>.block[kFirst + 1].offset;

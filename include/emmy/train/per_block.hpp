@@ -42,11 +42,6 @@ struct NetOfRule<PerBlock<Rule, Net>> {
 }  // namespace detail
 
 template <class Rule, class Net>
-EMMY_INLINE constexpr const Rule& reference(const PerBlock<Rule, Net>& rule) noexcept {
-  return rule.rule;
-}
-
-template <class Rule, class Net>
 EMMY_INLINE constexpr Rule of_block(const PerBlock<Rule, Net>& rule, int block) noexcept {
   Rule r = rule.rule;
   r.learning_rate = rule.rates[block].learning_rate;

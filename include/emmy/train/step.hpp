@@ -7,6 +7,7 @@
 // twice (its norm first) rather than keep it.
 #pragma once
 
+#include <emmy/kernels/inspect.hpp>
 #include <emmy/losses/cross_entropy.hpp>
 #include <emmy/losses/keep_outputs.hpp>
 #include <emmy/losses/squared_error.hpp>
@@ -284,8 +285,8 @@ EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
 template <class Loss>
 EMMY_INLINE void note_loss(NoLedger&) noexcept {}
 
-// Behind a forward pass: loss and the deltas of the outputs of the first `count` samples, each weighted by `scale`. NaN if an output is
-// not finite.
+// Behind a forward pass: loss and the deltas of the outputs of the first `count` samples, each weighted by `scale`. NaN
+// if an output is not finite.
 template <class Net, int Batch, class Loss, class Target>
 EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Loss loss, const Target* target,
                                            int count, typename Net::scalar scale) noexcept {

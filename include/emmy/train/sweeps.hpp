@@ -3,13 +3,13 @@
 
 #include <utility>
 
-#include <emmy/kernels/inspect.hpp>
 #include <emmy/kernels/reduce.hpp>
 #include <emmy/kernels/update_sweep.hpp>
 #include <emmy/noether/booking.hpp>
 #include <emmy/noether/predict.hpp>
 #include <emmy/optim/momentum.hpp>
 #include <emmy/optim/sgd.hpp>
+#include <emmy/train/check_sums.hpp>
 #include <emmy/train/passes.hpp>
 #include <emmy/train/per_block.hpp>
 
@@ -139,8 +139,7 @@ struct BlockSweep {
         x = &share;
         a0 = S(1);
       }
-      for (int o = 0; o < kStride; o += static_cast<int>(simd::lanes<S>()))
-        simd::store(simd::mul(simd::set(a0), simd::load(from + o)), v + o);
+      scaled(a0, from, kStride, v);
     }
   }
 
@@ -205,81 +204,6 @@ struct BlockSweep {
     if constexpr (kTracks) largest.assign(Block, range.theta, range.memory);
   }
 };
-
-// What the rows of a weight gradient must add up to (see check_row).
-template <class Net, int I, int Batch>
-struct ExpectedRows {
-  using S = typename Net::scalar;
-  using N = node_at<Net, I>;
-  static constexpr int kIn = N::in::kChannels, kWindow = kWindowOf<typename N::layer>;
-  // Whole vectors of a position's row reach into those of the next one, which they add 0 to.
-  static constexpr int kRow = padded<S>((kWindow - 1) * kIn) + padded<S>(kIn);
-  alignas(kAlign<S>) S row[kRow];
-  S total;
-
-  EMMY_INLINE explicit ExpectedRows(const frame_of<Net, I, Batch>& f) noexcept {
-    using F = frame_of<Net, I, Batch>;
-    const int lanes = static_cast<int>(simd::lanes<S>());
-    for (int c = 0; c < kRow; c += lanes) simd::store(simd::zero<S>(), row + c);
-    total = 0;
-    for (int r = 0; r < F::kOutRows; ++r) {
-      auto v = simd::load(f.dy + r * F::kOutStride);
-      for (int o = lanes; o < F::kOutStride; o += lanes) v = simd::add(v, simd::load(f.dy + r * F::kOutStride + o));
-      const S d = simd::sum(v);
-      total += d;
-      // Each sample has kWindow - 1 positions more than y has.
-      const S* window = f.x + (r + r / N::out::kPositions * (kWindow - 1)) * F::kInStride;
-      for (int k = 0; k < kWindow; ++k)
-        for (int c = 0; c < kIn; c += lanes) {
-          const auto x = load_part<kIn, F::kInStride>(window + k * F::kInStride, c);
-          simd::store(simd::mul_add(simd::set(d), x, simd::load(row + k * kIn + c)), row + k * kIn + c);
-        }
-    }
-  }
-};
-// The same of a column: what all of it must add up to.
-template <class Net, int I, int Batch>
-struct ExpectedColumn {
-  using S = typename Net::scalar;
-  S sum = 0, total = 0;
-
-  EMMY_INLINE explicit ExpectedColumn(const frame_of<Net, I, Batch>& f) noexcept {
-    using F = frame_of<Net, I, Batch>;
-    for (int r = 0; r < F::kOutRows; ++r) {
-      auto v = simd::zero<S>();
-      for (int c = 0; c < F::kIn; c += static_cast<int>(simd::lanes<S>()))
-        v = simd::add(v, load_part<F::kIn, F::kInStride>(f.x + r * F::kInStride, c));
-      const S d = f.dy[r * F::kOutStride];
-      sum += d * simd::sum(v);
-      total += d;
-    }
-  }
-};
-struct NothingExpected {
-  template <class F>
-  EMMY_INLINE explicit NothingExpected(const F&) noexcept {}
-};
-
-template <int Count, class T>
-EMMY_INLINE simd::Vec<T> row_lanes(const T* p) noexcept {
-  auto v = simd::load(p);
-  for (int o = static_cast<int>(simd::lanes<T>()); o < Count; o += static_cast<int>(simd::lanes<T>()))
-    v = simd::add(v, simd::load(p + o));
-  return v;
-}
-template <class T, int Count>
-EMMY_INLINE T row_total(const T* p) noexcept {
-  return simd::sum(row_lanes<Count>(p));
-}
-// The same of M rows of Count values.
-template <int M, int Count, class T>
-EMMY_INLINE void row_totals(const T* p, T* totals) noexcept {
-  int m = 0;
-  for (; m + 4 <= M; m += 4)
-    simd::store_sums(row_lanes<Count>(p + m * Count), row_lanes<Count>(p + (m + 1) * Count),
-                     row_lanes<Count>(p + (m + 2) * Count), row_lanes<Count>(p + (m + 3) * Count), totals + m);
-  for (; m < M; ++m) totals[m] = row_total<T, Count>(p + m * Count);
-}
 
 // The visitor that a layer's `gradients` calls in phase B.
 template <class Net, class Rule, class Led, bool Measuring, int I, int Batch, int... Block>
