@@ -19,27 +19,28 @@ namespace store {
 
 // What follows the state in its slot. It is written last, the CRC at the very end.
 struct Seal {
-  std::uint32_t size, sequence, crc;
+  std::uint32_t size, layout, sequence, crc;
 };
 
+// layout: a number for what the bytes mean. Records of another one are not there: raise it with every change of the state.
 template <class Flash>
 class TwoSlots {
  public:
-  explicit TwoSlots(Flash& flash) : flash_(flash) {}
+  TwoSlots(Flash& flash, std::uint32_t layout) : flash_(flash), layout_(layout) {}
 
   // Writes the older slot. True: it is safe. False: the flash failed, and what was saved before still is.
   bool save(const void* state, std::uint32_t size) {
     if (size + sizeof(Seal) > Flash::kSlotBytes) return false;
     const int newest = find(size);
     const int slot = newest == 0 ? 1 : 0;
-    Seal seal{size, newest < 0 ? 1 : seal_of(newest, size).sequence + 1, 0};
+    Seal seal{size, layout_, newest < 0 ? 1 : seal_of(newest, size).sequence + 1, 0};
     const auto* bytes = static_cast<const unsigned char*>(state);
     seal.crc = crc_of(bytes, seal);
     return flash_.erase(slot) && write(slot, 0, bytes, size) &&
            write(slot, size, reinterpret_cast<const unsigned char*>(&seal), sizeof seal) && good(slot, size);
   }
 
-  // Reads the newest good record. False, and `state` untouched, if there is none of this size.
+  // Reads the newest good record. False, and `state` untouched, if there is none of this size and layout.
   bool load(void* state, std::uint32_t size) const {
     const int slot = find(size);
     if (slot < 0) return false;
@@ -59,7 +60,7 @@ class TwoSlots {
   }
   bool good(int slot, std::uint32_t size) const {
     const Seal seal = seal_of(slot, size);
-    return seal.size == size && seal.crc == crc_of(flash_.read(slot), seal);
+    return seal.size == size && seal.layout == layout_ && seal.crc == crc_of(flash_.read(slot), seal);
   }
   // The slot of the newest good record, -1 if there is none. Sequence numbers may wrap.
   int find(std::uint32_t size) const {
@@ -74,6 +75,7 @@ class TwoSlots {
   }
 
   Flash& flash_;
+  std::uint32_t layout_;
 };
 
 // Flash in RAM, with a power supply that fails: the operation on one byte that it fails in is done in part, in bits

@@ -18,7 +18,8 @@ constexpr int kWantedCuts = 40000, kStride = 1, kRunsEvery = 199;
 constexpr int kWantedCuts = 100, kStride = 97, kRunsEvery = 10;
 #endif
 
-// All that the next step depends on. Plain data.
+// All that the next step depends on. Plain data; kLayout is its version.
+constexpr std::uint32_t kLayout = 1;
 struct Machine {
   emmy::Params<Net> params;
   emmy::State<Net, emmy::Momentum> state;
@@ -74,7 +75,7 @@ int main() {
     train(round % 10 * kStepsBetweenSaves);
     std::memcpy(static_cast<void*>(&before), &machine, sizeof machine);
     flash.restore();
-    if (!store::TwoSlots{flash}.save(&before, sizeof before)) fault("a save failed with power on");
+    if (!store::TwoSlots{flash, kLayout}.save(&before, sizeof before)) fault("a save failed with power on");
     train(machine.step + kStepsBetweenSaves);
     std::memcpy(static_cast<void*>(&after), &machine, sizeof machine);
 
@@ -83,10 +84,10 @@ int main() {
       flash = whole;
       noise = random.next() & 0xFFu;
       flash.cut_after(at, noise);
-      const bool saved = store::TwoSlots{flash}.save(&after, sizeof after);
+      const bool saved = store::TwoSlots{flash, kLayout}.save(&after, sizeof after);
       // Power is back.
       std::memset(static_cast<void*>(&machine), 0xA5, sizeof machine);
-      if (!store::TwoSlots{flash}.load(&machine, sizeof machine)) fault("after a cut no state was left");
+      if (!store::TwoSlots{flash, kLayout}.load(&machine, sizeof machine)) fault("after a cut no state was left");
       const bool is_new = same(machine, after);
       if (!is_new && !same(machine, before)) fault("after a cut neither the old nor the new state was left");
       if (saved && !is_new) fault("a finished save was lost");
@@ -107,19 +108,20 @@ int main() {
   // Bits that rot: in the newer slot they cost the newer state, in both slots everything, and nothing wrong is loaded.
   whole.erase(0);
   whole.erase(1);
-  if (!store::TwoSlots{whole}.save(&before, sizeof before) || !store::TwoSlots{whole}.save(&after, sizeof after))
-    fault("a save failed with power on");
+  for (const Machine* state : {&before, &after})
+    if (!store::TwoSlots{whole, kLayout}.save(state, sizeof *state)) fault("a save failed with power on");
+  if (store::TwoSlots{whole, kLayout + 1}.load(&machine, sizeof machine)) fault("a record of another layout was taken");
   for (int flips = 0; flips < kWantedCuts / 10; ++flips) {
     flash = whole;
     const auto byte = [&] { return static_cast<int>(random.below(Flash::kSlotBytes)); };
     const auto bit = [&] { return static_cast<int>(random.below(8)); };
     flash.flip(1, byte(), bit());
     std::memset(static_cast<void*>(&machine), 0xA5, sizeof machine);
-    if (!store::TwoSlots{flash}.load(&machine, sizeof machine) || !same(machine, before))
+    if (!store::TwoSlots{flash, kLayout}.load(&machine, sizeof machine) || !same(machine, before))
       fault("a damaged record was taken");
     flash.flip(0, byte(), bit());
     std::memset(static_cast<void*>(&machine), 0xA5, sizeof machine);
-    if (store::TwoSlots{flash}.load(&machine, sizeof machine)) fault("a damaged record was taken");
+    if (store::TwoSlots{flash, kLayout}.load(&machine, sizeof machine)) fault("a damaged record was taken");
   }
   print("ok\n");
   return 0;
