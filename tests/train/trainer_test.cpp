@@ -1,8 +1,9 @@
 // Trainer: plain data with static storage, whose size is the sum of its four objects; a copy continues bit for bit; a
-// step takes nothing from the heap.
+// step takes nothing from the heap, and nothing poisoned from its state after `refresh`.
 #include <tests/train/fixture.hpp>
 
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <type_traits>
 
@@ -97,6 +98,21 @@ TEST_F(TrainerTest, ACopyContinuesBitForBit) {
   }
   EXPECT_EQ(std::memcmp(&original.params, &copy.params, sizeof copy.params), 0);
   EXPECT_EQ(std::memcmp(&ledger.units, &copied_ledger.units, sizeof ledger.units), 0);
+}
+
+TEST_F(TrainerTest, MemoryPoisonedFromOutsideIsRefusedAfterRefresh) {
+  for (const float poison : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    Machine machine{};
+    fixture::randomise(machine.params, rng, 0.7);
+    data.refill(rng, false);
+    ASSERT_EQ(machine.step(data.x, data.label, CrossEntropy{}, rule).status, Status::ok);
+    machine.state.buf[3] = poison;
+    emmy::refresh(machine.state);
+    const Machine before = machine;
+    EXPECT_EQ(machine.step(data.x, data.label, CrossEntropy{}, rule).status, Status::not_finite);
+    EXPECT_EQ(std::memcmp(&machine.params, &before.params, sizeof before.params), 0);
+    EXPECT_EQ(std::memcmp(machine.state.buf, before.state.buf, sizeof before.state.buf), 0);
+  }
 }
 
 TEST_F(TrainerTest, AStepAllocatesNothing) {

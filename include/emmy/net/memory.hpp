@@ -99,7 +99,9 @@ struct Largest {
   EMMY_INLINE constexpr void forget() noexcept { room[0] = S(0); }
 };
 
-// What the type of the rule needs from step to step. Momentum-type rules keep one number a weight.
+// What the type of the rule needs from step to step. Momentum-type rules keep one number a weight. A step believes what it
+// finds here. Whoever writes to it from outside calls `refresh`: the next step reads all of it and refuses what is not
+// finite. Test: tests/train/trainer_test.cpp.
 template <class Net, class Rule, bool Memory = Rule::kHasMemory>
 struct State {
   Largest<Net, false> largest;
