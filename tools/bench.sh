@@ -5,7 +5,7 @@
 #
 #   tools/bench.sh [--rounds N] [--workload NAME] [--isa LIST] [--json FILE]
 #
-# NAME: W1 to W4, grow32 to grow256, gemv<n>, gemm<n>, gemm_tn<n>, gemm_nt<n>, or what stands before the number. --isa: of
+# NAME: W1 to W5, grow32 to grow256, gemv<n>, gemm<n>, gemm_tn<n>, gemm_nt<n>, or what stands before the number. --isa: of
 # avx3 avx2 sse4 scalar, separated by commas; all that the CPU has without it. --json: a list with one row for each Emmy.
 # --rounds 0: only the check. Quiet machines give quiet figures.
 set -euo pipefail

@@ -39,6 +39,7 @@ const std::vector<Comparison>& comparisons() {
     std::vector<Comparison> list;
 #define EMMY_COMPARE_ENTRY(workload, trained, inferred) list.push_back({&workload, trained, inferred});
     EMMY_TIMING_NETS(EMMY_COMPARE_ENTRY)
+    EMMY_TIMING_CONV_NETS(EMMY_COMPARE_ENTRY)
 #undef EMMY_COMPARE_ENTRY
 #define EMMY_COMPARE_ENTRY(workload) list.push_back({&workload, true, false});
     EMMY_COMPARE_GROWTH(EMMY_COMPARE_ENTRY)
@@ -185,7 +186,7 @@ int main(int argc, char** argv) {
   if (!compare::parse(argc, argv, options)) {
     std::fprintf(
         stderr,
-        "usage: emmy_compare.%s [--rounds N] [--workload W1..W4, grow32..grow256, gemv|gemm|gemm_tn|gemm_nt<n>, or "
+        "usage: emmy_compare.%s [--rounds N] [--workload W1..W5, grow32..grow256, gemv|gemm|gemm_tn|gemm_nt<n>, or "
         "what stands before the number] [--json FILE]\n",
         EMMY_COMPARE_ISA);
     return 2;

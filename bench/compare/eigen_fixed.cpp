@@ -1,4 +1,5 @@
 // Eigen with fixed-size matrices, features x batch in its own column-major order, products without temporaries.
+// Convolutions are products with overlapping columns, without a copy of windows.
 #include <bench/compare/layers.hpp>
 
 #include <Eigen/Dense>
@@ -44,6 +45,52 @@ struct Layer {
   }
 };
 
+template <Affine Own, int Samples, Activation Act>
+struct Stage : ArrayStage<Own, Samples, Act> {
+  using Base = ArrayStage<Own, Samples, Act>;
+  using Base::delta, Base::kEdge, Base::kInputs, Base::kOut, Base::kRows, Base::y;
+  static constexpr int kKernel = kEdge + 1, kBelow = kRows + kEdge;
+  template <int Rows, int Cols>
+  using Matrix = Eigen::Matrix<float, Rows, Cols>;
+  template <int Rows, int Cols>
+  using View = Eigen::Map<Matrix<Rows, Cols>, Eigen::Aligned64>;
+  template <int Rows, int Cols>
+  using Windows = Eigen::Map<const Matrix<Rows, Cols>, 0, Eigen::OuterStride<>>;
+  View<kOut, Own.in> w{Base::w[0]}, g{Base::g[0]};
+  View<kOut, 1> b{Base::b};
+  Matrix<Own.step, kKernel * kOut> turned;  // transposed, last position first
+
+  const float* forward(const float* x) {
+    for (int s = 0; s < Samples; ++s) {
+      View<kOut, kRows> rows(y[s][0]);
+      rows.noalias() = w * Windows<Own.in, kRows>(x + s * kInputs, Eigen::OuterStride<>(Own.step));
+      rows.colwise() += b;
+      rows = rows.cwiseMax(0.0f);
+      this->pool(s);
+    }
+    return this->outputs();
+  }
+  void backward(const float* x, const float* above, float* below) {
+    constexpr float kStep = kRate / static_cast<float>(Samples);
+    if (below != nullptr)
+      for (int k = 0; k < kKernel; ++k)
+        turned.template middleCols<kOut>((kEdge - k) * kOut) = w.template middleCols<Own.step>(k * Own.step).transpose();
+    g.setZero();
+    Matrix<kOut, 1> db = Matrix<kOut, 1>::Zero();
+    for (int s = 0; s < Samples; ++s) {
+      this->unpool(s, above + s * this->kPooled * kOut);
+      const Eigen::Map<const Matrix<kOut, kRows>> d(delta[s][kEdge]);
+      if (below != nullptr)
+        Eigen::Map<Matrix<Own.step, kBelow>>(below + s * kInputs).noalias() =
+            turned * Windows<kKernel * kOut, kBelow>(delta[s][0], Eigen::OuterStride<>(kOut));
+      g.noalias() += d * Windows<Own.in, kRows>(x + s * kInputs, Eigen::OuterStride<>(Own.step)).transpose();
+      db += d.rowwise().sum();
+    }
+    w -= kStep * g;
+    b -= kStep * db;
+  }
+};
+
 template <int Out, int Samples>
 struct EigenLoss {
   using Outputs = Eigen::Matrix<float, Out, Samples>;
@@ -71,11 +118,11 @@ struct EigenLoss {
 };
 
 template <const Workload& Work>
-using Program = LayerProgram<Work, Layer, EigenLoss>;
+using Program = LayerProgram<Work, Layer, EigenLoss, Stage>;
 
 }  // namespace
 
 namespace opponents {
-std::span<const Opponent> eigen_fixed() { return rows<Program>("eigen_fixed"); }
+std::span<const Opponent> eigen_fixed() { return rows<Program, true>("eigen_fixed"); }
 }  // namespace opponents
 }  // namespace compare

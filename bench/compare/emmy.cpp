@@ -27,6 +27,7 @@ std::span<const Opponent> EMMY_COMPARE_NAME() {
     std::vector<Opponent> list;
 #define EMMY_COMPARE_ADD(workload, trained, inferred) add<workload, inferred>(list);
     EMMY_TIMING_NETS(EMMY_COMPARE_ADD)
+    EMMY_TIMING_CONV_NETS(EMMY_COMPARE_ADD)
 #undef EMMY_COMPARE_ADD
     return list;
   }();

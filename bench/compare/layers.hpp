@@ -4,6 +4,8 @@
 //   const float* forward(x)                              the layer's outputs [samples][out], the activation applied
 //   void backward(x, delta, below)                       delta dL/dy becomes dL/dz, below (unless null) gets dL/dx,
 //                                                        weights -= kRate / samples times the gradient
+//
+// A stage of a workload (convolution, activation, pool) is one layer.
 #pragma once
 
 #include <bench/compare/opponents.hpp>
@@ -43,21 +45,32 @@ struct PlainLoss {
   }
 };
 
+template <Affine, int Samples, Activation>
+struct NoStage;
+
 template <const Workload& Work, template <int In, int Out, int Samples, Activation> class LayerOf,
-          template <int Outputs, int Samples> class LossOf = PlainLoss>
+          template <int Outputs, int Samples> class LossOf = PlainLoss,
+          template <Affine, int Samples, Activation> class StageOf = NoStage>
 struct LayerProgram {
-  static constexpr int kLayers = Work.layers, kSamples = Work.batch, kOutputs = Work.outputs();
+  static constexpr int kLayers = Work.affines(), kSamples = Work.batch, kOutputs = Work.outputs();
+  template <int I, bool kStage = (I < Work.stages)>
+  struct At {
+    using type = StageOf<Work.affine(I), kSamples, Work.activation>;
+  };
   template <int I>
-  using Layer = LayerOf<Work.size[I], Work.size[I + 1], kSamples, I + 1 < kLayers ? Work.activation : Activation::none>;
+  struct At<I, false> {
+    using type = LayerOf<Work.affine(I).in, Work.affine(I).out, kSamples,
+                         I + 1 < kLayers ? Work.activation : Activation::none>;
+  };
   template <class>
   struct LayersOf;
   template <int... I>
   struct LayersOf<std::integer_sequence<int, I...>> {
-    using type = std::tuple<Layer<I>...>;
+    using type = std::tuple<typename At<I>::type...>;
   };
   static constexpr int widest() {
     int n = 0;
-    for (int l = 1; l <= kLayers; ++l) n = Work.size[l] > n ? Work.size[l] : n;
+    for (int l = 0; l < kLayers; ++l) n = Work.affine(l).outputs() > n ? Work.affine(l).outputs() : n;
     return n;
   }
   static inline typename LayersOf<std::make_integer_sequence<int, kLayers>>::type layers;
@@ -121,6 +134,60 @@ struct ArrayLayer {
       for (int i = 0; i < Samples * Out; ++i) delta[i] = y[i] > 0.0f ? delta[i] : 0.0f;
     if constexpr (Act == Activation::tanh)
       for (int i = 0; i < Samples * Out; ++i) delta[i] *= 1.0f - y[i] * y[i];
+  }
+};
+
+// What stages of plain arrays share: W[kernel][in][out] and its gradient, b, and of each sample y, its delta between the
+// rows of zeros that the windows of dx see, and the pooled rows. ReLU.
+template <Affine Own, int Samples, Activation Act>
+struct ArrayStage {
+  static_assert(Act == Activation::relu);
+  static constexpr int kOut = Own.out, kRows = Own.positions, kPooled = kRows / Own.pool, kEdge = Own.in / Own.step - 1,
+                       kInputs = (kRows + kEdge) * Own.step;
+  alignas(64) float w[Own.in][kOut];
+  alignas(64) float g[Own.in][kOut];
+  alignas(64) float b[kOut];
+  alignas(64) float y[Samples][kRows][kOut];
+  alignas(64) float delta[Samples][kEdge + kRows + kEdge][kOut];
+  alignas(64) float pooled[Samples][kPooled][kOut];
+
+  const float* take(const float* weights) {
+    for (int o = 0; o < kOut; ++o)
+      for (int j = 0; j < Own.in; ++j) w[j][o] = *weights++;
+    memcpy(b, weights, sizeof b);
+    memset(delta, 0, sizeof delta);
+    return weights + kOut;
+  }
+  float* give(float* weights) const {
+    for (int o = 0; o < kOut; ++o)
+      for (int j = 0; j < Own.in; ++j) *weights++ = w[j][o];
+    memcpy(weights, b, sizeof b);
+    return weights + kOut;
+  }
+  const float* outputs() const { return pooled[0][0]; }
+  void pool(int sample) {
+    for (int q = 0; q < kPooled; ++q)
+      for (int o = 0; o < kOut; ++o) {
+        float top = y[sample][q * Own.pool][o];
+        for (int k = 1; k < Own.pool; ++k) {
+          const float v = y[sample][q * Own.pool + k][o];
+          top = v > top ? v : top;
+        }
+        pooled[sample][q][o] = top;
+      }
+  }
+  // delta of the sums from that of the pooled rows, which goes to the first of equal maxima, through the ReLU.
+  void unpool(int sample, const float* d) {
+    for (int q = 0; q < kPooled; ++q)
+      for (int o = 0; o < kOut; ++o) {
+        const float top = pooled[sample][q][o];
+        float left = top > 0.0f ? d[q * kOut + o] : 0.0f;
+        for (int k = 0; k < Own.pool; ++k) {
+          const bool mine = y[sample][q * Own.pool + k][o] == top;
+          delta[sample][kEdge + q * Own.pool + k][o] = mine ? left : 0.0f;
+          left = mine ? 0.0f : left;
+        }
+      }
   }
 };
 

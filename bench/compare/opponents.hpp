@@ -9,8 +9,9 @@ namespace compare {
 using namespace emmy::timing;
 
 namespace {  // of the file: names of programs repeat
-// The opponents of a file whose program for one net is a type with static reset, read, step and infer.
-template <template <const Workload&> class Program>
+// The opponents of a file whose program for one net is a type with static reset, read, step and infer. kConvolves: it
+// knows stages.
+template <template <const Workload&> class Program, bool kConvolves = false>
 std::span<const Opponent> rows(std::string_view name) {
 #define EMMY_COMPARE_ROW(workload, trained, inferred) \
   {name,                                              \
@@ -19,9 +20,14 @@ std::span<const Opponent> rows(std::string_view name) {
    Program<workload>::read,                           \
    Program<workload>::step,                           \
    Program<workload>::infer},
-  static const Opponent all[] = {EMMY_TIMING_NETS(EMMY_COMPARE_ROW)};
+  if constexpr (kConvolves) {
+    static const Opponent all[] = {EMMY_TIMING_NETS(EMMY_COMPARE_ROW) EMMY_TIMING_CONV_NETS(EMMY_COMPARE_ROW)};
+    return all;
+  } else {
+    static const Opponent all[] = {EMMY_TIMING_NETS(EMMY_COMPARE_ROW)};
+    return all;
+  }
 #undef EMMY_COMPARE_ROW
-  return all;
 }
 }  // namespace
 

@@ -2,5 +2,5 @@
 #include <bench/compare/plain_c.hpp>
 
 namespace compare::opponents {
-std::span<const Opponent> plain_c_fast() { return rows<Program>("plain_c_fast"); }
+std::span<const Opponent> plain_c_fast() { return rows<Program, true>("plain_c_fast"); }
 }  // namespace compare::opponents

@@ -73,7 +73,7 @@ int run_bench(const BenchOptions& options) {
   std::vector<std::size_t> chosen;
   for (std::size_t i = 0; i < paths[0]->programs().size(); ++i)
     if (options.workload.empty() || options.workload == paths[0]->programs()[i].workload->key) chosen.push_back(i);
-  if (chosen.empty()) return refuse("--workload is W1, W2, W3 or W4, not '" + options.workload + "'");
+  if (chosen.empty()) return refuse("--workload is W1, W2, W3, W4 or W5, not '" + options.workload + "'");
   if (const std::string why = unwritable(options.json); !why.empty()) return refuse(why);
 
   if (!all_agree(paths, chosen)) return kFailed;

@@ -34,7 +34,8 @@ std::span<const timing::Opponent> programs() {
   static constexpr Opponent kAll[] = {
       EmmyProgram<kW1<1>>::template row<true>(),  EmmyProgram<kW2<1>>::template row<true>(),
       EmmyProgram<kW2<16>>::template row<true>(), EmmyProgram<kW2<16>, Predicted>::template row<false>("predict"),
-      EmmyProgram<kW3<32>>::template row<true>(), EmmyProgram<kW4<64>>::template row<true>()};
+      EmmyProgram<kW3<32>>::template row<true>(), EmmyProgram<kW4<64>>::template row<true>(),
+      EmmyProgram<kW5<16>>::template row<true>()};
   return kAll;
 }
 }  // namespace rows

@@ -84,7 +84,7 @@ CLI::App* add_bench(CLI::App& app, BenchOptions& o) {
   bench->add_option("--rounds", o.rounds, "Loops of about 5 ms for each row; 0 only checks that all compute the same")
       ->transform(CLI::Validator(without_leading_zeros, ""))
       ->capture_default_str();
-  bench->add_option("--workload", o.workload, "W1, W2, W3 or W4 (default: all)");
+  bench->add_option("--workload", o.workload, "W1, W2, W3, W4 or W5 (default: all)");
   bench->add_option("--target", o.target, "scalar, sse4, avx2 or avx3 (default: EMMY_TARGET, else all this CPU has)");
   bench->add_option("--json", o.json, "Write the rows as JSON to this file")->check([](const std::string& path) {
     return path.empty() ? "--json needs the name of a file" : std::string();

@@ -11,35 +11,60 @@ using Values = std::vector<double>;
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
-// The tensors of one sample, inputs first.
-std::vector<Values> forward(const Workload& w, const Values& theta, const float* x) {
-  std::vector<Values> act{Values(x, x + w.size[0])};
+// What a layer gives for one sample: of every position, the activation applied, and the largest of each pool.
+struct Tensors {
+  Values all, pooled;
+};
+
+// Of one sample, inputs first.
+std::vector<Tensors> forward(const Workload& w, const Values& theta, const float* x) {
+  std::vector<Tensors> act{{{}, Values(x, x + w.inputs())}};
   std::size_t at = 0;
-  for (int l = 0; l < w.layers; ++l) {
-    const std::size_t in = index(w.size[l]), out = index(w.size[l + 1]), bias = at + in * out;
-    Values y(out);
-    for (std::size_t o = 0; o < out; ++o) {
-      y[o] = theta[bias + o];
-      for (std::size_t i = 0; i < in; ++i) y[o] += theta[at + o * in + i] * act.back()[i];
-      if (l + 1 < w.layers) y[o] = w.activation == Activation::tanh ? std::tanh(y[o]) : std::max(y[o], 0.0);
-    }
+  for (int l = 0; l < w.affines(); ++l) {
+    const Affine layer = w.affine(l);
+    const std::size_t in = index(layer.in), out = index(layer.out), pool = index(layer.pool), bias = at + in * out;
+    Tensors y{Values(index(layer.positions) * out),
+              Values(index(layer.outputs()), -std::numeric_limits<double>::infinity())};
+    for (std::size_t p = 0; p < index(layer.positions); ++p)
+      for (std::size_t o = 0; o < out; ++o) {
+        double& v = y.all[p * out + o];
+        v = theta[bias + o];
+        for (std::size_t i = 0; i < in; ++i)
+          v += theta[at + o * in + i] * act.back().pooled[p * index(layer.step) + i];
+        if (l + 1 < w.affines()) v = w.activation == Activation::tanh ? std::tanh(v) : std::max(v, 0.0);
+        const std::size_t to = p / pool * out + o;
+        if (to < y.pooled.size()) y.pooled[to] = std::max(y.pooled[to], v);
+      }
     act.push_back(y);
     at = bias + out;
   }
   return act;
 }
 
+// The gradient of a layer's `pooled` becomes that of its sums: the first of equal maxima takes it.
+Values unpooled(const Affine& layer, const Tensors& y, const Values& delta) {
+  const std::size_t out = index(layer.out), pool = index(layer.pool);
+  Values all(y.all.size());
+  for (std::size_t i = 0; i < delta.size(); ++i) {
+    std::size_t first = i / out * pool * out + i % out;
+    while (y.all[first] < y.pooled[i]) first += out;
+    all[first] = delta[i];
+  }
+  return all;
+}
+
 // One sample of a batch: adds its gradient to g, returns its loss.
 double add_gradient(const Workload& w, const Values& theta, const Batch& batch, int sample, Values& g) {
-  const std::vector<Values> act = forward(w, theta, batch.x + sample * w.size[0]);
-  Values delta = act.back();
+  const std::vector<Tensors> act = forward(w, theta, batch.x + sample * w.inputs());
+  const Values& outputs = act.back().pooled;
+  Values delta = outputs;
   double loss = 0;
   if (w.loss == Loss::cross_entropy) {
     double sum = 0;
-    for (const double y : act.back()) sum += std::exp(y);
+    for (const double y : outputs) sum += std::exp(y);
     for (double& d : delta) d = std::exp(d) / sum;
     delta[index(batch.labels[sample])] -= 1;
-    loss = std::log(sum) - act.back()[index(batch.labels[sample])];
+    loss = std::log(sum) - outputs[index(batch.labels[sample])];
   } else {
     for (std::size_t o = 0; o < delta.size(); ++o) {
       delta[o] -= static_cast<double>(batch.target[index(sample) * delta.size() + o]);
@@ -47,21 +72,24 @@ double add_gradient(const Workload& w, const Values& theta, const Batch& batch, 
     }
   }
   std::size_t from = theta.size();
-  for (int l = w.layers - 1; l >= 0; --l) {
-    const std::size_t in = index(w.size[l]), out = index(w.size[l + 1]);
-    const Values& x = act[index(l)];
+  for (int l = w.affines() - 1; l >= 0; --l) {
+    const Affine layer = w.affine(l);
+    const std::size_t in = index(layer.in), out = index(layer.out);
+    const Values &x = act[index(l)].pooled, all = unpooled(layer, act[index(l + 1)], delta);
     from -= (in + 1) * out;
-    Values below(in);
-    for (std::size_t o = 0; o < out; ++o) {
-      g[from + in * out + o] += delta[o];
-      for (std::size_t i = 0; i < in; ++i) {
-        g[from + o * in + i] += delta[o] * x[i];
-        if (l == 0) continue;
-        const double slope = w.activation == Activation::tanh ? 1 - x[i] * x[i] : x[i] > 0 ? 1 : 0;
-        below[i] += delta[o] * theta[from + o * in + i] * slope;
+    delta.assign(x.size(), 0);
+    for (std::size_t p = 0; p < index(layer.positions); ++p)
+      for (std::size_t o = 0; o < out; ++o) {
+        const double d = all[p * out + o];
+        g[from + in * out + o] += d;
+        for (std::size_t i = 0; i < in; ++i) {
+          const std::size_t at = p * index(layer.step) + i;
+          g[from + o * in + i] += d * x[at];
+          if (l == 0) continue;
+          const double slope = w.activation == Activation::tanh ? 1 - x[at] * x[at] : x[at] > 0 ? 1 : 0;
+          delta[at] += d * theta[from + o * in + i] * slope;
+        }
       }
-    }
-    delta = below;
   }
   return loss;
 }
@@ -119,7 +147,7 @@ Disagreement check(const Opponent& opponent, const Data& data) {
     std::vector<float> y(index(w.batch * w.outputs()));
     opponent.infer(data.batch(0).x, y.data());
     for (int s = 0; s < w.batch; ++s) {
-      const Values want = forward(w, theta, data.batch(0).x + s * w.size[0]).back();
+      const Values want = forward(w, theta, data.batch(0).x + s * w.inputs()).back().pooled;
       for (std::size_t o = 0; o < want.size(); ++o)
         worst.outputs = larger(worst.outputs, off(y[index(s) * want.size() + o], want[o]));
     }
@@ -131,9 +159,9 @@ Disagreement check(const Opponent& opponent, const Data& data) {
   std::vector<float> got(theta.size());
   opponent.read(got.data());
   std::size_t i = 0;
-  for (int t = 0; t < 2 * w.layers; ++t) {
-    const int out = w.size[t / 2 + 1];
-    const std::size_t end = i + index(t % 2 == 0 ? out * w.size[t / 2] : out);
+  for (int t = 0; t < 2 * w.affines(); ++t) {
+    const Affine layer = w.affine(t / 2);
+    const std::size_t end = i + index(t % 2 == 0 ? layer.in * layer.out : layer.out);
     double apart = 0, moved = 0;
     for (; i < end; ++i) {
       apart += std::pow(static_cast<double>(got[i]) - theta[i], 2);

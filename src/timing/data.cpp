@@ -13,7 +13,7 @@ float draw(std::mt19937& bits, double size) {
 }  // namespace
 
 std::size_t Data::lines_of_batch() const {
-  return static_cast<std::size_t>((workload_.batch * workload_.size[0] + 15) / 16);
+  return static_cast<std::size_t>((workload_.batch * workload_.inputs() + 15) / 16);
 }
 
 Data::Data(const Workload& workload) : workload_(workload) {
@@ -28,10 +28,11 @@ Data::Data(const Workload& workload) : workload_(workload) {
   for (float& t : targets_) t = draw(bits, 1.0);
   if (workload.kernel != Kernel::none)
     for (int i = 0; i < workload.weights(); ++i) weights_.push_back(draw(bits, 1.0 / std::sqrt(workload.size[0])));
-  for (int l = 0; l < workload.layers; ++l) {
-    const int in = workload.size[l], out = workload.size[l + 1];
-    for (int i = 0; i < (in + 1) * out; ++i) weights_.push_back(draw(bits, 1.0 / std::sqrt(in)));
-  }
+  if (workload.kernel == Kernel::none)
+    for (int l = 0; l < workload.affines(); ++l) {
+      const Affine layer = workload.affine(l);
+      for (int i = 0; i < layer.weights(); ++i) weights_.push_back(draw(bits, 1.0 / std::sqrt(layer.in)));
+    }
 }
 
 Batch Data::batch(int index) const {

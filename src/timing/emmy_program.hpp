@@ -12,30 +12,48 @@
 namespace emmy::timing {
 namespace {
 
-// Net<Input<..>, Dense<..>, activation, Dense<..> ...> of a workload.
+// Net<Input<..>, Dense<..>, activation, Dense<..> ...> of a workload, its stages before the first Dense.
 template <class... Layers>
 struct List {
   template <const Workload& Work, int I>
   static auto with() {
     using Active = std::conditional_t<Work.activation == Activation::tanh, Tanh, Relu>;
-    using Next = Dense<Work.size[I + 1]>;
-    if constexpr (I + 1 == Work.layers) return std::type_identity<Net<Layers..., Next>>{};
-    else return List<Layers..., Next, Active>::template with<Work, I + 1>();
+    if constexpr (I < Work.stages) {
+      constexpr Stage kOwn = Work.stage[I];
+      using Conv = Conv1d<kOwn.channels, kOwn.kernel>;
+      using Pool = MaxPool<kOwn.pool>;
+      if constexpr (I + 1 == Work.stages)
+        return List<Layers..., Conv, Active, Pool, Flatten>::template with<Work, I + 1>();
+      else return List<Layers..., Conv, Active, Pool>::template with<Work, I + 1>();
+    } else {
+      using Next = Dense<Work.affine(I).out>;
+      if constexpr (I + 1 == Work.affines()) return std::type_identity<Net<Layers..., Next>>{};
+      else return List<Layers..., Next, Active>::template with<Work, I + 1>();
+    }
   }
 };
 template <const Workload& Work>
-using NetOf = typename decltype(List<Input<Work.size[0]>>::template with<Work, 0>())::type;
+auto net_of() {
+  if constexpr (Work.stages > 0) return List<Input<Work.positions, Work.channels>>::template with<Work, 0>();
+  else return List<Input<Work.size[0]>>::template with<Work, 0>();
+}
+template <const Workload& Work>
+using NetOf = typename decltype(net_of<Work>())::type;
+// The layer with the weights of affine I.
+template <const Workload& Work, int I>
+using SiteOf = Layer<(I < Work.stages ? 3 * I : 3 * Work.stages + (Work.stages > 0) + 2 * (I - Work.stages))>;
 
 // f(weight of params, weight of the workload)
 template <const Workload& Work, class Params, class Weight, class F>
 void for_each_weight(Params& params, Weight* w, F f) {
-  const auto dense = [&]<class Site>(Site, int out, int in) {
-    for (int o = 0; o < out; ++o)
-      for (int i = 0; i < in; ++i) f(params.template weight<Site>(o, i), *w++);
-    for (int o = 0; o < out; ++o) f(params.template bias<Site>(o), *w++);
+  const auto layer = [&]<class Site>(Site, const Affine& own) {
+    const int in = own.step > 0 ? own.step : own.in;
+    for (int o = 0; o < own.out; ++o)
+      for (int i = 0; i < own.in; ++i) f(params.template weight<Site>(o, i % in, i / in), *w++);
+    for (int o = 0; o < own.out; ++o) f(params.template bias<Site>(o), *w++);
   };
-  [&]<int... I>(std::integer_sequence<int, I...>) { (dense(Layer<2 * I>{}, Work.size[I + 1], Work.size[I]), ...); }
-  (std::make_integer_sequence<int, Work.layers>{});
+  [&]<int... I>(std::integer_sequence<int, I...>) { (layer(SiteOf<Work, I>{}, Work.affine(I)), ...); }
+  (std::make_integer_sequence<int, Work.affines()>{});
 }
 
 template <Rule>

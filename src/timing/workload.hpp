@@ -20,8 +20,21 @@ enum class Loss { cross_entropy, squared_error };   // the mean over the batch; 
 enum class Rule { sgd, lazy, momentum, nesterov };  // of PyTorch, without decay; lazy: sgd, one update behind
 enum class Kernel { none, gemv, gemm, gemm_tn, gemm_nt };
 
+// A convolution along positions, channels last, the activation, the largest of every `pool` positions.
+struct Stage {
+  int kernel, channels, pool;
+};
+
+// A layer with weights: y[p][o] = b[o] + sum_j x[p step + j] W[o][j], j < in, for each position; `pool` of them become one.
+struct Affine {
+  int in, out, positions = 1, step = 0, pool = 1;
+
+  constexpr int weights() const { return (in + 1) * out; }
+  constexpr int outputs() const { return positions / pool * out; }
+};
+
 struct Workload {
-  static constexpr int kMaxLayers = 4;
+  static constexpr int kMaxLayers = 4, kMaxStages = 2;
   const char* key;
   const char* name;
   int batch;
@@ -30,13 +43,30 @@ struct Workload {
   Activation activation;
   Loss loss;
   Kernel kernel = Kernel::none;  // all matrices size[0] x size[0]; counted as a batch of one
+  // Before the Dense layers, whose inputs are then what the last stage gives.
+  int stages = 0, positions = 0, channels = 0;
+  Stage stage[kMaxStages] = {};
 
+  constexpr int inputs() const { return stages > 0 ? positions * channels : size[0]; }
   constexpr int outputs() const { return size[layers]; }
-  // All weights in one array: W[out][in] and b[out] of each layer in turn. Of a kernel: A, then B.
+  // The layers with weights, in order.
+  constexpr int affines() const { return stages + layers; }
+  constexpr Affine affine(int index) const {
+    if (index >= stages) return {size[index - stages], size[index - stages + 1]};
+    int from = positions, in = channels;
+    for (int s = 0; s < index; ++s) {
+      from = (from - stage[s].kernel + 1) / stage[s].pool;
+      in = stage[s].channels;
+    }
+    const Stage& own = stage[index];
+    return {own.kernel * in, own.channels, from - own.kernel + 1, in, own.pool};
+  }
+  // All weights in one array: W[out][in] and b[out] of each layer in turn; the inputs of a convolution are [kernel][in].
+  // Of a kernel: A, then B.
   constexpr int weights() const {
     if (kernel != Kernel::none) return 2 * size[0] * size[0];
     int n = 0;
-    for (int l = 0; l < layers; ++l) n += (size[l] + 1) * size[l + 1];
+    for (int l = 0; l < affines(); ++l) n += affine(l).weights();
     return n;
   }
   // Of one sample: products of forward, dW and dX (the first layer needs no dX), an addition and a multiplication each.
@@ -44,7 +74,10 @@ struct Workload {
   constexpr double flops(bool training) const {
     double n = 0;
     if (kernel != Kernel::none) n = 2.0 * size[0] * size[0] * (kernel == Kernel::gemv ? 1 : size[0]);
-    for (int l = 0; l < layers; ++l) n += 2.0 * (!training ? 1 : l == 0 ? 2 : 3) * size[l] * size[l + 1];
+    for (int l = 0; l < affines(); ++l) {
+      const Affine a = affine(l);
+      n += 2.0 * (!training ? 1 : l == 0 ? 2 : 3) * a.in * a.out * a.positions;
+    }
     return n;
   }
 };
@@ -69,7 +102,21 @@ template <int Batch>
 inline constexpr Workload kW4{
     "W4", "13-64-64-4 ReLU", Batch, 3, {13, 64, 64, 4}, Activation::relu, Loss::squared_error};
 
-// X(workload, trained, inferred): the nets, and what is timed of each.
+template <int Batch>
+inline constexpr Workload kW5{"W5",
+                              "128x6, conv 16 k5, pool 2, conv 32 k5, pool 2, 6, ReLU",
+                              Batch,
+                              1,
+                              {29 * 32, 6},
+                              Activation::relu,
+                              Loss::cross_entropy,
+                              Kernel::none,
+                              2,
+                              128,
+                              6,
+                              {{5, 16, 2}, {5, 32, 2}}};
+
+// X(workload, trained, inferred): the nets of Dense layers and those with convolutions, and what is timed of each.
 #define EMMY_TIMING_NETS(X) \
   X(kW1<1>, true, true)     \
   X(kW1<4>, true, false)    \
@@ -81,6 +128,9 @@ inline constexpr Workload kW4{
   X(kW4<4>, true, false)    \
   X(kW4<64>, true, false)   \
   X(kW4<256>, true, true)
+#define EMMY_TIMING_CONV_NETS(X) \
+  X(kW5<1>, true, true)          \
+  X(kW5<16>, true, true)
 
 struct Batch {
   const float* x;       // [batch][inputs], 64-byte aligned

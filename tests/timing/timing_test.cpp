@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <limits>
+#include <utility>
 #include <nlohmann/json.hpp>
 
 namespace emmy::timing {
@@ -21,6 +22,7 @@ bool passes(const Opponent& o) { return agrees(check(o, Data(*o.workload))); }
 TEST(Check, RightPrograms) {
   EXPECT_TRUE(passes(Right::row<true>()));
   EXPECT_TRUE(passes(EmmyProgram<kW2<1>>::row<true>()));
+  EXPECT_TRUE(passes(EmmyProgram<kW5<1>>::row<true>()));
   EXPECT_TRUE((passes(EmmyProgram<kNet, NoLedger, Rule::momentum>::row<true>())));
   EXPECT_TRUE((passes(EmmyProgram<kNet, NoLedger, Rule::nesterov>::row<true>())));
 }
@@ -45,6 +47,10 @@ TEST(Check, WrongPrograms) {
   o.read = [](float* w) { Right::read(w), w[kNet.weights() - 1] += 1e-3f; };
   EXPECT_FALSE(passes(o));
   o.read = [](float* w) { Right::read(w), w[0] = std::numeric_limits<float>::quiet_NaN(); };
+  EXPECT_FALSE(passes(o));
+  using Convolution = EmmyProgram<kW5<1>>;
+  o = Convolution::row<true>();
+  o.read = [](float* w) { Convolution::read(w), std::swap(w[0], w[6]); };  // two positions of one channel
   EXPECT_FALSE(passes(o));
 }
 
