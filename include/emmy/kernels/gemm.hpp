@@ -17,6 +17,7 @@
 #include <utility>
 
 #include <emmy/kernels/reduce.hpp>
+#include <emmy/kernels/rows.hpp>
 #include <emmy/simd/simd.hpp>
 
 // Tests define it to damage a gradient between its product and its use.
@@ -123,36 +124,6 @@ EMMY_INLINE void for_row_tiles(F&& f) noexcept {
   if constexpr (Rows >= M)
     for (; r + M <= Rows; r += M) f(r, std::integral_constant<int, M>{});
   if constexpr (Rows % M != 0) f(r, std::integral_constant<int, Rows % M>{});
-}
-
-// Is the number of lanes a constant, and so the number of vectors in a row?
-template <class T>
-inline constexpr bool kLanesKnown = requires {
-  typename std::integral_constant<std::size_t, simd::lanes<T>()>;
-};
-
-// The number of lanes where it is a constant, else 0.
-template <class T>
-inline constexpr int kLanesOf = [] {
-  if constexpr (kLanesKnown<T>) return static_cast<int>(simd::lanes<T>());
-  else return 0;
-}();
-
-// The columns of a row that vectors must pass over to see Cols of them: whole vectors, not whole pads.
-template <class T, int Cols>
-consteval int covered() {
-  if constexpr (kLanesKnown<T>) {
-    constexpr int kLanes = static_cast<int>(simd::lanes<T>());
-    return (Cols + kLanes - 1) / kLanes * kLanes;
-  } else {
-    return padded<T>(Cols);
-  }
-}
-
-template <class T>
-consteval bool one_lane() {
-  if constexpr (kLanesKnown<T>) return simd::lanes<T>() == 1;
-  else return false;
 }
 
 // Does a row of Padded scalars divide into panels of N vectors? Known where the number of lanes is a constant; then the

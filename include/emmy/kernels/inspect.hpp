@@ -33,7 +33,35 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
   V total = simd::zero<T>(), other = total;  // two sums: an addition waits for the last one
   if constexpr (Statistics)
     for (int c = 0; c < Cols; c += lanes) simd::store(simd::zero<T>(), column_abs + c);
-  for (int r = 0; r < Rows; ++r) {
+  T norm = 0, sum = 0;  // of the rows
+  const auto count = [&](T squares, T values) EMMY_LAMBDA {
+    norm = squares > norm ? squares : norm;
+    sum = values > sum ? values : sum;
+  };
+  // Four rows at once: their sums take half the instructions, and the columns' wait for a store once and not four times.
+  constexpr int kByFour = Statistics && !one_lane<T>() ? Rows / 4 * 4 : 0;
+  if constexpr (kByFour > 0) {
+    for (int r = 0; r < kByFour; r += 4) {
+      const T* row = p + r * Stride;
+      V q0 = simd::zero<T>(), q1 = q0, q2 = q0, q3 = q0, s0 = q0, s1 = q0, s2 = q0, s3 = q0;
+      for (int c = 0; c < Cols; c += lanes) {
+        const auto add_to = [&](int m, V& squares, V& sums) EMMY_LAMBDA {
+          const V v = load_part<Cols, Stride>(row + m * Stride, c), a = simd::abs(v);
+          squares = simd::mul_add(v, v, squares);
+          sums = simd::add(sums, a);
+          return a;
+        };
+        const V a = simd::add(add_to(0, q0, s0), add_to(1, q1, s1)), b = simd::add(add_to(2, q2, s2), add_to(3, q3, s3));
+        simd::store(simd::add(simd::load(column_abs + c), simd::add(a, b)), column_abs + c);
+      }
+      T q[4], s[4];
+      simd::store_sums(q0, q1, q2, q3, q);
+      simd::store_sums(s0, s1, s2, s3, s);
+      for (int m = 0; m < 4; ++m) count(q[m], s[m]);
+      total = simd::add(total, simd::add(simd::add(q0, q1), simd::add(q2, q3)));
+    }
+  }
+  for (int r = kByFour; r < Rows; ++r) {
     const T* row = p + r * Stride;
     if constexpr (Statistics) {
       V squares = simd::zero<T>(), sums = simd::zero<T>();
@@ -43,10 +71,8 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
         sums = simd::add(sums, a);
         simd::store(simd::add(simd::load(column_abs + c), a), column_abs + c);
       }
-      const T q = simd::sum(squares), s = simd::sum(sums);
-      result.row_norm = q > result.row_norm ? q : result.row_norm;
-      result.row_sum = s > result.row_sum ? s : result.row_sum;
-      result.squares += q;
+      count(simd::sum(squares), simd::sum(sums));
+      total = simd::add(total, squares);
     } else {
       int c = 0;
       EMMY_UNROLL(4)
@@ -61,7 +87,11 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
       }
     }
   }
-  if constexpr (!Statistics) result.squares += simd::sum(simd::add(total, other));
+  result.squares += simd::sum(simd::add(total, other));
+  if constexpr (Statistics) {
+    result.row_norm = norm > result.row_norm ? norm : result.row_norm;
+    result.row_sum = sum > result.row_sum ? sum : result.row_sum;
+  }
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -7,6 +7,36 @@
 
 namespace emmy::inline EMMY_TARGET {
 
+// Is the number of lanes a constant, and so the number of vectors in a row?
+template <class T>
+inline constexpr bool kLanesKnown = requires {
+  typename std::integral_constant<std::size_t, simd::lanes<T>()>;
+};
+
+// The number of lanes where it is a constant, else 0.
+template <class T>
+inline constexpr int kLanesOf = [] {
+  if constexpr (kLanesKnown<T>) return static_cast<int>(simd::lanes<T>());
+  else return 0;
+}();
+
+// The columns of a row that vectors must pass over to see Cols of them: whole vectors, not whole pads.
+template <class T, int Cols>
+consteval int covered() {
+  if constexpr (kLanesKnown<T>) {
+    constexpr int kLanes = static_cast<int>(simd::lanes<T>());
+    return (Cols + kLanes - 1) / kLanes * kLanes;
+  } else {
+    return padded<T>(Cols);
+  }
+}
+
+template <class T>
+consteval bool one_lane() {
+  if constexpr (kLanesKnown<T>) return simd::lanes<T>() == 1;
+  else return false;
+}
+
 // The vector at column c of a row of Cols values. Where rows are padded, whole vectors end within the row; else nothing
 // beyond Cols is read and the lanes there are zero.
 template <int Cols, int Stride, class T>
