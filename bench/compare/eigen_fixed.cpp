@@ -74,7 +74,8 @@ struct Stage : ArrayStage<Own, Samples, Act> {
     constexpr float kStep = kRate / static_cast<float>(Samples);
     if (below != nullptr)
       for (int k = 0; k < kKernel; ++k)
-        turned.template middleCols<kOut>((kEdge - k) * kOut) = w.template middleCols<Own.step>(k * Own.step).transpose();
+        turned.template middleCols<kOut>((kEdge - k) * kOut) =
+            w.template middleCols<Own.step>(k * Own.step).transpose();
     g.setZero();
     Matrix<kOut, 1> db = Matrix<kOut, 1>::Zero();
     for (int s = 0; s < Samples; ++s) {

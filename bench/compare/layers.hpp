@@ -59,8 +59,8 @@ struct LayerProgram {
   };
   template <int I>
   struct At<I, false> {
-    using type = LayerOf<Work.affine(I).in, Work.affine(I).out, kSamples,
-                         I + 1 < kLayers ? Work.activation : Activation::none>;
+    using type =
+        LayerOf<Work.affine(I).in, Work.affine(I).out, kSamples, I + 1 < kLayers ? Work.activation : Activation::none>;
   };
   template <class>
   struct LayersOf;

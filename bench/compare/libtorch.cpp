@@ -17,7 +17,9 @@ struct Weights {
   torch::Tensor weight, bias;
   int positions;
 
-  std::vector<int64_t> given() const { return {weight.size(0), positions, weight.numel() / weight.size(0) / positions}; }
+  std::vector<int64_t> given() const {
+    return {weight.size(0), positions, weight.numel() / weight.size(0) / positions};
+  }
   torch::Tensor as_given() const {
     const std::vector<int64_t> size = given();
     return weight.view({size[0], size[2], size[1]}).transpose(1, 2);

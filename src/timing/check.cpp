@@ -29,8 +29,7 @@ std::vector<Tensors> forward(const Workload& w, const Values& theta, const float
       for (std::size_t o = 0; o < out; ++o) {
         double& v = y.all[p * out + o];
         v = theta[bias + o];
-        for (std::size_t i = 0; i < in; ++i)
-          v += theta[at + o * in + i] * act.back().pooled[p * index(layer.step) + i];
+        for (std::size_t i = 0; i < in; ++i) v += theta[at + o * in + i] * act.back().pooled[p * index(layer.step) + i];
         if (l + 1 < w.affines()) v = w.activation == Activation::tanh ? std::tanh(v) : std::max(v, 0.0);
         const std::size_t to = p / pool * out + o;
         if (to < y.pooled.size()) y.pooled[to] = std::max(y.pooled[to], v);

@@ -8,8 +8,8 @@
 
 #include <cstdlib>
 #include <limits>
-#include <utility>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace emmy::timing {
 namespace {

@@ -51,7 +51,8 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
           sums = simd::add(sums, a);
           return a;
         };
-        const V a = simd::add(add_to(0, q0, s0), add_to(1, q1, s1)), b = simd::add(add_to(2, q2, s2), add_to(3, q3, s3));
+        const V a = simd::add(add_to(0, q0, s0), add_to(1, q1, s1)),
+                b = simd::add(add_to(2, q2, s2), add_to(3, q3, s3));
         simd::store(simd::add(simd::load(column_abs + c), simd::add(a, b)), column_abs + c);
       }
       T q[4], s[4];

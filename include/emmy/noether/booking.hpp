@@ -267,9 +267,8 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
               book_part<charge.power, Memoryless, kRun != kLines>(ledger.units, ledger.last[At], unit + i, weight,
                                                                   sums + first + i, n - i, stride, b, r);
               add_to(ledger.units[PerUnit::activity] + unit + i,
-                     simd::mul(simd::set(magnitude(weight)),
-                               activity_of<Net, Block, part.is_incoming, charge.power>(ledger, line + first + i, n - i,
-                                                                                       b.partner, batch)));
+                     simd::mul(simd::set(magnitude(weight)), activity_of<Net, Block, part.is_incoming, charge.power>(
+                                                                 ledger, line + first + i, n - i, b.partner, batch)));
             }
           });
         }

@@ -64,7 +64,9 @@ inline constexpr bool kClipsByTensor<ClipByTensor<Rule>> = true;
 
 // A rule around another one: clipped, unchecked, lazy, with rates by block.
 template <class Rule>
-concept RuleAround = requires(const Rule& r) { r.rule; };
+concept RuleAround = requires(const Rule& r) {
+  r.rule;
+};
 
 // The rule without its wrappers: the reference rates.
 template <class Rule>
