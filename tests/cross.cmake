@@ -29,7 +29,7 @@ function(emmy_add_cross_tests folder)
 endfunction()
 
 emmy_add_cross_tests(simd NAMES words arithmetic TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES column elementwise held_row inspect reduce softmax update_sweep TARGETS ${every})
+emmy_add_cross_tests(kernels NAMES avg_pool column elementwise held_row inspect max_pool reduce softmax update_sweep TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES affine gemm TARGETS ${vectors})
 emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
 emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})
@@ -39,6 +39,9 @@ if(NOT processor STREQUAL "armv7")
 endif()
 emmy_add_cross_tests(net NAMES init memory pack TARGETS ${widest})
 emmy_add_cross_tests(train NAMES step tiny_step lazy TARGETS neon)  # SVE trains in train.verbs, train.strict and noether.law
+emmy_compile_quickly(kernels.update_sweep ${every})
+emmy_compile_quickly(train.step neon)
+emmy_compile_quickly(train.tiny_step neon)
 set(strict ${widest} ${vectors_with_f64})
 list(REMOVE_DUPLICATES strict)
 emmy_add_test(train.strict SOURCES train/strict_test.cpp TARGETS ${strict} DEFINITIONS EMMY_STRICT)

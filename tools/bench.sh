@@ -41,7 +41,7 @@ done
 if [ -n "$json" ] && ! touch "$json"; then exit 2; fi  # told now, not after the rounds
 
 install_missing "${build_packages[@]}" libxsimd-dev libbenchmark-dev libeigen3-dev python3 >&2
-for opponent in libopenblas-dev libdnnl-dev libfann-dev libtorch-dev; do
+for opponent in libopenblas-dev libdnnl-dev libxsmm-dev libfann-dev libtorch-dev; do
   install_missing "$opponent" >&2 || say "without $opponent" >&2
 done
 say "building" >&2
@@ -58,9 +58,10 @@ fi
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 DNNL_MAX_CPU_ISA
 rows=()
 for isa in "${isas[@]}"; do
-  # oneDNN, OpenBLAS and libtorch choose by the CPU what the others are compiled for.
+  # oneDNN, OpenBLAS, libxsmm and libtorch choose by the CPU what the others are compiled for.
   case $isa in avx3) DNNL_MAX_CPU_ISA=ALL ;; avx2) DNNL_MAX_CPU_ISA=AVX2 ;; *) DNNL_MAX_CPU_ISA=SSE41 ;; esac
   case $isa in avx3) unset OPENBLAS_CORETYPE ;; avx2) export OPENBLAS_CORETYPE=Haswell ;; *) export OPENBLAS_CORETYPE=Nehalem ;; esac
+  case $isa in avx3) unset LIBXSMM_TARGET ;; avx2) export LIBXSMM_TARGET=hsw ;; *) export LIBXSMM_TARGET=wsm ;; esac
   case $isa in avx3) unset ATEN_CPU_CAPABILITY ;; avx2) export ATEN_CPU_CAPABILITY=avx2 ;; *) export ATEN_CPU_CAPABILITY=default ;; esac
   rm -f "$build/$isa.json"
   "${pinned[@]}" "$build/bench/emmy_compare.$isa" ${arguments[@]+"${arguments[@]}"} --json "$build/$isa.json" >&2

@@ -11,7 +11,7 @@ import sys
 KEY = ("workload", "batch", "mode", "variant", "isa", "backend", "scalar_type", "ledger")
 TITLES = {"eigen_fixed": "Eigen, fixed", "eigen_dynamic": "Eigen, dynamic", "plain_c": "C",
           "plain_c_fast": "C, -ffast-math", "highway_simple": "Highway", "xsimd_simple": "xsimd",
-          "openblas": "OpenBLAS", "onednn": "oneDNN", "fann": "FANN", "libtorch": "libtorch"}
+          "openblas": "OpenBLAS", "onednn": "oneDNN", "libxsmm": "libxsmm", "fann": "FANN", "libtorch": "libtorch"}
 
 
 def interval(low, median, high):

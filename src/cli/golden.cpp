@@ -274,7 +274,8 @@ int complain(const std::string& message) {
 std::vector<const Runner*> find_runners(const char* target) {
   std::vector<const Runner*> all{find_table<Mlp1Relu>(target),        find_table<Mlp1Leaky>(target),
                                  find_table<Mlp1ReluSquared>(target), find_table<Mlp2Relu>(target),
-                                 find_table<ProductUnitRelu>(target), find_table<SparseProduct>(target)};
+                                 find_table<ProductUnitRelu>(target), find_table<SparseProduct>(target),
+                                 find_table<Conv1dChannels>(target)};
   if (std::find(all.begin(), all.end(), nullptr) != all.end()) all.clear();
   return all;
 }

@@ -122,7 +122,7 @@ void collect_expected(const Field& c, const Field& at, const std::string& path,
       collect_expected(c, value, path.empty() ? key : path + "." + key, reference_only, all);
     return;
   }
-  all.push_back({path, at.array().values, c.at("tol_f64").at(path).number(1e-300, 1e300),
+  all.push_back({path, channels_last(at.array()).values, c.at("tol_f64").at(path).number(1e-300, 1e300),
                  c.at("tol_f32").at(path).number(1e-300, 1e300)});
 }
 
@@ -147,7 +147,8 @@ Array read_param(const Field& c, const std::string& name, const Field& value) {
   Array read = value.array();
   value.require(c.at("shapes").at(name).array(1).values == std::vector<double>(read.shape.begin(), read.shape.end()),
                 "has another shape than shapes." + name);
-  return read;
+  value.require(read.shape.size() < 3 || c.at("kind").text() == "conv1d", "has more than two dimensions");
+  return channels_last(read);
 }
 
 void read_optimizer(const Field& o, Optimizer& out) {
@@ -197,14 +198,15 @@ void read_training(const Field& c, Case& out) {
     Param& p = out.params.emplace_back();
     p = {name, read_param(c, name, value), {}, o.at("eta_of").at(name).number(), o.at("lam_of").at(name).number()};
     if (!c.has("buf0")) continue;
-    p.buffer = c.at("buf0").at(name).array();
+    p.buffer = channels_last(c.at("buf0").at(name).array());
     c.at("buf0").at(name).require(p.buffer.shape == p.value.shape, "has another shape than params." + name);
   }
   const Field data = c.at("data");
-  out.inputs = data.at("X").array(2);
+  const std::size_t rank = out.kind == "conv1d" ? 3 : 2;
+  out.inputs = channels_last(data.at("X").array(rank));
   const std::string loss = c.at("loss").text();
   if (loss == "mse") {
-    out.outputs = data.at("Y").array(2);
+    out.outputs = channels_last(data.at("Y").array(rank));
     data.at("Y").require(out.outputs.shape[0] == out.inputs.shape[0], "has another number of samples than data.X");
   } else if (loss == "ce") {
     for (const Field& label : data.at("labels").elements()) out.labels.push_back(label.integer(0, 1'000'000));
@@ -253,8 +255,8 @@ void read_case(const Field& c, Case& out) {
   out.kind = c.at("kind").text();
   c.at("optimizer").require(c.at("optimizer").is_object(), "is not an object");
   try {
-    const bool trains =
-        is_one_of(out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_relu_squared", "mlp2_relu", "product_unit_relu"});
+    const bool trains = is_one_of(
+        out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_relu_squared", "mlp2_relu", "product_unit_relu", "conv1d"});
     if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
     out.optimizer.kind = c.at("optimizer").at("kind").text();
     if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);
@@ -275,6 +277,17 @@ std::string position(std::string_view text, std::size_t byte) {
 }
 
 }  // namespace
+
+Array channels_last(const Array& array) {
+  if (array.shape.size() != 3) return array;
+  const int channels = array.shape[1], positions = array.shape[2];
+  Array turned{{array.shape[0], positions * channels}, {}};
+  for (int n = 0; n < array.shape[0]; ++n)
+    for (int p = 0; p < positions; ++p)
+      for (int c = 0; c < channels; ++c)
+        turned.values.push_back(array.values[static_cast<std::size_t>((n * channels + c) * positions + p)]);
+  return turned;
+}
 
 io::Result<std::vector<Case>> read_cases(const std::string& path) {
   const auto bytes = io::read_file(path);

@@ -38,6 +38,12 @@ inline bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
+// Of the public cases: all dense ones, and of the layers those that Emmy has.
+template <class Json>
+bool is_supported(const Json& c) {
+  return c["set"] == "dense" || c["kind"] == "conv1d";
+}
+
 // The targets that the golden nets are built for and this CPU can run.
 inline std::vector<std::string> targets() {
   std::vector<std::string> all;

@@ -73,6 +73,15 @@ struct CurveOf<emmy::Sigmoid> {
   static Curve get() { return {reference::sigmoid_forward, reference::sigmoid_backward, 3, 8}; }
 };
 
+template <>
+struct CurveOf<emmy::Silu> {
+  static Curve get() { return {reference::silu_forward, reference::silu_backward, 4, 10}; }
+};
+template <>
+struct CurveOf<emmy::GeluTanh> {
+  static Curve get() { return {reference::gelu_tanh_forward, reference::gelu_tanh_backward, 4 + 4 * 0.84, 16}; }
+};
+
 template <class T>
 struct Case {
   int rows, cols, stride;
@@ -201,6 +210,38 @@ TYPED_TEST(Elementwise, EveryActivation) {
   both(emmy::PowerRelu<4, 2>{});
   both(emmy::Tanh{});
   both(emmy::Sigmoid{});
+  both(emmy::Silu{});
+  both(emmy::GeluTanh{});
+}
+
+// Far from 0: the tails go to x and to 0, within the error of their headers, and no slope is NaN.
+TYPED_TEST(Elementwise, GatedUnitsInTheirTails) {
+  using T = TypeParam;
+  const auto check = []<class L>(L, auto ulps_at) {
+    constexpr int kCols = support::kLanes<T>;
+    const auto kernel = make_case<L, T, 1, kCols, kCols>();
+    std::vector<T> x(kCols), y(x), dy(kCols, T(1)), dx(x);
+    for (const double size : {1.5, 3.0, 6.0, 12.0, 1e3, 1e6, 1e18}) {
+      for (int c = 0; c < kCols; ++c)
+        x[static_cast<std::size_t>(c)] = static_cast<T>((c % 2 ? -size : size) * (1 + 0.01 * c));
+      kernel.forward(x.data(), y.data());
+      kernel.backward(x.data(), y.data(), dy.data(), dx.data());
+      for (std::size_t c = 0; c < x.size(); ++c) {
+        const double in = static_cast<double>(x[c]), one = 1;
+        double expected = 0, slope = 0;
+        kernel.curve.forward(&expected, &in, 1);
+        kernel.curve.backward(&slope, &one, &in, 1);
+        const double w = (sizeof(T) == 8 ? 4 : 2) * kRoundoff<T>;
+        EXPECT_LE(
+            std::fabs(static_cast<double>(y[c]) - expected),
+            ulps_at(in) * w * std::fabs(expected) + std::fabs(in) * static_cast<double>(std::numeric_limits<T>::min()))
+            << in;
+        EXPECT_LE(std::fabs(static_cast<double>(dx[c]) - slope), 16 * w) << in;
+      }
+    }
+  };
+  check(emmy::Silu{}, [](double) { return 4.0; });
+  check(emmy::GeluTanh{}, [](double x) { return 4 + 4 * std::fabs(reference::gelu_argument(x)); });
 }
 
 // The left derivative at a kink is the header's: 0 for the ReLU, the slope for the leaky one.
@@ -220,6 +261,8 @@ TYPED_TEST(Elementwise, DerivativesAtZero) {
   EXPECT_EQ(slope_at_zero(emmy::PowerRelu<3, 2>{}), T(0));
   EXPECT_EQ(slope_at_zero(emmy::Tanh{}), T(1));
   EXPECT_EQ(slope_at_zero(emmy::Sigmoid{}), T(0.25));
+  EXPECT_EQ(slope_at_zero(emmy::Silu{}), T(0.5));
+  EXPECT_EQ(slope_at_zero(emmy::GeluTanh{}), T(0.5));
 }
 
 // A NaN goes through every activation, forward and backward, so that the check of a step finds it.
@@ -242,6 +285,8 @@ TYPED_TEST(Elementwise, NanGoesThrough) {
   check(emmy::PowerRelu<3, 2>{});
   check(emmy::Tanh{});
   check(emmy::Sigmoid{});
+  check(emmy::Silu{});
+  check(emmy::GeluTanh{});
 }
 
 // ---- y = a + b, d (+)= dy

@@ -13,7 +13,7 @@ using emmy::Input;
 template <class A>
 class Activations : public testing::Test {};
 using Types = testing::Types<emmy::Identity, emmy::Relu, emmy::LeakyRelu<1, 8>, emmy::PowerRelu<2>,
-                             emmy::PowerRelu<3, 2>, emmy::Tanh, emmy::Sigmoid>;
+                             emmy::PowerRelu<3, 2>, emmy::Tanh, emmy::Sigmoid, emmy::Silu, emmy::GeluTanh>;
 TYPED_TEST_SUITE(Activations, Types);
 
 TYPED_TEST(Activations, InEveryPlaceOfANet) {

@@ -40,7 +40,7 @@ template <class L>
 class ElementwiseTraits : public testing::Test {};
 using Elementwise = testing::Types<emmy::Identity, emmy::Relu, emmy::LeakyRelu<>, emmy::LeakyRelu<3, 2>,
                                    emmy::PowerRelu<1>, emmy::PowerRelu<2>, emmy::PowerRelu<5>, emmy::PowerRelu<3, 2>,
-                                   emmy::PowerRelu<4, 2>, emmy::Tanh, emmy::Sigmoid>;
+                                   emmy::PowerRelu<4, 2>, emmy::Tanh, emmy::Sigmoid, emmy::Silu, emmy::GeluTanh>;
 TYPED_TEST_SUITE(ElementwiseTraits, Elementwise);
 
 constexpr double kPoints[] = {-3.5, -1.25, -0.5, -0.01, 0.02, 0.75, 1.5, 4.0};
@@ -328,8 +328,10 @@ TEST(Traits, PromiseARescaling) {
 
 // ---- layers that see several positions
 
+using emmy::AvgPool;
 using emmy::Conv1d;
 using emmy::Flatten;
+using emmy::GlobalAvgPool;
 using emmy::Input;
 using emmy::MaxPool;
 template <class... L>
@@ -416,6 +418,8 @@ void check_channels() {
 }
 TEST(Traits, PoolingAndReshapingKeepChannelsApart) {
   check_channels<MaxPool<2>, 7, 3>();
+  check_channels<AvgPool<2>, 7, 3>();
+  check_channels<GlobalAvgPool, 7, 3>();
   check_channels<Flatten, 4, 3>();
   static_assert(!emmy::kIsByChannel<Dense<3>> && !emmy::kIsByChannel<Conv1d<3, 1>> && emmy::kIsByChannel<emmy::Relu>);
 }
@@ -429,21 +433,35 @@ TEST(Traits, AReshapeChangesNoValue) {
 }
 
 // kTakesBelow: backward with an activation below gives what backward and then that activation's own one give.
-TEST(Traits, TakesTheDerivativeOfTheActivationBelow) {
-  static_assert(emmy::kTakesBelow<MaxPool<2>> && emmy::kTakesBelow<Conv1d<3, 2>> && !emmy::kTakesBelow<Flatten>);
-  using Net = Of<Input<6, 8>, emmy::Relu, MaxPool<2>>;
+template <class Pool>
+void check_below() {
+  using Net = Of<Input<6, 8>, emmy::Relu, Pool>;
   using F = emmy::frame_of<Net, 1, 1>;
   double x[48], y[24], dy[24], fused[48], apart[48];
   const auto values = some_input(48, 41), deltas = some_input(24, 42);
   for (std::size_t k = 0; k < 48; ++k) x[k] = std::fmax(values[k], 0.0);
   for (std::size_t k = 0; k < 24; ++k) dy[k] = deltas[k];
   F f{nullptr, nullptr, nullptr, nullptr, x, y, dy, fused};
-  emmy::forward(MaxPool<2>{}, f);
-  emmy::backward<false>(MaxPool<2>{}, f, emmy::Relu{});
+  emmy::forward(Pool{}, f);
+  emmy::backward<false>(Pool{}, f, emmy::Relu{});
   f.dx = apart;
-  emmy::backward<false>(MaxPool<2>{}, f, nullptr);
+  emmy::backward<false>(Pool{}, f, nullptr);
   EXPECT_GT(distance({fused, fused + 48}, {apart, apart + 48}), 0.0);
   for (int k = 0; k < 48; ++k) EXPECT_EQ(fused[k], x[k] > 0 ? apart[k] : 0.0);
+}
+TEST(Traits, TakesTheDerivativeOfTheActivationBelow) {
+  static_assert(emmy::kTakesBelow<MaxPool<2>> && emmy::kTakesBelow<Conv1d<3, 2>> && !emmy::kTakesBelow<Flatten>);
+  static_assert(emmy::kTakesBelow<AvgPool<2>> && emmy::kTakesBelow<GlobalAvgPool>);
+  check_below<MaxPool<2>>();
+  check_below<AvgPool<2>>();
+}
+
+// kRoundings: the ledger's bound of a net knows the longest sum of a layer without weights.
+TEST(Traits, StatesItsRoundings) {
+  static_assert(emmy::kRoundingsOf<Flatten, emmy::Shape<4, 3>> == 8);
+  static_assert(emmy::kRoundingsOf<GlobalAvgPool, emmy::Shape<120, 3>> == 66);
+  using Long = Of<Input<120, 3>, Dense<5>, emmy::Relu, GlobalAvgPool, Dense<2>>;
+  static_assert(emmy::detail::kMostRoundings<Long> == 66);
 }
 
 // ---- losses

@@ -228,10 +228,13 @@ template <class S>
 using FlatColumn = Net<Scalar<S>, Input<3, 4>, Dense<16>, Relu, Flatten, Dense<1>>;
 template <class S>
 using Signal = Net<Scalar<S>, Input<9, 3>, Conv1d<5, 2, NoBias>, PowerRelu<2>, MaxPool<2>, Conv1d<4, 2>>;
+// A mean of more values than the weights around it have terms.
+template <class S>
+using Means = Net<Scalar<S>, Input<90, 3>, Conv1d<5, 2>, Relu, AvgPool<2>, Conv1d<6, 2>, Relu, GlobalAvgPool, Dense<4>>;
 template <class N>
 struct SeveralRows : testing::Test {};
 using SeveralRowsNets = testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>,
-                                       FlatColumn<double>, Signal<float>, Signal<double>>;
+                                       FlatColumn<double>, Signal<float>, Signal<double>, Means<float>, Means<double>>;
 TYPED_TEST_SUITE(SeveralRows, SeveralRowsNets);
 
 // Residuals and identities within their bounds, from one sample and from more; and not by sums of nothing.

@@ -58,4 +58,26 @@ inline void sigmoid_backward(double* dx, const double* dy, const double* x, int 
   for (int n = 0; n < N; ++n) dx[n] += dy[n] / ((1 + std::exp(-x[n])) * (1 + std::exp(x[n])));
 }
 
+inline void silu_forward(double* y, const double* x, int N) {
+  for (int n = 0; n < N; ++n) y[n] = x[n] / (1 + std::exp(-x[n]));
+}
+inline void silu_backward(double* dx, const double* dy, const double* x, int N) {
+  for (int n = 0; n < N; ++n) {
+    const double s = 1 / (1 + std::exp(-x[n]));
+    dx[n] += dy[n] * (s + x[n] * s / (1 + std::exp(x[n])));
+  }
+}
+
+inline double gelu_argument(double x) { return std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x); }
+inline void gelu_tanh_forward(double* y, const double* x, int N) {
+  for (int n = 0; n < N; ++n) y[n] = x[n] / (1 + std::exp(-2 * gelu_argument(x[n])));
+}
+inline void gelu_tanh_backward(double* dx, const double* dy, const double* x, int N) {
+  for (int n = 0; n < N; ++n) {
+    const double u = gelu_argument(x[n]), slope = std::sqrt(2 / std::acos(-1.0)) * (1 + 3 * 0.044715 * x[n] * x[n]);
+    const double s = 1 / (1 + std::exp(-2 * u));
+    dx[n] += dy[n] * (s + x[n] * s / (1 + std::exp(2 * u)) * 2 * slope);
+  }
+}
+
 }  // namespace reference

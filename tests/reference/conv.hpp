@@ -48,6 +48,22 @@ inline void max_pool_forward(double* y, const double* x, int N, int P, int windo
       for (int c = 0; c < C; ++c)
         y[(n * R + p) * C + c] = x[first_maximum(x, window, C, n * P + p * window, c) * C + c];
 }
+inline void avg_pool_forward(double* y, const double* x, int N, int P, int window, int C) {
+  const int R = P / window;
+  for (int n = 0; n < N; ++n)
+    for (int p = 0; p < R; ++p)
+      for (int c = 0; c < C; ++c) {
+        double sum = 0;
+        for (int k = 0; k < window; ++k) sum += x[(n * P + p * window + k) * C + c];
+        y[(n * R + p) * C + c] = sum / window;
+      }
+}
+inline void avg_pool_backward(double* dx, const double* dy, int N, int P, int window, int C) {
+  const int R = P / window;
+  for (int n = 0; n < N; ++n)
+    for (int p = 0; p < R * window; ++p)
+      for (int c = 0; c < C; ++c) dx[(n * P + p) * C + c] += dy[(n * R + p / window) * C + c] / window;
+}
 inline void max_pool_backward(double* dx, const double* dy, const double* x, int N, int P, int window, int C) {
   const int R = P / window;
   for (int n = 0; n < N; ++n)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <emmy/layers/activations.hpp>
+#include <emmy/layers/avg_pool.hpp>
 #include <emmy/layers/conv1d.hpp>
 #include <emmy/layers/flatten.hpp>
 #include <emmy/layers/frozen.hpp>
@@ -31,6 +32,7 @@ struct Stage {
   int from = 0, skip = -1;
   int in = 0, out = 0, positions = 1, from_positions = 1, first_block = 0;  // positions: of what it makes
   int kernel = 1, pool = 0;                                                 // of a convolution, of a pooling layer
+  bool averages = false;                                                    // the pooling layer takes means
   Factors factors = Factors::none;
   void (*forward)(double* y, const double* x, int n) = nullptr;
   void (*backward)(double* dx, const double* dy, const double* x, int n) = nullptr;
@@ -40,6 +42,8 @@ inline void describe(Stage& s, emmy::Identity) { s.forward = identity_forward, s
 inline void describe(Stage& s, emmy::Tanh) { s.forward = tanh_forward, s.backward = tanh_backward; }
 inline void describe(Stage& s, emmy::FastTanh) { s.forward = fast_tanh_forward, s.backward = fast_tanh_backward; }
 inline void describe(Stage& s, emmy::Sigmoid) { s.forward = sigmoid_forward, s.backward = sigmoid_backward; }
+inline void describe(Stage& s, emmy::Silu) { s.forward = silu_forward, s.backward = silu_backward; }
+inline void describe(Stage& s, emmy::GeluTanh) { s.forward = gelu_tanh_forward, s.backward = gelu_tanh_backward; }
 template <int N, int D>
 void describe(Stage& s, emmy::LeakyRelu<N, D>) {
   s.forward = [](double* y, const double* x, int n) { leaky_relu_forward(y, x, double{N} / D, n); };
@@ -63,6 +67,15 @@ inline void describe(Stage& s, emmy::Flatten) { describe(s, emmy::Identity{}); }
 template <int Window>
 void describe(Stage& s, emmy::MaxPool<Window>) {
   s.pool = Window;
+}
+template <int Window>
+void describe(Stage& s, emmy::AvgPool<Window>) {
+  s.pool = Window;
+  s.averages = true;
+}
+inline void describe(Stage& s, emmy::GlobalAvgPool) {
+  s.pool = s.from_positions;
+  s.averages = true;
 }
 inline void describe(Stage& s, emmy::WithBias) { s.bias = true; }
 inline void describe(Stage&, emmy::NoBias) {}
@@ -198,7 +211,7 @@ inline std::vector<Values> forward(const Model& model, const Blocks& theta, cons
       conv_forward(y.data(), in.data(), e.w.data(), s.bias ? e.b.data() : nullptr, samples, s.from_positions, s.kernel,
                    s.in, s.out);
     } else if (s.pool > 0) {
-      max_pool_forward(y.data(), in.data(), samples, s.from_positions, s.pool, s.out);
+      (s.averages ? avg_pool_forward : max_pool_forward)(y.data(), in.data(), samples, s.from_positions, s.pool, s.out);
     } else if (s.adds) {
       for (std::size_t k = 0; k < y.size(); ++k) y[k] = in[k] + act[static_cast<std::size_t>(s.skip)][k];
     } else {
@@ -232,6 +245,8 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
         dx[n] += d[n];
         delta[static_cast<std::size_t>(s.skip)][n] += d[n];
       }
+    } else if (s.averages) {
+      avg_pool_backward(dx.data(), d.data(), samples, s.from_positions, s.pool, s.out);
     } else if (s.pool > 0) {
       max_pool_backward(dx.data(), d.data(), act[from].data(), samples, s.from_positions, s.pool, s.out);
     } else {

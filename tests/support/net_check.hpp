@@ -184,7 +184,7 @@ inline bool near_a_kink(const NetCase<double>& net, const std::vector<double>& x
   for (const auto& stage : net.model) {
     if (stage.affine || stage.adds) continue;
     const auto& in = act[static_cast<std::size_t>(stage.from)];
-    for (int at = 0; stage.pool > 0 && at < net.batch * stage.positions * stage.out; ++at) {
+    for (int at = 0; stage.pool > 0 && !stage.averages && at < net.batch * stage.positions * stage.out; ++at) {
       const int p = at / stage.out,
                 first = p / stage.positions * stage.from_positions + p % stage.positions * stage.pool;
       const auto value = [&](int k) { return in[static_cast<std::size_t>((first + k) * stage.out + at % stage.out)]; };

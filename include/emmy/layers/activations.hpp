@@ -51,6 +51,18 @@ struct Sigmoid {
   static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = false;
 };
 
+// x sigmoid(x), also called swish; <= 4 ulp.
+struct Silu {
+  static constexpr bool kElementwise = true, kFromOutput = false, kFixesZero = true;
+};
+
+// The Gaussian error linear unit by its usual approximation, x / 2 (1 + tanh u) = x sigmoid(2 u) with
+// u = sqrt(2 / pi) (x + 0.044715 x^3): within (4 + 4 |u|) ulp of that formula, whose slope it has, and within 5e-4 of
+// x Phi(x).
+struct GeluTanh {
+  static constexpr bool kElementwise = true, kFromOutput = false, kFixesZero = true;
+};
+
 }  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {
@@ -143,6 +155,40 @@ EMMY_INLINE V activate(Sigmoid, V x) noexcept {
 template <class V>
 EMMY_INLINE V derivative_from_output(Sigmoid, V y) noexcept {
   return simd::neg_mul_add(y, y, y);
+}
+
+template <class V>
+EMMY_INLINE V activate(Silu, V x) noexcept {
+  return simd::mul(x, sigmoid(x));
+}
+template <class V>
+EMMY_INLINE V derivative_from_input(Silu, V x) noexcept {
+  const V s = sigmoid(x);
+  return simd::mul_add(simd::neg_mul_add(s, s, s), x, s);
+}
+
+namespace inner {
+// 2 u = x (A + B x^2).
+template <class S>
+inline constexpr S kGeluA = S(1.5957691216057307117597842397375);
+template <class S>
+inline constexpr S kGeluB = S(0.044715 * 1.5957691216057307117597842397375);
+}  // namespace inner
+
+template <class V>
+EMMY_INLINE V activate(GeluTanh, V x) noexcept {
+  using S = simd::Scalar<V>;
+  const V factor = simd::mul_add(simd::mul(x, x), simd::set(inner::kGeluB<S>), simd::set(inner::kGeluA<S>));
+  return simd::mul(x, sigmoid(simd::mul(x, factor)));
+}
+template <class V>
+EMMY_INLINE V derivative_from_input(GeluTanh, V x) noexcept {
+  using S = simd::Scalar<V>;
+  const V square = simd::mul(x, x), a = simd::set(inner::kGeluA<S>);
+  const V s = sigmoid(simd::mul(x, simd::mul_add(square, simd::set(inner::kGeluB<S>), a)));
+  const V slope_of_2u = simd::mul_add(square, simd::set(S(3) * inner::kGeluB<S>), a);
+  // s (1 - s) x first: it is 0 where the slope of u alone would be infinite.
+  return simd::mul_add(simd::mul(simd::neg_mul_add(s, s, s), x), slope_of_2u, s);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -12,6 +12,8 @@
 //   kByChannel                                  channel c of y is made of channel c of x alone (of c mod the channels of
 //                                               x where there are fewer)
 //   kReshapes                                   y is x in another shape: the same memory where neither has pads
+//   kRoundings<InShape>                         of a value on its way forward and back, where they are more than 8; not of
+//                                               affine layers, whose terms the ledger counts itself
 //   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
 //                                               layers do)
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
@@ -98,6 +100,11 @@ template <class L>
 inline constexpr int kWindowOf = [] {
   if constexpr (requires { L::kWindow; }) return L::kWindow;
   else return 1;
+}();
+template <class L, class InShape>
+inline constexpr int kRoundingsOf = [] {
+  if constexpr (requires { L::template kRoundings<InShape>; }) return L::template kRoundings<InShape>;
+  else return 8;
 }();
 template <class L>
 inline constexpr bool kIsWindowed = requires {

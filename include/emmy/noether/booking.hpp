@@ -55,6 +55,15 @@ inline constexpr int kRootAbove = [] {
   while (root * root < N) ++root;
   return root;
 }();
+// Of a value in any layer without weights.
+template <class Net>
+inline constexpr int kMostRoundings = []<int... I>(std::integer_sequence<int, I...>) {
+  int most = 0;
+  const auto meet = [&](int own) { most = own > most ? own : most; };
+  (meet(kRoundingsOf<typename node_at<Net, I>::layer, typename node_at<Net, I>::in>), ...);
+  return most;
+}
+(std::make_integer_sequence<int, Net::kNodes>{});
 }  // namespace detail
 
 // Is this the step that the ledger measures?
@@ -226,7 +235,8 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
     if constexpr (block.role == Role::bias) return simd::mul(simd::set(rows * scale), load_units(kOnes<S>.value, n));
     else return simd::mul(simd::set(scale), activity());
   } else {
-    const S terms = S(2) * (S(kWindow * (Incoming ? N::in::kChannels : N::out::kChannels)) + rows) + S(16);
+    const S terms =
+        S(2) * (S(kWindow * (Incoming ? N::in::kChannels : N::out::kChannels)) + rows + S(detail::kMostRoundings<Net>));
     const auto scaled = Incoming ? simd::mul(simd::set(terms * (S(1) + kRowsSeen * ledger.act[kIn].row_norm) * partner),
                                              load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n))
                                  : simd::mul(simd::set(terms * ledger.delta[kOut].row_norm * partner), activity());

@@ -6,7 +6,7 @@
 namespace emmy {
 
 // in_j -> c in_j, b_j -> c b_j, out_j -> c^(-p/q) out_j for c > 0 leaves the net's function as it is when the units
-// between two affine layers are positively homogeneous of degree p/q (ReLU, leaky, PowerRelu, linear; MaxPool and Flatten
+// between two affine layers are positively homogeneous of degree p/q (ReLU, leaky, PowerRelu, linear; pools and Flatten
 // too). The units of a convolution are its channels, out_j all weights that channel j meets: several rows.
 // Site: the last layer before the next affine one (Layer<1> in Dense, Relu, Dense; the Dense itself in Dense, Dense).
 // Charge of unit j: |in_j|^2 + b_j^2 - (p/q) |out_j|^2. Noether identity: the same with <g, theta> in place of squares
@@ -76,7 +76,8 @@ consteval auto charges_of(Rescaling<Site>) {
   static_assert(
       detail::can_rescale<Net, kSite>(),
       "emmy: this net has no rescaling symmetry at this site: its units must be positively homogeneous (Relu, "
-      "LeakyRelu, PowerRelu, Identity, MaxPool, Flatten or none) between two affine layers, and Site the last layer "
+      "LeakyRelu, PowerRelu, Identity, MaxPool, AvgPool, GlobalAvgPool, Flatten or none) between two affine layers, "
+      "and Site the last layer "
       "before the second");
   constexpr detail::Hidden h = detail::hidden_units<Net>(kSite);
   constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();

@@ -3,6 +3,7 @@
 
 #include <emmy/kernels/elementwise.hpp>
 #include <emmy/layers/activations.hpp>
+#include <emmy/layers/avg_pool.hpp>
 #include <emmy/layers/conv1d.hpp>
 #include <emmy/layers/dense.hpp>
 #include <emmy/layers/flatten.hpp>
