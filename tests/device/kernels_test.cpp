@@ -231,6 +231,45 @@ void held() {
   compare("held, through relu", y, out, 1, n, n, 2);
 }
 
+// A tiny net's units, forward and update; one of them is exactly 0 and must stay untouched.
+template <int Cols, int Inputs>
+void units() {
+  if constexpr (emmy::kHasRectifiedUnits<float>) {
+    constexpr int kRows = Inputs + 2, kZero = Cols / 2;  // rows, biases, outgoing weights
+    constexpr double kScale = static_cast<double>(emmy::kUnitsScale), kStep = 0.375;
+    fill(x, xs, 1, Inputs, Inputs);
+    fill(w, ws, kRows, Cols, Cols);
+    for (int r = 0; r <= Inputs; ++r) w[r * Cols + kZero] = 0, ws[r * Cols + kZero] = 0;
+    double dot = 0, size = 0;
+    for (int o = 0; o < Cols; ++o) {
+      double h = ws[Inputs * Cols + o];
+      for (int i = 0; i < Inputs; ++i) h += xs[i] * ws[i * Cols + o];
+      bs[o] = h > 0 ? h : 0;
+      const double u = ws[(Inputs + 1) * Cols + o];
+      dot += bs[o] * u;
+      size += (Inputs + 1) * (u < 0 ? -u : u);
+    }
+    const float got = emmy::rectified_units<Cols, Inputs>(w, x, y);
+    check::near(kScale * static_cast<double>(got), dot, (Inputs + Cols + 2) * kUnit * size, "units, dot", Cols);
+    for (int o = 0; o < Cols; ++o) out[o] = bs[o] / kScale, sizes[o] = (Inputs + 1) / kScale;
+    compare("units", y, out, 1, Cols, Cols, Inputs + 1);
+
+    emmy::update_rectified_units<Cols, Inputs>(w, w + (Inputs + 1) * Cols, x, static_cast<float>(kStep), y);
+    for (int r = 0; r < kRows; ++r)
+      for (int o = 0; o < Cols; ++o) {
+        const double u = ws[(Inputs + 1) * Cols + o], d = bs[o] > 0 ? kStep * u : 0;
+        const double moved = r < Inputs ? xs[r] * d : r == Inputs ? d : kStep * bs[o];
+        out[r * Cols + o] = ws[r * Cols + o] + moved;
+        sizes[r * Cols + o] = Inputs + 3;
+      }
+    compare("units, update", w, out, kRows, Cols, Cols, 3);
+  }
+}
+template <int Cols>
+void units_of_inputs() {
+  units<Cols, 1>(), units<Cols, 2 + Cols % 5>();
+}
+
 template <int M, int Cols>
 void sweeps() {
   constexpr double kRate = 0.125, kDecay = 0.25, kBeta = 0.875;
@@ -270,6 +309,10 @@ int main() {
 #if !defined(__ARM_FEATURE_MVE)  // which has eight registers
   held<7>(), held<8>(), held<9>(), held<16>();
 #endif
+  check::begin("rectified units");
+  units_of_inputs<2>(), units_of_inputs<3>(), units_of_inputs<4>(), units_of_inputs<5>(), units_of_inputs<6>();
+  units_of_inputs<7>(), units_of_inputs<8>(), units_of_inputs<9>(), units_of_inputs<10>(), units_of_inputs<11>();
+  units_of_inputs<12>(), units_of_inputs<13>(), units_of_inputs<14>(), units_of_inputs<15>(), units_of_inputs<16>();
   check::begin("updates of one sample");
   outers<1, 1>(), outers<3, 4>(), outers<5, 3>(), outers<4, 9>(), outers<8, 10>(), outers<7, 10>(), outers<6, 12>(),
       outers<9, 13>();

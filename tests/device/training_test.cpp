@@ -205,6 +205,7 @@ int main() {
 #if !defined(EMMY_BOARD_RAM_KIB) || EMMY_BOARD_RAM_KIB >= 32
   check::begin("steps of tiny nets");
   tiny_steps<emmy::Net<emmy::Input<2>, emmy::Dense<16>, emmy::Relu, emmy::Dense<1>>>();
+  tiny_steps<emmy::Net<emmy::Input<6>, emmy::Dense<9>, emmy::Relu, emmy::Dense<1, emmy::NoBias>>>();
   tiny_steps<emmy::Net<emmy::Input<5>, emmy::Dense<7>, emmy::Tanh, emmy::Dense<1>>>();
 #endif
   check::begin("inference");

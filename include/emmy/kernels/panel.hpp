@@ -78,6 +78,25 @@ void rectify_row(T* y, int n) noexcept;
 template <class T>
 void rectify_delta(T* dx, const T* y, int n) noexcept;
 #endif
+// And the step of a tiny net, forward and update, where the weights lie as in Params: rows w[i Cols + o], i < Inputs, and
+// biases b as one more row, then u[o].
+//   rectified_units(w, x, units)                 the sum of u[o] relu(b[o] + sum_i x[i] w[i Cols + o]) / kUnitsScale
+//   update_rectified_units(w, u, x, step, units) with d[o] the old u[o] where the unit is positive, else 0:
+//                                                w[i Cols + o] += step x[i] d[o], b[o] += step d[o], u[o] += step relu[o]
+// units[Cols]: the outputs / kUnitsScale. 1 < Cols <= kMostUnits, Inputs <= kMostUnitInputs.
+#if defined(EMMY_HAS_RECTIFIED_UNITS)
+template <class T>
+inline constexpr bool kHasRectifiedUnits = kHasPanels<T>;
+#else
+template <class T>
+inline constexpr bool kHasRectifiedUnits = false;
+inline constexpr int kMostUnits = 0, kMostUnitInputs = 0;
+inline constexpr float kUnitsScale = 1;
+template <int Cols, int Inputs, class T>
+T rectified_units(const T* w, const T* x, T* units) noexcept;
+template <int Cols, int Inputs, class T>
+void update_rectified_units(T* w, T* u, const T* x, T step, const T* units) noexcept;
+#endif
 #if defined(EMMY_HAS_ROW_SQUARES)
 template <class T>
 inline constexpr bool kHasRowSquares = kHasPanels<T>;

@@ -91,6 +91,17 @@ EMMY_INLINE S magnitude(S x) noexcept {
   if constexpr (sizeof(S) == 4) return __builtin_fabsf(x);
   else return __builtin_fabs(x);
 }
+// a*b + c, fused where that is one instruction.
+template <class S>
+EMMY_INLINE S fused_mul_add(S a, S b, S c) noexcept {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+  if constexpr (sizeof(S) == 4) return __builtin_fmaf(a, b, c);
+#if !defined(__ARM_FP) || (__ARM_FP & 8)
+  else return __builtin_fma(a, b, c);
+#endif
+#endif
+  return a * b + c;
+}
 template <class S>
 EMMY_INLINE S larger(S a, S b) noexcept {
   return a > b ? a : b;

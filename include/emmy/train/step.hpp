@@ -383,11 +383,13 @@ noexcept {
   inner::check_types<Net, Batch, Rule, Loss, Target, Led>();
   typename Net::scalar value;
   if constexpr (kLazy<Rule>) flush(params, state);  // a step with decay may wait
+  Params<Net>* weights = &params;
+  __asm__("" : "+r"(weights));  // one base for all addresses, where the compiler knows the object
   if (check_targets<1>(loss, target, 1) == Status::ok &&
-      inner::tiny_step<Net>(params.data, state.largest.room[0], x, target, loss, rule, value))
+      inner::tiny_step<Net>(weights->data, state.largest.room[0], x, target, loss, rule, value))
     return {Status::ok, value};
   const auto& plain = reference(rule);  // as two numbers, which stay in registers
-  return inner::other_step(x, target, params, buffers, state, scratch, loss, plain.learning_rate, plain.weight_decay);
+  return inner::other_step(x, target, *weights, buffers, state, scratch, loss, plain.learning_rate, plain.weight_decay);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

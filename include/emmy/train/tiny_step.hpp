@@ -10,9 +10,6 @@
 // one, which reads the weights again. Test: tests/train/tiny_step_test.cpp.
 #pragma once
 
-#include <bit>
-#include <cstdint>
-
 #include <emmy/kernels/held_row.hpp>
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/dense.hpp>
@@ -78,13 +75,6 @@ inline constexpr bool kTakesTinyStep = [] {
   else return is_tiny<Net>();
 }();
 
-// Is the learning rate positive or +0, and the decay +0?
-template <class S>
-EMMY_INLINE bool plain_rates(const BasicSgd<S>& rule) noexcept {
-  using Bits = std::conditional_t<sizeof(S) == 4, std::uint32_t, std::uint64_t>;
-  return (std::bit_cast<Bits>(rule.weight_decay) | std::bit_cast<Bits>(rule.learning_rate) >> (8 * sizeof(S) - 1)) == 0;
-}
-
 // The loss of one output, and its delta.
 template <class Loss, class S, class Target>
 EMMY_INLINE S loss_of_one(Loss loss, S y, const Target* target, S& delta) noexcept {
@@ -105,12 +95,11 @@ EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& ro
   using S = typename Net::scalar;
   using First = node_at<Net, 0>;
   using Last = node_at<Net, Net::kNodes - 1>;
-  constexpr int kIn = First::in::kChannels, kLanes = static_cast<int>(simd::lanes<S>());
-  constexpr int kVectors = covered<S, First::out::kChannels>() / kLanes;
+  constexpr int kIn = First::in::kChannels, kHidden = First::out::kChannels;
+  constexpr int kLanes = static_cast<int>(simd::lanes<S>()), kVectors = covered<S, kHidden>() / kLanes;
   using Middle = std::conditional_t<Net::kNodes == 3, typename node_at<Net, 1>::layer, Identity>;
   constexpr bool kBias = First::layer::kHasBias, kLastBias = Last::layer::kHasBias;
   constexpr auto kWeights = kPlan<Net>.block[0], kOutgoing = kPlan<Net>.block[1 + kBias];
-  __asm__("" : "+r"(theta));  // one base for all addresses, where the compiler knows the object
   S* const w = theta + kWeights.offset;
   S* const b = w + kWeights.size();
   S* const u = theta + kOutgoing.offset;
@@ -118,10 +107,38 @@ EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& ro
   const BasicSgd<S>& plain = reference(rule);
   if (kUnchecked<Rule> && plain.weight_decay != S(0)) return false;
 
+  S xs[kIn], step;
+  // Loss and `step` of an output, and whether to take it: then the room is what is left.
+  const auto answer = [&](S y) EMMY_LAMBDA {
+    S dy;
+    value = loss_of_one(loss, kLastBias ? *last_bias + y : y, target, dy);
+    step = -plain.learning_rate * dy;
+    if constexpr (!kUnchecked<Rule>) {
+      S size = S(1.0625);  // more than 1 for the roundings
+      for (int i = 0; i < kIn; ++i) size += magnitude(xs[i]);
+      const S left = fused_mul_add(-(magnitude(step) * size), room, room);
+      // The square of the loss, so that it is finite; a comparison with NaN is false. One expression without branches.
+      const bool good =
+          (left > fused_mul_add(value, value, size)) & (plain.learning_rate >= S(0)) & (plain.weight_decay == S(0));
+      if (!good) return false;
+      room = left;
+    }
+    return true;
+  };
+
+  if constexpr (kHasRectifiedUnits<S> && __is_same(Middle, Relu) && kBias && kHidden <= kMostUnits &&
+                kIn <= kMostUnitInputs && kWeights.stride == kHidden) {
+    S units[kHidden];
+    const S sum = rectified_units<kHidden, kIn>(w, x, units);
+    for (int i = 0; i < kIn; ++i) xs[i] = x[i];
+    if (!answer(sum * S(kUnitsScale))) return false;
+    if constexpr (kLastBias) *last_bias += step;
+    update_rectified_units<kHidden, kIn>(w, u, x, step, units);
+    return true;
+  }
+  for (int i = 0; i < kIn; ++i) xs[i] = x[i];
   return [&]<int... V>(std::integer_sequence<int, V...>) EMMY_LAMBDA {
     bool done = false;
-    S xs[kIn];
-    for (int i = 0; i < kIn; ++i) xs[i] = x[i];
     with_vectors<S, kVectors>([&](auto&... h) EMMY_LAMBDA {
       if constexpr (kBias) ((h = simd::load(b + V * kLanes)), ...);
       EMMY_UNROLL(8)
@@ -141,24 +158,13 @@ EMMY_INLINE bool tiny_step(typename Net::scalar* theta, typename Net::scalar& ro
         (add(V % 2 == 0 ? even : odd, V, h), ...);
         even = simd::add(even, odd);
       }
-      S dy;
-      const S last = kLastBias ? *last_bias : S(0);
-      value = loss_of_one(loss, last + simd::sum(even), target, dy);
-
-      const S step = -plain.learning_rate * dy;
-      if constexpr (!kUnchecked<Rule>) {
-        S size = S(1.0625);  // more than 1 for the roundings
-        for (int i = 0; i < kIn; ++i) size += magnitude(xs[i]);
-        const S left = room - magnitude(step) * size * room;
-        if (!(left > size + (value - value)) || !plain_rates(plain)) return;  // so too if anything is NaN
-        room = left;
-      }
+      if (!answer(simd::sum(even))) return;
 
       update_through<Middle>(u, step, h...);  // from here on h is the steps of the biases
       EMMY_UNROLL(8)
       for (int i = 0; i < kIn; ++i) update_row(w + i * kWeights.stride, xs[i], h...);
       if constexpr (kBias) add_to_row(b, h...);
-      if constexpr (kLastBias) *last_bias = last + step;
+      if constexpr (kLastBias) *last_bias += step;
       done = true;
     });
     return done;

@@ -110,11 +110,12 @@ consteval int panel_step(int cols, int stride) { return cols == stride ? stride 
   [cols] "i"(Cols), [last] "i"(Cols > 12 ? 7 + Cols : 15 + Cols),            \
   [last_is_first] "i"(16), [sum] "i"(Cols - 1), [sum_is_first] "i"(0),       \
   [rest] "i"(Rest ? 1 : 0), [whole] "i"(Step > 0 ? 1 : 0)
-#define EMMY_CLOBBERED                                                       \
+#define EMMY_CLOBBERED_BUT_S30                                               \
   "memory", "cc", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8",      \
   "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17", "s18",       \
   "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28",      \
-  "s29", "s30", "s31"
+  "s29", "s31"
+#define EMMY_CLOBBERED EMMY_CLOBBERED_BUT_S30, "s30"
 
 namespace inner {
 // Bytes to the next row from where the moves of a panel end.
@@ -165,6 +166,103 @@ EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, f
       : [dots] "+&r"(dots), [w] "+&r"(w), [n] "+&l"(n)
       : [v] "r"(v), [stride] "r"(inner::bytes_to_next<Cols>(stride)), EMMY_CONSTANTS
       : EMMY_CLOBBERED);
+}
+
+// Few rectified units (panel.hpp), held doubled: h + |h| is two instructions and exact, a comparison is four.
+#define EMMY_HAS_RECTIFIED_UNITS
+inline constexpr int kMostUnits = 16, kMostUnitInputs = 6;
+inline constexpr float kUnitsScale = 0.5f;
+#define EMMY_RECTIFY(j, w, x)                                                \
+  EMMY_COLUMN(j, "vabs.f32 s" #w ", s" #j "\nvadd.f32 s" #j ", s" #j ", s" #w)
+// A dot in two chains: s28 and s29.
+#define EMMY_ADD_TO_DOTS(j, w, x)                                            \
+  EMMY_COLUMN(j, ".if " #j " == 0\nvmul.f32 s28, s" #j ", s" #w              \
+                 "\n.elseif " #j " == 1\nvmul.f32 s29, s" #j ", s" #w        \
+                 "\n.elseif " #j " & 1\nvfma.f32 s29, s" #j ", s" #w         \
+                 "\n.else\nvfma.f32 s28, s" #j ", s" #w "\n.endif")
+// A unit that is 0 stays 0, another one becomes its weight, from memory. Looked at in core registers, two at once.
+#define EMMY_LOAD_UNLESS_0(reg, j, w) "cbz %[" reg "], 1f\nvldr.f32 s" #j ", [%[u], #4*(" #w "-16)]\n1:\n"
+#define EMMY_TWO_UNITS(j, w, j2, w2)                                         \
+  ".if %c[cols] > " #j2 "\n"                                                 \
+  "vmov %[at], %[at2], s" #j ", s" #j2 "\n"                                  \
+  EMMY_LOAD_UNLESS_0("at", j, w)                                             \
+  EMMY_LOAD_UNLESS_0("at2", j2, w2)                                          \
+  ".elseif %c[cols] > " #j "\n"                                              \
+  "vmov %[at], s" #j "\n"                                                    \
+  EMMY_LOAD_UNLESS_0("at", j, w)                                             \
+  ".endif\n"
+#define EMMY_FIRST_UNITS                                                     \
+  EMMY_TWO_UNITS(0, 16, 1, 17) EMMY_TWO_UNITS(2, 18, 3, 19)                  \
+  EMMY_TWO_UNITS(4, 20, 5, 21) EMMY_TWO_UNITS(6, 22, 7, 23)
+#define EMMY_LAST_UNITS EMMY_TWO_UNITS(8, 24, 9, 25) EMMY_TWO_UNITS(10, 26, 11, 27)
+#define EMMY_SECOND_UNITS                                                    \
+  EMMY_TWO_UNITS(8, 16, 9, 17) EMMY_TWO_UNITS(10, 18, 11, 19)                \
+  EMMY_TWO_UNITS(12, 20, 13, 21) EMMY_TWO_UNITS(14, 22, 15, 23)
+// Three of x, what is done with each, and a row for each, as far as there are inputs.
+#define EMMY_THREE_ROWS(scale, row, a, b, c)                                 \
+  ".if %c[inputs] > " #c "\nvldmia %[x]!, {s28-s30}\n"                       \
+  ".elseif %c[inputs] > " #b "\nvldmia %[x]!, {s28-s29}\n"                   \
+  ".elseif %c[inputs] > " #a "\nvldmia %[x]!, {s28}\n"                       \
+  ".endif\n"                                                                 \
+  EMMY_IF("%c[inputs] > " #a, scale(28) row(28))                             \
+  EMMY_IF("%c[inputs] > " #b, scale(29) row(29))                             \
+  EMMY_IF("%c[inputs] > " #c, scale(30) row(30))
+#define EMMY_ROWS_OF_INPUTS(scale, row) EMMY_THREE_ROWS(scale, row, 0, 1, 2) EMMY_THREE_ROWS(scale, row, 3, 4, 5)
+#define EMMY_AS_IT_IS(x)
+#define EMMY_TIMES_STEP(x) "vmul.f32 s" #x ", s" #x ", s31\n"
+
+template <int Cols, int Inputs>
+EMMY_INLINE float rectified_units(const float* w, const float* x, float* units) noexcept {
+  constexpr bool Rest = false;
+  constexpr int Step = Cols;
+  const float* at;
+  float dot;
+  __asm__ volatile(
+      "add %[at], %[w], %[weights]\n"
+      EMMY_MOVE_SUMS("vldmia", "%[at]")
+      EMMY_ROWS_OF_INPUTS(EMMY_AS_IT_IS, EMMY_FORWARD_ROW)
+      EMMY_ALL_COLUMNS(EMMY_RECTIFY, 0)
+      EMMY_MOVE_SUMS("vstmia", "%[units]")
+      "adds %[w], %[row]\n"
+      EMMY_READ_ROW(EMMY_ADD_TO_DOTS, 0)
+      "vadd.f32 %[dot], s28, s29\n"
+      : [x] "+&r"(x), [w] "+&l"(w), [at] "=&l"(at), [dot] "=&t"(dot)  // s30: no other register is left
+      : [units] "r"(units), [inputs] "i"(Inputs), [weights] "i"(4 * Inputs * Cols), [row] "i"(4 * Cols),
+        [stride] "i"(0), EMMY_CONSTANTS
+      : EMMY_CLOBBERED_BUT_S30);
+  return dot;
+}
+
+template <int Cols, int Inputs>
+EMMY_INLINE void update_rectified_units(float* w, float* u, const float* x, float step, const float* units) noexcept {
+  constexpr bool Rest = false;
+  constexpr int Step = Cols;
+  int at, at2;
+  __asm__ volatile(
+      "vneg.f32 s31, %[step]\n"
+      EMMY_MOVE_SUMS("vldmia", "%[units]")
+      "vmov.f32 s28, #0.5\nvmul.f32 s28, s28, s31\n"
+      ".if %c[cols] > 12\n"
+      "vldmia %[u], {s16-s23}\n"
+      EMMY_FIRST_COLUMNS(EMMY_TAKE_PRODUCT, 28)
+      EMMY_FIRST_UNITS
+      "vstmia %[u]!, {s16-s23}\n"
+      EMMY_MOVE_ROW("vldmia", "%[u]")
+      EMMY_SECOND_COLUMNS(EMMY_TAKE_PRODUCT, 28)
+      EMMY_SECOND_UNITS
+      ".else\n"
+      EMMY_MOVE_ROW("vldmia", "%[u]")
+      EMMY_FIRST_COLUMNS(EMMY_TAKE_PRODUCT, 28)
+      EMMY_LAST_COLUMNS(EMMY_TAKE_PRODUCT, 28)
+      EMMY_FIRST_UNITS
+      EMMY_LAST_UNITS
+      ".endif\n"
+      EMMY_MOVE_ROW("vstmia", "%[u]")
+      EMMY_ROWS_OF_INPUTS(EMMY_TIMES_STEP, EMMY_UPDATE_ROW)
+      EMMY_UPDATE_ROW(31)
+      : [x] "+&r"(x), [w] "+&r"(w), [u] "+&r"(u), [at] "=&l"(at), [at2] "=&l"(at2), [step] "+&t"(step)  // s30
+      : [units] "r"(units), [inputs] "i"(Inputs), [stride] "i"(0), EMMY_CONSTANTS
+      : EMMY_CLOBBERED_BUT_S30);
 }
 
 // Eight values of a row against eight that are held (held_row.hpp).
@@ -242,11 +340,23 @@ EMMY_INLINE void update_rectified_group(float* p, float x, float& a, float& b, f
 #undef EMMY_READ_ROW
 #undef EMMY_DOT_ROW
 #undef EMMY_ADD_TO_DOT
+#undef EMMY_RECTIFY
+#undef EMMY_ADD_TO_DOTS
+#undef EMMY_LOAD_UNLESS_0
+#undef EMMY_TWO_UNITS
+#undef EMMY_FIRST_UNITS
+#undef EMMY_LAST_UNITS
+#undef EMMY_SECOND_UNITS
+#undef EMMY_THREE_ROWS
+#undef EMMY_ROWS_OF_INPUTS
+#undef EMMY_AS_IT_IS
+#undef EMMY_TIMES_STEP
 #undef EMMY_ROWS_OF_X
 #undef EMMY_FORWARD_ROW
 #undef EMMY_UPDATE_ROW
 #undef EMMY_ROWS
 #undef EMMY_CONSTANTS
 #undef EMMY_CLOBBERED
+#undef EMMY_CLOBBERED_BUT_S30
 
 }  // namespace emmy::inline EMMY_TARGET
