@@ -1,8 +1,9 @@
 # Tests of this project.
 #
 #   emmy_add_test(<name> SOURCES <a.cpp>... [TARGETS <target>... | HOST] [DEFINITIONS <macro>...] [LIBRARIES <lib>...]
-#                 [LABELS <label>...])
+#                 [LABELS <label>...] [QUICK <-O0 | -O1> <target>...])
 #       one GoogleTest program per target from the same sources, registered as <name>.<target>; all targets by default.
+#       QUICK: less optimization on these targets, where a Release build by g++ takes long.
 #       HOST: once, without flags, as <name>.host. A program whose target this CPU lacks is skipped with its reason.
 #       In a cross build it runs once on each CPU of the target, as <name>.<run> (cmake/EmmyTargets.cmake).
 #   emmy_add_refusal(<name> SOURCE <a.cpp>)
@@ -67,19 +68,24 @@ function(emmy_add_test_main target features)
   target_link_libraries(${main} PUBLIC emmy::cpu GTest::gtest PRIVATE emmy_warnings)
 endfunction()
 
-# The headers of others that every test includes, parsed once a target: by its first program.
+# The headers of others that every test includes, parsed once a target: by its first program. Once more for those of level
+# -O0, which cannot share what others parse.
 # Not for HOST programs: g++ 12 then takes std::string for the user's code and warns of it. Not for SVE: g++ 12 crashes
 # in what follows a precompiled header, whatever it holds.
-function(emmy_precompile_headers program target)
+function(emmy_precompile_headers program target level)
   if(target MATCHES "^(host|sve)$")
     return()
   endif()
-  get_property(first GLOBAL PROPERTY EMMY_FIRST_PROGRAM_${target})
+  set(first_program EMMY_FIRST_PROGRAM_${target})
+  if(level STREQUAL "-O0")
+    string(APPEND first_program -O0)
+  endif()
+  get_property(first GLOBAL PROPERTY ${first_program})
   if(first)
     target_precompile_headers(${program} REUSE_FROM ${first})
     return()
   endif()
-  set_property(GLOBAL PROPERTY EMMY_FIRST_PROGRAM_${target} ${program})
+  set_property(GLOBAL PROPERTY ${first_program} ${program})
   set(headers <gtest/gtest.h> <vector> <cmath>)
   if(target MATCHES "^xsimd")
     list(APPEND headers <xsimd/xsimd.hpp>)
@@ -90,7 +96,7 @@ function(emmy_precompile_headers program target)
 endfunction()
 
 function(emmy_add_test_program name target)
-  cmake_parse_arguments(PARSE_ARGV 2 A "" "" "SOURCES;LIBRARIES;LABELS;FLAGS;DEFINITIONS;FEATURES;CPUS")
+  cmake_parse_arguments(PARSE_ARGV 2 A "" "LEVEL" "SOURCES;LIBRARIES;LABELS;FLAGS;DEFINITIONS;FEATURES;CPUS")
   emmy_add_test_main(${target} "${A_FEATURES}")
   set(program ${name}.${target})
   add_executable(${program} ${A_SOURCES})
@@ -101,7 +107,10 @@ function(emmy_add_test_program name target)
   if(target MATCHES "^xsimd")
     target_link_libraries(${program} PRIVATE emmy_xsimd)
   endif()
-  emmy_precompile_headers(${program} ${target})
+  if(A_LEVEL)
+    target_compile_options(${program} PRIVATE ${A_LEVEL})
+  endif()
+  emmy_precompile_headers(${program} ${target} "${A_LEVEL}")
   emmy_register_runs(${name} ${target} CPUS ${A_CPUS} LABELS ${A_LABELS})
 endfunction()
 
@@ -127,9 +136,9 @@ function(emmy_register_runs name target)
 endfunction()
 
 function(emmy_add_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 A "HOST" "" "SOURCES;TARGETS;DEFINITIONS;LIBRARIES;LABELS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "HOST" "" "SOURCES;TARGETS;DEFINITIONS;LIBRARIES;LABELS;QUICK")
   if(A_UNPARSED_ARGUMENTS OR NOT A_SOURCES OR (A_HOST AND A_TARGETS))
-    message(FATAL_ERROR "emmy: emmy_add_test(<name> SOURCES ... [TARGETS ... | HOST] [DEFINITIONS ...] [LIBRARIES ...] [LABELS ...])")
+    message(FATAL_ERROR "emmy: emmy_add_test(<name> SOURCES ... [TARGETS ... | HOST] [DEFINITIONS ...] [LIBRARIES ...] [LABELS ...] [QUICK ...])")
   endif()
   set(common SOURCES ${A_SOURCES} LIBRARIES ${A_LIBRARIES} LABELS ${A_LABELS})
   if(A_HOST)
@@ -142,8 +151,12 @@ function(emmy_add_test name)
   foreach(target IN LISTS A_TARGETS)
     emmy_describe_target(${target} T)
     if(target IN_LIST EMMY_TEST_TARGETS)
+      set(level "")
+      if(target IN_LIST A_QUICK AND CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        list(GET A_QUICK 0 level)
+      endif()
       emmy_add_test_program(${name} ${target} ${common} FLAGS ${T_FLAGS} DEFINITIONS ${T_DEFINITIONS} ${A_DEFINITIONS}
-                            FEATURES ${T_FEATURES} CPUS ${T_CPUS})
+                            FEATURES ${T_FEATURES} CPUS ${T_CPUS} LEVEL ${level})
     endif()
   endforeach()
 endfunction()

@@ -9,9 +9,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <dispatch/cpu.hpp>
 #include <filesystem>
 #include <io/digits.hpp>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -26,6 +28,14 @@ using Words = std::vector<std::string>;
 inline Words operator+(Words a, const Words& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;
+}
+
+// Was emmy train built for this target, and does this CPU have it?
+inline bool has_target(const std::string& target) {
+  std::istringstream targets(EMMY_CLI_TARGETS);
+  for (std::string name; targets >> name;)
+    if (name == target) return cpu_supports(name.c_str());
+  return false;
 }
 
 struct Outcome {

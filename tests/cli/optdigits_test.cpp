@@ -1,5 +1,4 @@
 // The accuracy bars on real digits (optdigits), skipped where the files are missing.
-#include <dispatch/cpu.hpp>
 #include <numeric>
 
 #include "command.hpp"
@@ -35,8 +34,8 @@ class Optdigits : public testing::Test {
 // 20 epochs at the defaults, on every target that this CPU has.
 TEST_F(Optdigits, Dense) {
   for (const char* target : {"scalar", "sse4", "avx2", "avx3"}) {
-    if (!cpu_supports(target)) {
-      std::printf("dense, %s: not on this CPU\n", target);
+    if (!has_target(target)) {
+      std::printf("dense, %s: not here\n", target);
       continue;
     }
     std::vector<double> accuracy;

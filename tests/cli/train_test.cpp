@@ -1,6 +1,5 @@
 // emmy train: what it prints and writes, on digits that Emmy draws.
 #include <cli/nets.hpp>
-#include <dispatch/cpu.hpp>
 
 #include "command.hpp"
 
@@ -84,8 +83,8 @@ TEST(Train, EveryTargetLearnsTheSame) {
   const Folder folder;
   std::vector<double> accuracies;
   for (const char* target : kTargets) {
-    if (!cpu_supports(target)) {
-      std::printf("target %s: not on this CPU, must be refused\n", target);
+    if (!has_target(target)) {
+      std::printf("target %s: not here, must be refused\n", target);
       expect_refused({"train", "--target", target, "--json", folder.path("refused")},
                      std::string("no target '") + target + "'", folder);
       continue;
@@ -112,7 +111,7 @@ TEST(Train, TargetComesFromTheEnvironmentOrIsTheBest) {
   const Folder folder;
   std::string best;
   for (const char* target : kTargets)
-    if (cpu_supports(target)) {
+    if (has_target(target)) {
       best = target;
       EXPECT_EQ(trained({"--epochs", "1"}, target).at("target"), target);
     }

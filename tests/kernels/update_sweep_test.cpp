@@ -327,9 +327,10 @@ TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
           check_outer<T>(kernel, T(0.9), biased, gap);
         }
     };
-    check(std::true_type{}, std::true_type{});
-    check(std::true_type{}, std::false_type{});
-    check(std::false_type{}, std::true_type{});
+    // The whole meter, half of it: all of a few sizes, in turn of others.
+    if constexpr (kRows <= 3 || kRows % 3 == 0) check(std::true_type{}, std::true_type{});
+    if constexpr (kRows <= 3 || kRows % 3 == 1) check(std::true_type{}, std::false_type{});
+    if constexpr (kRows <= 3 || kRows % 3 == 2) check(std::false_type{}, std::true_type{});
   });
   // Whole rounds of rows, and panels of every width.
   support::for_each_size<1, 10>([](auto width) {
