@@ -1,25 +1,22 @@
 // A net with two hidden layers against double loops: loss, gradient, one step of each rule, inference; and that a refused
 // step changes nothing.
-#include <emmy/emmy.hpp>
-#include <tests/device/check.hpp>
 #include <tests/device/reference.hpp>
+#include <tests/device/twin.hpp>
 
 #include <limits>
 
 namespace {
 
 using Net = emmy::Net<emmy::Input<5>, emmy::Dense<7>, emmy::Relu, emmy::Dense<6>, emmy::Tanh, emmy::Dense<3>>;
-constexpr int kBatch = 3, kLayers = 3, kWidth[kLayers + 1] = {5, 7, 6, 3}, kWeights = 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3;
-static_assert(emmy::kPlan<Net>.weights == kWeights);
+constexpr int kBatch = 3, kLayers = 3, kWidth[kLayers + 1] = {5, 7, 6, 3};
+static_assert(emmy::kPlan<Net>.weights == 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3);
+
 constexpr auto& plan = emmy::kPlan<Net>;
 
-constinit emmy::Trainer<Net, emmy::Momentum, kBatch> trainer{};
-constinit emmy::Gradient<Net> gradient{};
-constinit float x[kBatch * 5] = {};
-constinit int labels[kBatch] = {2, 0, 1};
-
-// ---- the net in double: theta holds weights [in][out] and biases, layer by layer
-double theta[kWeights], slope[kWeights];
+constinit Twin<Net, kBatch> twin{.labels = {2, 0, 1}};
+constinit auto& trainer = twin.trainer;
+constinit auto& x = twin.x;
+constinit auto& labels = twin.labels;
 
 double reference_gradient() {
   static double act[kLayers + 1][kBatch * 8], delta[kLayers + 1][kBatch * 8];
@@ -29,8 +26,8 @@ double reference_gradient() {
   int offset = 0;
   for (int l = 0; l < kLayers; ++l) {
     const int in = kWidth[l], out = kWidth[l + 1];
-    at[l] = theta + offset;
-    slope_at[l] = slope + offset;
+    at[l] = twin.theta + offset;
+    slope_at[l] = twin.slope + offset;
     offset += (in + 1) * out;
     reference::dense(act[l], at[l], at[l] + in * out, act[l + 1], kBatch, in, out);
     for (int i = 0; i < kBatch * out; ++i) {
@@ -53,58 +50,6 @@ double reference_gradient() {
   return loss;
 }
 
-// f(padded index, plain index) for every weight.
-template <class F>
-void for_weights(F f) {
-  int n = 0;
-  for (int b = 0; b < plan.kBlocks; ++b)
-    for (int i = 0; i < plan.block[b].rows; ++i)
-      for (int o = 0; o < plan.block[b].cols; ++o) f(plan.block[b].offset + i * plan.block[b].stride + o, n++);
-}
-
-void start(std::uint64_t seed) {
-  emmy::Pcg32 rng{seed};
-  trainer = {};
-  emmy::init(trainer.params, rng, emmy::Uniform<float>{0.6f});
-  for (float& v : x) v = 2 * rng.uniform() - 1;
-  for_weights([](int at, int n) { theta[n] = static_cast<double>(trainer.params.data[at]); });
-}
-
-void gradients() {
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    start(seed);
-    const double loss = reference_gradient();
-    const auto result = emmy::gradient<false>(trainer.params, trainer.buffers, trainer.scratch, x, labels,
-                                              emmy::CrossEntropy{}, kBatch, 1.0f / kBatch, gradient);
-    CHECK(result.status == emmy::Status::ok);
-    CHECK_NEAR(static_cast<double>(result.loss), loss, 1e-6);
-    for_weights([](int at, int n) { CHECK_NEAR(static_cast<double>(gradient.data[at]), slope[n], 1e-6); });
-  }
-}
-
-// Ten steps with momentum and decay.
-void steps() {
-  static double buf[kWeights];
-  constexpr double kRate = 0.125, kBeta = 0.75, kDecay = 0.0625;
-  const emmy::Momentum rule{.learning_rate = kRate, .momentum = kBeta, .weight_decay = kDecay};
-  start(6);
-  for (double& v : buf) v = 0;
-  for (int step = 0; step < 10; ++step) {
-    const double loss = reference_gradient();
-    for (int n = 0; n < kWeights; ++n) {
-      buf[n] = kBeta * buf[n] + slope[n] + kDecay * theta[n];
-      theta[n] -= kRate * buf[n];
-    }
-    const auto result = trainer.step(x, labels, emmy::CrossEntropy{}, rule);
-    CHECK(result.status == emmy::Status::ok);
-    CHECK_NEAR(static_cast<double>(result.loss), loss, 1e-5);
-  }
-  for_weights([](int at, int n) {
-    CHECK_NEAR(static_cast<double>(trainer.params.data[at]), theta[n], 1e-5);
-    CHECK_NEAR(static_cast<double>(trainer.state.buf[at]), buf[n], 1e-5);
-  });
-}
-
 // A refused step leaves weights, momentum and maxima as they are, to the bit.
 void refused(const char* what, emmy::Status wanted, const emmy::Momentum& rule) {
   static constinit emmy::Trainer<Net, emmy::Momentum, kBatch> before{};
@@ -121,7 +66,7 @@ void refused(const char* what, emmy::Status wanted, const emmy::Momentum& rule) 
 void refusals() {
   constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
   const emmy::Momentum rule{.learning_rate = 0.125f, .momentum = 0.75f};
-  start(7);
+  twin.start(7);
   CHECK(trainer.step(x, labels, emmy::CrossEntropy{}, rule).status == emmy::Status::ok);
   const float good = x[4];
   for (const float bad : {kNan, kInfinity, -kInfinity}) {
@@ -155,7 +100,7 @@ void inference() {
   static constinit emmy::Scratch<Net, kBatch, emmy::Infer> scratch{};
   static constinit emmy::Scratch<Net, kBatch, emmy::Train<emmy::Momentum>> training{};
   float y[kBatch * 3], z[kBatch * 3];
-  start(8);
+  twin.start(8);
   CHECK(emmy::infer(trainer.params, trainer.buffers, scratch, x, y) == emmy::Status::ok);
   CHECK(emmy::forward(trainer.params, trainer.buffers, training, x, z) == emmy::Status::ok);
   for (int i = 0; i < kBatch * 3; ++i) CHECK_BITS(y[i], z[i]);
@@ -197,9 +142,10 @@ void tiny_steps() {
 
 int main() {
   check::begin("gradients");
-  gradients();
+  twin.gradients(reference_gradient);
   check::begin("steps");
-  steps();
+  emmy::NoLedger none;
+  twin.steps(reference_gradient, none, [] {});
   check::begin("refused steps");
   refusals();
 #if !defined(EMMY_BOARD_RAM_KIB) || EMMY_BOARD_RAM_KIB >= 32

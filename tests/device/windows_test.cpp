@@ -1,8 +1,7 @@
 // A net of convolutions and pools against double loops: loss and gradient, then steps with momentum and decay whose charges
 // keep their budgets.
-#include <emmy/emmy.hpp>
-#include <tests/device/check.hpp>
 #include <tests/device/reference.hpp>
+#include <tests/device/twin.hpp>
 #include <tests/reference/conv.hpp>
 
 namespace {
@@ -10,18 +9,11 @@ namespace {
 // Positions 10, 8, 4, 3, 1.
 using Net = emmy::Net<emmy::Input<10, 3>, emmy::Conv1d<5, 3>, emmy::Relu, emmy::MaxPool<2>, emmy::Conv1d<6, 2>,
                       emmy::Relu, emmy::GlobalAvgPool, emmy::Dense<3>>;
-constexpr auto& plan = emmy::kPlan<Net>;
-constexpr int kBatch = 2, kWeights = plan.weights;
-static_assert(kWeights == 9 * 5 + 5 + 10 * 6 + 6 + 6 * 3 + 3);
+constexpr int kBatch = 2;
+static_assert(emmy::kPlan<Net>.weights == 9 * 5 + 5 + 10 * 6 + 6 + 6 * 3 + 3);
 
-constinit emmy::Trainer<Net, emmy::Momentum, kBatch> trainer{};
+constinit Twin<Net, kBatch> twin{.labels = {2, 0}};
 constinit emmy::Ledger<Net> ledger{};
-constinit emmy::Gradient<Net> gradient{};
-constinit float x[kBatch * Net::kInputs] = {};
-constinit int labels[kBatch] = {2, 0};
-
-// ---- the net in double: theta holds weights [in][out] and biases, layer by layer
-double theta[kWeights], slope[kWeights];
 
 void relu(double* v, int n) {
   for (int i = 0; i < n; ++i) v[i] = v[i] > 0 ? v[i] : 0;
@@ -37,9 +29,9 @@ void clear(double (&v)[N]) {
 double reference_gradient() {
   static double in[kBatch * 30], first[kBatch * 40], pooled[kBatch * 20], second[kBatch * 18], mean[kBatch * 6],
       out[kBatch * 3], d_first[kBatch * 40], d_pooled[kBatch * 20], d_second[kBatch * 18], d_mean[kBatch * 6];
-  const double *w1 = theta, *b1 = w1 + 45, *w2 = b1 + 5, *b2 = w2 + 60, *w3 = b2 + 6, *b3 = w3 + 18;
-  double *g1 = slope, *gb1 = g1 + 45, *g2 = gb1 + 5, *gb2 = g2 + 60, *g3 = gb2 + 6, *gb3 = g3 + 18;
-  for (int i = 0; i < kBatch * 30; ++i) in[i] = static_cast<double>(x[i]);
+  const double *w1 = twin.theta, *b1 = w1 + 45, *w2 = b1 + 5, *b2 = w2 + 60, *w3 = b2 + 6, *b3 = w3 + 18;
+  double *g1 = twin.slope, *gb1 = g1 + 45, *g2 = gb1 + 5, *gb2 = g2 + 60, *g3 = gb2 + 6, *gb3 = g3 + 18;
+  for (int i = 0; i < kBatch * 30; ++i) in[i] = static_cast<double>(twin.x[i]);
   reference::conv_forward(first, in, w1, b1, kBatch, 10, 3, 3, 5);
   relu(first, kBatch * 40);
   reference::max_pool_forward(pooled, first, kBatch, 8, 2, 5);
@@ -47,8 +39,8 @@ double reference_gradient() {
   relu(second, kBatch * 18);
   reference::avg_pool_forward(mean, second, kBatch, 3, 3, 6);
   reference::dense(mean, w3, b3, out, kBatch, 6, 3);
-  const double loss = reference::cross_entropy(out, labels, kBatch, 3);  // out becomes its gradient
-  clear(slope), clear(d_second), clear(d_pooled), clear(d_first);
+  const double loss = reference::cross_entropy(out, twin.labels, kBatch, 3);  // out becomes its gradient
+  clear(twin.slope), clear(d_second), clear(d_pooled), clear(d_first);
   reference::dense_backward(mean, w3, out, g3, gb3, d_mean, kBatch, 6, 3);
   reference::avg_pool_backward(d_second, d_mean, kBatch, 3, 3, 6);
   through_relu(d_second, second, kBatch * 18);
@@ -59,62 +51,12 @@ double reference_gradient() {
   return loss;
 }
 
-// f(padded index, plain index) for every weight.
-template <class F>
-void for_weights(F f) {
-  int n = 0;
-  for (int b = 0; b < plan.kBlocks; ++b)
-    for (int i = 0; i < plan.block[b].rows; ++i)
-      for (int o = 0; o < plan.block[b].cols; ++o) f(plan.block[b].offset + i * plan.block[b].stride + o, n++);
-}
-
-void start(std::uint64_t seed) {
-  emmy::Pcg32 rng{seed};
-  trainer = {};
-  ledger = {};
-  emmy::init(trainer.params, rng, emmy::Uniform<float>{0.6f});
-  for (float& v : x) v = 2 * rng.uniform() - 1;
-  for_weights([](int at, int n) { theta[n] = static_cast<double>(trainer.params.data[at]); });
-}
-
-void gradients() {
-  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    start(seed);
-    const double loss = reference_gradient();
-    const auto result = emmy::gradient<false>(trainer.params, trainer.buffers, trainer.scratch, x, labels,
-                                              emmy::CrossEntropy{}, kBatch, 1.0f / kBatch, gradient);
-    CHECK(result.status == emmy::Status::ok);
-    CHECK_NEAR(static_cast<double>(result.loss), loss, 1e-6);
-    for_weights([](int at, int n) { CHECK_NEAR(static_cast<double>(gradient.data[at]), slope[n], 1e-6); });
-  }
-}
-
-void steps() {
-  static double buf[kWeights];
-  constexpr double kRate = 0.125, kBeta = 0.75, kDecay = 0.0625;
-  const emmy::Momentum rule{.learning_rate = kRate, .momentum = kBeta, .weight_decay = kDecay};
-  start(6);
-  clear(buf);
-  for (int step = 0; step < 10; ++step) {
-    const double loss = reference_gradient();
-    for (int n = 0; n < kWeights; ++n) {
-      buf[n] = kBeta * buf[n] + slope[n] + kDecay * theta[n];
-      theta[n] -= kRate * buf[n];
-    }
-    const auto result = trainer.step(x, labels, emmy::CrossEntropy{}, rule, ledger);
-    CHECK(result.status == emmy::Status::ok);
-    CHECK_NEAR(static_cast<double>(result.loss), loss, 1e-5);
-    CHECK(ledger.health() > 0 && ledger.health() <= 1);
-  }
-  for_weights([](int at, int n) { CHECK_NEAR(static_cast<double>(trainer.params.data[at]), theta[n], 1e-5); });
-}
-
 }  // namespace
 
 int main() {
   check::begin("gradients");
-  gradients();
+  twin.gradients(reference_gradient);
   check::begin("steps");
-  steps();
+  twin.steps(reference_gradient, ledger, [] { CHECK(ledger.health() > 0 && ledger.health() <= 1); });
   return check::end();
 }

@@ -45,7 +45,7 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
       EMMY_UNROLL(4)
       for (; o < covered<T, Out>(); o += lanes) simd::store(activate(Activation{}, simd::load(y + o)), y + o);
     }
-    for (int o = covered<T, Out>(); o < kStride; o += lanes) simd::store(simd::zero<T>(), y + o);
+    clear(y + covered<T, Out>(), kStride - covered<T, Out>());
   } else {
     gemm<Rows, kStride, In, Groups>(
         x, InStride, 1, w, In,
@@ -53,9 +53,7 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
         [&](int row, int col, auto v) EMMY_LAMBDA { simd::store(activate(Activation{}, v), y + row * kStride + col); },
         InStride);
   }
-  if constexpr (!Activation::kFixesZero && kStride != Out)
-    for (int r = 0; r < Rows; ++r)
-      for (int o = Out; o < kStride; ++o) y[r * kStride + o] = T(0);
+  if constexpr (!Activation::kFixesZero) clear_pads<Rows, Out>(y);
 }
 
 // Takes dots from row_dots by four and one by one.

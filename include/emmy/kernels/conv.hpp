@@ -61,10 +61,7 @@ EMMY_INLINE void conv_backward(const T* w, const T* dy, const T* x, T* dx, T* wo
   T* const edge = work + Kernel * Out * kInPad;
   const auto copy = [&](const T* from, int rows, int to)
                         EMMY_LAMBDA { pass_on<false>(from, edge + to * kOutPad, rows * kOutPad); };
-  const auto clear = [&](int to) EMMY_LAMBDA {
-    for (int at = 0; at < kEdge * kOutPad; at += static_cast<int>(simd::lanes<T>()))
-      simd::store(simd::zero<T>(), edge + to * kOutPad + at);
-  };
+  const auto clear_edge = [&](int to) EMMY_LAMBDA { clear(edge + to * kOutPad, kEdge * kOutPad); };
   for (int s = 0; s < Batch; ++s) {
     const T* const from = dy + s * kRows * kOutPad;
     // Rows [first, first + Count) of dx, `windows` where the first one's window starts.
@@ -79,17 +76,17 @@ EMMY_INLINE void conv_backward(const T* w, const T* dy, const T* x, T* dx, T* wo
     if constexpr (kEdge == 0) {
       rows(std::integral_constant<int, Positions>{}, 0, from);
     } else if constexpr (kRows < kEdge) {
-      clear(0);
+      clear_edge(0);
       copy(from, kRows, kEdge);
-      clear(kEdge + kRows);
+      clear_edge(kEdge + kRows);
       rows(std::integral_constant<int, Positions>{}, 0, edge);
     } else {
-      clear(0);
+      clear_edge(0);
       copy(from, kEdge, kEdge);
       rows(std::integral_constant<int, kEdge>{}, 0, edge);
       if constexpr (kRows > kEdge) rows(std::integral_constant<int, kRows - kEdge>{}, kEdge, from);
       copy(from + (kRows - kEdge) * kOutPad, kEdge, 0);
-      clear(kEdge);
+      clear_edge(kEdge);
       rows(std::integral_constant<int, kEdge>{}, kRows, edge);
     }
   }

@@ -25,11 +25,10 @@ template <int Rows, int Cols, int InStride, class L, class T>
 EMMY_INLINE void elementwise_forward(L, const T* x, T* y) noexcept {
   constexpr int kStride = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
-  for (int r = 0; r < Rows; ++r) {
+  for (int r = 0; r < Rows; ++r)
     for (int c = 0; c < Cols; c += lanes)
       simd::store(activate(L{}, load_part<Cols, InStride>(x + r * InStride, c)), y + r * kStride + c);
-    for (int c = Cols; c < kStride; ++c) y[r * kStride + c] = T(0);
-  }
+  clear_pads<Rows, Cols>(y);
 }
 
 // dx (+)= dy f'(.), all in padded rows; dx may be dy. f' from the output where the activation allows it, else from x.
@@ -49,12 +48,11 @@ template <int Rows, int Cols, int StrideA, int StrideB, class T>
 EMMY_INLINE void add_rows(const T* a, const T* b, T* y) noexcept {
   constexpr int kStride = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
-  for (int r = 0; r < Rows; ++r) {
+  for (int r = 0; r < Rows; ++r)
     for (int c = 0; c < Cols; c += lanes)
       simd::store(simd::add(load_part<Cols, StrideA>(a + r * StrideA, c), load_part<Cols, StrideB>(b + r * StrideB, c)),
                   y + r * kStride + c);
-    for (int c = Cols; c < kStride; ++c) y[r * kStride + c] = T(0);
-  }
+  clear_pads<Rows, Cols>(y);
 }
 
 // d (+)= dy over `count` scalars, a whole number of padded rows.

@@ -31,8 +31,7 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
     return;
   }
   V total = simd::zero<T>(), other = total;  // two sums: an addition waits for the last one
-  if constexpr (Statistics)
-    for (int c = 0; c < Cols; c += lanes) simd::store(simd::zero<T>(), column_abs + c);
+  if constexpr (Statistics) clear(column_abs, Cols);
   T norm = 0, sum = 0;  // of the rows
   const auto count = [&](T squares, T values) EMMY_LAMBDA {
     norm = squares > norm ? squares : norm;

@@ -20,17 +20,7 @@ EMMY_INLINE void for_each_window(F&& f) noexcept {
 template <int Batch, int Positions, int Window, int Stride, class T>
 EMMY_INLINE void clear_dropped(T* dx) noexcept {
   constexpr int kUsed = Positions / Window * Window;
-  for (int s = 0; s < Batch; ++s)
-    for (int at = kUsed * Stride; at < Positions * Stride; at += static_cast<int>(simd::lanes<T>()))
-      simd::store(simd::zero<T>(), dx + s * Positions * Stride + at);
-}
-
-// The pad lanes of Rows padded rows of Cols values: 0.
-template <int Rows, int Cols, class T>
-EMMY_INLINE void clear_pads(T* y) noexcept {
-  constexpr int kStride = padded<T>(Cols);
-  for (int r = 0; r < Rows; ++r)
-    for (int c = Cols; c < kStride; ++c) y[r * kStride + c] = T(0);
+  for (int s = 0; s < Batch; ++s) clear(dx + (s * Positions + kUsed) * Stride, (Positions - kUsed) * Stride);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -54,6 +54,20 @@ EMMY_INLINE void scaled(T a, const T* from, int count, T* to) noexcept {
     simd::store(simd::mul(simd::set(a), simd::load(from + at)), to + at);
 }
 
+// `count` zeros in whole vectors.
+template <class T>
+EMMY_INLINE void clear(T* to, int count) noexcept {
+  for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>())) simd::store(simd::zero<T>(), to + at);
+}
+
+// The pad lanes of Rows padded rows of Cols values: 0.
+template <int Rows, int Cols, class T>
+EMMY_INLINE void clear_pads(T* y) noexcept {
+  constexpr int kStride = padded<T>(Cols);
+  for (int r = 0; r < Rows; ++r)
+    for (int c = Cols; c < kStride; ++c) y[r * kStride + c] = T(0);
+}
+
 // A row of values with its plain sum and its sum of squares.
 template <class T>
 struct SummedRow {

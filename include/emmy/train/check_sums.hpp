@@ -45,7 +45,7 @@ struct ExpectedRows {
     // Rows of dy whose windows follow one another: all of them, or one sample's, which has kWindow - 1 positions more.
     constexpr int kRun = kWindow == 1 ? F::kOutRows : N::out::kPositions, kNextRun = kRun + kWindow - 1;
     const int lanes = static_cast<int>(simd::lanes<S>());
-    for (int c = 0; c < kRow; c += lanes) simd::store(simd::zero<S>(), row + c);
+    clear(row, kRow);
     for (int run = 0; run < F::kOutRows / kRun; ++run)
       for_row_tiles<kRun, kFew>([&](int first, auto rows) EMMY_LAMBDA {
         constexpr int kRows = decltype(rows)::value;

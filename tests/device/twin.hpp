@@ -1,0 +1,69 @@
+// A net on a board and the same net in double: weights [in][out] and biases, layer by layer. `reference` stands for a
+// function of the test that fills `slope` from `theta`, `x` and `labels` and returns the loss (cross-entropy).
+#pragma once
+
+#include <emmy/emmy.hpp>
+#include <tests/device/check.hpp>
+
+template <class Net, int Batch>
+struct Twin {
+  static constexpr auto& plan = emmy::kPlan<Net>;
+  emmy::Trainer<Net, emmy::Momentum, Batch> trainer;
+  emmy::Gradient<Net> gradient;
+  float x[Batch * Net::kInputs];
+  int labels[Batch];
+  double theta[plan.weights], slope[plan.weights], buf[plan.weights];
+
+  // f(padded index, plain index) for every weight.
+  template <class F>
+  static void for_weights(F f) {
+    int n = 0;
+    for (int b = 0; b < plan.kBlocks; ++b)
+      for (int i = 0; i < plan.block[b].rows; ++i)
+        for (int o = 0; o < plan.block[b].cols; ++o) f(plan.block[b].offset + i * plan.block[b].stride + o, n++);
+  }
+
+  void start(std::uint64_t seed) {
+    emmy::Pcg32 rng{seed};
+    trainer = {};
+    emmy::init(trainer.params, rng, emmy::Uniform<float>{0.6f});
+    for (float& v : x) v = 2 * rng.uniform() - 1;
+    for_weights([&](int at, int n) { theta[n] = static_cast<double>(trainer.params.data[at]); });
+    for (double& v : buf) v = 0;
+  }
+
+  void gradients(double (*reference)()) {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      start(seed);
+      const double loss = reference();
+      const auto result = emmy::gradient<false>(trainer.params, trainer.buffers, trainer.scratch, x, labels,
+                                                emmy::CrossEntropy{}, Batch, 1.0f / Batch, gradient);
+      CHECK(result.status == emmy::Status::ok);
+      CHECK_NEAR(static_cast<double>(result.loss), loss, 1e-6);
+      for_weights([&](int at, int n) { CHECK_NEAR(static_cast<double>(gradient.data[at]), slope[n], 1e-6); });
+    }
+  }
+
+  // Ten steps with momentum and decay; `after` is called after each.
+  template <class Led, class F>
+  void steps(double (*reference)(), Led& ledger, F after) {
+    constexpr double kRate = 0.125, kBeta = 0.75, kDecay = 0.0625;
+    const emmy::Momentum rule{.learning_rate = kRate, .momentum = kBeta, .weight_decay = kDecay};
+    start(6);
+    for (int step = 0; step < 10; ++step) {
+      const double loss = reference();
+      for (int n = 0; n < plan.weights; ++n) {
+        buf[n] = kBeta * buf[n] + slope[n] + kDecay * theta[n];
+        theta[n] -= kRate * buf[n];
+      }
+      const auto result = trainer.step(x, labels, emmy::CrossEntropy{}, rule, ledger);
+      CHECK(result.status == emmy::Status::ok);
+      CHECK_NEAR(static_cast<double>(result.loss), loss, 1e-5);
+      after();
+    }
+    for_weights([&](int at, int n) {
+      CHECK_NEAR(static_cast<double>(trainer.params.data[at]), theta[n], 1e-5);
+      CHECK_NEAR(static_cast<double>(trainer.state.buf[at]), buf[n], 1e-5);
+    });
+  }
+};
