@@ -8,11 +8,11 @@
 template <class Net, int Batch>
 struct Twin {
   static constexpr auto& plan = emmy::kPlan<Net>;
-  emmy::Trainer<Net, emmy::Momentum, Batch> trainer;
-  emmy::Gradient<Net> gradient;
-  float x[Batch * Net::kInputs];
-  int labels[Batch];
-  double theta[plan.weights], slope[plan.weights], buf[plan.weights];
+  emmy::Trainer<Net, emmy::Momentum, Batch> trainer = {};
+  emmy::Gradient<Net> gradient = {};
+  float x[Batch * Net::kInputs] = {};
+  int labels[Batch] = {};
+  double theta[plan.weights] = {}, slope[plan.weights] = {}, buf[plan.weights] = {};
 
   // f(padded index, plain index) for every weight.
   template <class F>
