@@ -18,19 +18,24 @@ if(processor STREQUAL "armv7")  # its vectors have no f64 and flush subnormals: 
   set(widest scalar)
 endif()
 
+# Kernels as users compile them; whole nets, and the kernel test that takes longest to compile, with -O1.
 function(emmy_add_cross_tests folder)
-  cmake_parse_arguments(PARSE_ARGV 1 A "" "" "NAMES;TARGETS;QUICK")
+  cmake_parse_arguments(PARSE_ARGV 1 A "" "" "NAMES;TARGETS")
+  set(quick "")
+  if(NOT folder MATCHES "^(simd|kernels|losses)$" OR A_NAMES STREQUAL "update_sweep")
+    set(quick QUICK -O1 ${every})
+  endif()
   foreach(name IN LISTS A_NAMES)
     if(A_TARGETS)
       list(REMOVE_DUPLICATES A_TARGETS)
-      emmy_add_test(${folder}.${name} SOURCES ${folder}/${name}_test.cpp TARGETS ${A_TARGETS} QUICK ${A_QUICK})
+      emmy_add_test(${folder}.${name} SOURCES ${folder}/${name}_test.cpp TARGETS ${A_TARGETS} ${quick})
     endif()
   endforeach()
 endfunction()
 
 emmy_add_cross_tests(simd NAMES words arithmetic TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES avg_pool column elementwise held_row inspect max_pool reduce softmax TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES update_sweep TARGETS ${every} QUICK -O1 ${every})
+emmy_add_cross_tests(kernels NAMES update_sweep TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES affine gemm TARGETS ${vectors})
 emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
 emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})
@@ -39,8 +44,7 @@ if(NOT processor STREQUAL "armv7")
   emmy_add_cross_tests(layers NAMES activations TARGETS neon)
 endif()
 emmy_add_cross_tests(net NAMES init memory pack TARGETS ${widest})
-emmy_add_cross_tests(train NAMES step tiny_step TARGETS neon QUICK -O1 neon)  # SVE trains in verbs, strict and noether.law
-emmy_add_cross_tests(train NAMES lazy TARGETS neon)
+emmy_add_cross_tests(train NAMES step tiny_step lazy TARGETS neon)  # SVE trains in verbs, strict and noether.law
 set(strict ${widest} ${vectors_with_f64})
 list(REMOVE_DUPLICATES strict)
 emmy_add_test(train.strict SOURCES train/strict_test.cpp TARGETS ${strict} DEFINITIONS EMMY_STRICT)
