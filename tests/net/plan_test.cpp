@@ -42,7 +42,7 @@ std::vector<NodeFacts> facts_of() {
                   emmy::kIsAffine<L>,   0,           0};
       f.weighted = decltype(emmy::blocks_of<L, In>())::kCount > 0;
       f.trained = f.weighted && !emmy::kIsFrozen<L>;
-      if constexpr (requires { L::template kKept<S, In>; }) f.kept = L::template kKept<S, In>;
+      if constexpr (requires { L::template kKept<S, In, Batch>; }) f.kept = L::template kKept<S, In, Batch>;
       if constexpr (requires { L::template kWork<S, In, Batch>; }) f.work = L::template kWork<S, In, Batch>;
       facts.push_back(f);
     };

@@ -231,10 +231,15 @@ using Signal = Net<Scalar<S>, Input<9, 3>, Conv1d<5, 2, NoBias>, PowerRelu<2>, M
 // A mean of more values than the weights around it have terms.
 template <class S>
 using Means = Net<Scalar<S>, Input<90, 3>, Conv1d<5, 2>, Relu, AvgPool<2>, Conv1d<6, 2>, Relu, GlobalAvgPool, Dense<4>>;
+// Gains are the incoming side of their channels; of one sample, of many and of every position.
+template <class S>
+using Norms =
+    Net<Scalar<S>, Input<6, 4>, Conv1d<5, 2>, emmy::LayerNorm<>, Relu, Conv1d<7, 2>, emmy::RmsNorm<>, Dense<3>>;
 template <class N>
 struct SeveralRows : testing::Test {};
-using SeveralRowsNets = testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>,
-                                       FlatColumn<double>, Signal<float>, Signal<double>, Means<float>, Means<double>>;
+using SeveralRowsNets =
+    testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>, FlatColumn<double>, Signal<float>,
+                   Signal<double>, Means<float>, Means<double>, Norms<float>, Norms<double>>;
 TYPED_TEST_SUITE(SeveralRows, SeveralRowsNets);
 
 // Residuals and identities within their bounds, from one sample and from more; and not by sums of nothing.

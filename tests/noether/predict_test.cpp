@@ -26,6 +26,8 @@ struct Run {
 };
 template <class S>
 using OneOutput = Net<Scalar<S>, Input<3>, Dense<9>, Relu, Dense<1>>;
+template <class S>
+using Normed = Net<Scalar<S>, Input<5>, Dense<7>, emmy::LayerNorm<>, Relu, Dense<6>, emmy::RmsNorm<>, Dense<3>>;
 template <class R>
 struct Predicted : testing::Test {};
 // One sample: from norms alone where the rule has no memory.
@@ -33,6 +35,7 @@ using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<One
                             Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
                             Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
                             Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
+                            Run<Normed<double>, BasicSgd<double>, 1>, Run<Normed<double>, BasicMomentum<double>>,
                             Run<Factored<double>, BasicMomentum<double>>, Run<Windows<double>, BasicSgd<double>, 1>,
                             Run<Windows<double>, BasicMomentum<double>>,
                             Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;

@@ -11,11 +11,13 @@
 #include <emmy/layers/flatten.hpp>
 #include <emmy/layers/frozen.hpp>
 #include <emmy/layers/max_pool.hpp>
+#include <emmy/layers/norm.hpp>
 #include <emmy/net/memory.hpp>
 #include <emmy/parametrize/product.hpp>
 #include <tests/reference/activations.hpp>
 #include <tests/reference/conv.hpp>
 #include <tests/reference/losses.hpp>
+#include <tests/reference/norm.hpp>
 #include <tests/reference/product.hpp>
 
 namespace reference {
@@ -33,6 +35,8 @@ struct Stage {
   int in = 0, out = 0, positions = 1, from_positions = 1, first_block = 0;  // positions: of what it makes
   int kernel = 1, pool = 0;                                                 // of a convolution, of a pooling layer
   bool averages = false;                                                    // the pooling layer takes means
+  bool norm = false, centred = false;                                       // of the channels of each position
+  double epsilon = 0;
   Factors factors = Factors::none;
   void (*forward)(double* y, const double* x, int n) = nullptr;
   void (*backward)(double* dx, const double* dy, const double* x, int n) = nullptr;
@@ -82,6 +86,13 @@ inline void describe(Stage&, emmy::NoBias) {}
 inline void describe(Stage& s, emmy::Product) { s.factors = Factors::by_element; }
 inline void describe(Stage& s, emmy::ProductByInput) { s.factors = Factors::by_input; }
 inline void describe(Stage& s, emmy::ProductByOutput) { s.factors = Factors::by_output; }
+template <bool Centred, class Bias, int Numerator, int Denominator>
+void describe(Stage& s, emmy::detail::Norm<Centred, Bias, Numerator, Denominator>) {
+  s.norm = true;
+  s.centred = Centred;
+  s.epsilon = static_cast<double>(Numerator) / Denominator;
+  describe(s, Bias{});
+}
 template <int Out, class Bias>
 void describe(Stage& s, emmy::Dense<Out, Bias>) {
   s.affine = true;
@@ -210,6 +221,10 @@ inline std::vector<Values> forward(const Model& model, const Blocks& theta, cons
       const Effective e = effective_of(s, theta);
       conv_forward(y.data(), in.data(), e.w.data(), s.bias ? e.b.data() : nullptr, samples, s.from_positions, s.kernel,
                    s.in, s.out);
+    } else if (s.norm) {
+      const auto at = static_cast<std::size_t>(s.first_block);
+      norm_forward(y.data(), in.data(), theta[at].data(), s.bias ? theta[at + 1].data() : nullptr, rows, s.out,
+                   s.centred, s.epsilon);
     } else if (s.pool > 0) {
       (s.averages ? avg_pool_forward : max_pool_forward)(y.data(), in.data(), samples, s.from_positions, s.pool, s.out);
     } else if (s.adds) {
@@ -240,6 +255,10 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
       conv_backward(dx.data(), g.w.data(), s.bias ? g.b.data() : nullptr, d.data(), act[from].data(), e.w.data(),
                     samples, s.from_positions, s.kernel, s.in, s.out);
       pull_back(s, theta, g, gradient);
+    } else if (s.norm) {
+      const auto at = static_cast<std::size_t>(s.first_block);
+      norm_backward(dx.data(), gradient[at].data(), s.bias ? gradient[at + 1].data() : nullptr, d.data(),
+                    act[from].data(), theta[at].data(), samples * s.positions, s.out, s.centred, s.epsilon);
     } else if (s.adds) {
       for (std::size_t n = 0; n < d.size(); ++n) {
         dx[n] += d[n];

@@ -182,7 +182,7 @@ void check_against_reference(const NetCase<S>& net, std::uint64_t seed) {
 inline bool near_a_kink(const NetCase<double>& net, const std::vector<double>& x) {
   const auto act = reference::forward(net.model, net.read(net.params), x, net.batch);
   for (const auto& stage : net.model) {
-    if (stage.affine || stage.adds) continue;
+    if (stage.affine || stage.adds || stage.norm) continue;
     const auto& in = act[static_cast<std::size_t>(stage.from)];
     for (int at = 0; stage.pool > 0 && !stage.averages && at < net.batch * stage.positions * stage.out; ++at) {
       const int p = at / stage.out,

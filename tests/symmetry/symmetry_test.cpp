@@ -40,6 +40,7 @@ using ByElement = Of<Input<7>, Parametrized<Dense<9>, Product>, Relu, Dense<3>>;
 using Windows = fixture::Windows<double>;
 using Signal = Of<Input<9, 3>, MaxPool<2>, Conv1d<5, 2, NoBias>, PowerRelu<2>, MaxPool<2>, Conv1d<4, 1>>;
 using Means = Of<Input<10, 3>, Conv1d<5, 2>, Relu, AvgPool<2>, Conv1d<6, 2>, Relu, GlobalAvgPool, Dense<4>>;
+using Normed = Of<Input<4>, Dense<5>, emmy::LayerNorm<>, Relu, Dense<6>, emmy::RmsNorm<>, Dense<3>>;
 using Flat = Of<Input<4, 3>, Dense<5>, Flatten, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
 static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
@@ -63,6 +64,8 @@ static_assert(kHasExactly<Windows, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Tra
               "channels are units, through pooling and behind a Flatten too");
 static_assert(kHasExactly<Signal, Rescaling<Layer<3>>, Translation<Layer<4>>>, "logits of a convolution translate");
 static_assert(kHasExactly<Means, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Translation<Layer<6>>>, "means are linear");
+static_assert(kHasExactly<Normed, Rescaling<Layer<2>>, Rescaling<Layer<4>>, Translation<Layer<5>>>,
+              "a norm's gains scale units, what it reads are none");
 static_assert(kHasExactly<Flat, Rescaling<Layer<2>>, FactorBalance<Layer<3>>>);
 
 // None where the units are not homogeneous, where others read them, or where no affine layer follows.
@@ -141,7 +144,7 @@ struct Action : testing::Test {
   }
 };
 using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Signal,
-                            Means, Flat>;
+                            Means, Normed, Flat>;
 TYPED_TEST_SUITE(Action, Nets);
 
 template <class... Symmetry, class F>

@@ -14,11 +14,13 @@
 //   kReshapes                                   y is x in another shape: the same memory where neither has pads
 //   kRoundings<InShape>                         of a value on its way forward and back, where they are more than 8; not of
 //                                               affine layers, whose terms the ledger counts itself
+//   kForgetsOutput                              neither backward nor the gradients look at y
+//   kNorm                                       its weights meet values whose squares add up to at most the channels
 //   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
 //                                               layers do)
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
 //   incoming(), outgoing(), internal() consteval the parts of its blocks that rescalings act on
-//   kBuffers<InShape>, kKept<S, InShape>, kWork<S, InShape, Batch>   scalars it keeps for ever (one set of them, written by
+//   kBuffers<InShape>, kKept<S, InShape, Batch>, kWork<S, InShape, Batch>   scalars it keeps for ever (one set of them, written by
 //       `commit` only) / from forward to update / in backward
 // Each of these is a claim that tests/layers/traits_test.cpp checks numerically for every layer.
 //
@@ -41,7 +43,7 @@ struct Ratio {
 
 // A block of weights: rows x cols values in rows of padded length. An optimizer's rates, the budget's (k, u) and a
 // tensor's norm belong to a block.
-enum class Role : unsigned char { weight, bias, factor };
+enum class Role : unsigned char { weight, bias, factor, gain };
 struct Block {
   int rows;
   int cols;
@@ -106,6 +108,10 @@ inline constexpr int kRoundingsOf = [] {
   if constexpr (requires { L::template kRoundings<InShape>; }) return L::template kRoundings<InShape>;
   else return 8;
 }();
+template <class L>
+inline constexpr bool kIsNorm = requires {
+  requires L::kNorm;
+};
 template <class L>
 inline constexpr bool kIsWindowed = requires {
   L::kWindow;

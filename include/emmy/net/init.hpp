@@ -11,7 +11,7 @@ namespace emmy {
 
 // Uniform in [-limit, limit) with   He: limit = sqrt(6 / in) (variance 2 / in)   Glorot: sqrt(6 / (in + out)), in and out
 // the weights that meet in an output and that an input meets: kernel times the channels of a convolution.
-// Biases become 0. Sources: He et al. 2015; Glorot, Bengio 2010.
+// Biases become 0, gains 1. Sources: He et al. 2015; Glorot, Bengio 2010.
 struct He {};
 struct Glorot {};
 // Uniform in [-limit, limit), biases too.
@@ -72,15 +72,19 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
   const auto draw_node = [&]<int I>(std::integral_constant<int, I>) {
     using N = node_at<Net, I>;
     constexpr int kFirst = kPlan<Net>.first_block[I], kLast = kPlan<Net>.first_block[I + 1];
-    if constexpr (kFirst < kLast) {
+    if constexpr (kIsNorm<typename N::layer>) {
+      const auto& gain = kPlan<Net>.block[kFirst];
+      for (int o = 0; o < gain.cols; ++o) params.data[gain.offset + o] = S(1);
+    } else if constexpr (kFirst < kLast) {
       constexpr bool kFactors = kPlan<Net>.block[kFirst].role == Role::factor;
       draw_block(kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)], kWindowOf<typename N::layer>);
       if constexpr (kFactors)
         split_factors(typename N::layer{}, std::integral_constant<int, N::in::kChannels>{},
                       params.data + kPlan<Net>.block[kFirst].offset);
+    }
+    if constexpr (kFirst < kLast)
       if constexpr (detail::kBiasesToo<Init> && kPlan<Net>.block[kLast - 1].role == Role::bias)
         draw_block(kPlan<Net>.block[kLast - 1], 1);
-    }
   };
   [&]<int... I>(std::integer_sequence<int, I...>) { (draw_node(std::integral_constant<int, I>{}), ...); }
   (std::make_integer_sequence<int, Net::kNodes>{});

@@ -33,6 +33,15 @@ struct Params {
   EMMY_INLINE constexpr const scalar& bias(int out) const noexcept {
     return data[at<Site, Role::bias>(0, out)];
   }
+  // The gain of a norm's channel.
+  template <class Site>
+  EMMY_INLINE constexpr scalar& gain(int channel) noexcept {
+    return data[at<Site, Role::gain>(0, channel)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr const scalar& gain(int channel) const noexcept {
+    return data[at<Site, Role::gain>(0, channel)];
+  }
 
  private:
   template <class Site, Role Wanted>
@@ -52,9 +61,9 @@ struct Params {
   template <class Site, Role Wanted>
   EMMY_INLINE static constexpr int at(int row, int col) noexcept {
     constexpr int kBlock = block<Site, Wanted>();
-    static_assert(
-        kBlock >= 0,
-        "emmy: this layer has no such weights (a Dense<Out, NoBias> has no bias, a Parametrized layer factors)");
+    static_assert(kBlock >= 0,
+                  "emmy: this layer has no such weights (a Dense<Out, NoBias> has no bias, a Parametrized layer "
+                  "factors, a norm gains)");
     return kPlan<Net>.block[kBlock].offset + row * kPlan<Net>.block[kBlock].stride + col;
   }
 };

@@ -87,10 +87,12 @@ EMMY_INLINE constexpr void add_node(Plan& plan, int node, int& next_block) {
 }
 
 template <class L>
-inline constexpr bool kForgetsOutput = kIsAffine<L> || __is_same(L, Add);
+inline constexpr bool kForgetsOutput = kIsAffine<L> || __is_same(L, Add) || requires {
+  requires L::kForgetsOutput;
+};
 
 // An activation whose derivative needs its output only shares its input's memory, if nobody else needs that input:
-// neither another reader nor the node that made it (an affine layer and Add do not look at their output again). So does
+// neither another reader nor the node that made it (affine layers, norms and Add do not look at their output again). So does
 // another shape of a tensor without pads; of the user's input only if a node reads it, for outputs have pads.
 template <class NodeType, class Plan>
 EMMY_INLINE constexpr void share(Plan& plan, int node, const bool* forgets_output) {
@@ -173,9 +175,10 @@ EMMY_INLINE constexpr int place(Lifetime* value, int count) {
   return total;
 }
 
-template <class L, class S, class InShape>
+template <class L, class S, class InShape, int Batch>
 consteval int kept_of() {
-  if constexpr (requires { L::template kKept<S, InShape>; }) return padded<S>(L::template kKept<S, InShape>);
+  if constexpr (requires { L::template kKept<S, InShape, Batch>; })
+    return padded<S>(L::template kKept<S, InShape, Batch>);
   else return 0;
 }
 template <class L, class S, class InShape, int Batch>
@@ -218,7 +221,7 @@ consteval auto make_arena(Nodes<N...>) {
       value[count++] = {needed ? size : 0, n, kUpdate, 0};
     }
   }
-  const int kept[] = {kept_of<typename N::layer, S, typename N::in>()...};
+  const int kept[] = {kept_of<typename N::layer, S, typename N::in, Batch>()...};
   const int work[] = {work_of<typename N::layer, S, typename N::in, Batch>()...};
   for (int i = 0; i < n; ++i) {
     kept_value[i] = count;

@@ -11,7 +11,7 @@
 // a bound a little wider for two square roots a unit.)
 // Bound of the Noether residual: each side is a sum over batch rows of delta times pre-activation; its scale is
 // sum_r |delta_r| max_r |(x_r, 1)| |w| (incoming), sum_r |a_r| max_r |dy_r| |w| (outgoing), times the terms of each sum.
-// Of a convolution x_r is a window; an outgoing unit is several rows, each of which brings its own scale.
+// Of a norm x_r is what it makes before its gain. Of a convolution x_r is a window; an outgoing unit is several rows, each of which brings its own scale.
 // Source: theory.md section 2 (booking order, rounding bound). Test: tests/noether/ledger_test.cpp.
 #pragma once
 
@@ -248,7 +248,9 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
   } else {
     const S terms =
         S(2) * (S(kWindow * (Incoming ? N::in::kChannels : N::out::kChannels)) + rows + S(detail::kMostRoundings<Net>));
-    const auto scaled = Incoming ? simd::mul(simd::set(terms * (S(1) + kRowsSeen * ledger.act[kIn].row_norm) * partner),
+    const S seen =
+        kIsNorm<typename N::layer> ? S(detail::kRootAbove<N::in::kChannels>) : kRowsSeen * ledger.act[kIn].row_norm;
+    const auto scaled = Incoming ? simd::mul(simd::set(terms * (S(1) + seen) * partner),
                                              load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n))
                                  : simd::mul(simd::set(terms * ledger.delta[kOut].row_norm * partner), activity());
     return simd::mul(scaled, scaled);

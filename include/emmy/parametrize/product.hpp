@@ -35,7 +35,7 @@ struct Parametrized<Dense<Out, Bias>, P> {
   static constexpr bool kHasBias = __is_same(Bias, WithBias);
   template <class InShape>
   using output = with_channels<InShape, Out>;
-  template <class S, class InShape>
+  template <class S, class InShape, int>
   static constexpr int kKept = (InShape::kChannels + 1) * padded<S>(Out);  // effective W and b
   template <class S, class InShape, int Batch>
   static constexpr int kWork = affine_work<S>(Batch* InShape::kPositions, InShape::kChannels, Out);

@@ -52,7 +52,7 @@ namespace detail {
 
 // What a symmetry search needs to know of each node.
 struct NodeFacts {
-  bool affine, homogeneous;
+  bool affine, homogeneous, scales;  // scales: its own weights can scale its units
   int from;
   Ratio degree;
 };
@@ -61,6 +61,10 @@ consteval Ratio degree_of() {
   if constexpr (kIsHomogeneous<L>) return L::kDegree;
   else return {1, 1};
 }
+template <class L>
+inline constexpr bool kScalesUnits = kIsAffine<L> || requires {
+  incoming(L{});
+};
 template <class... N>
 struct FactsOf {
   NodeFacts node[sizeof...(N)];
@@ -68,8 +72,8 @@ struct FactsOf {
 template <class... N>
 consteval auto facts_of(Nodes<N...>) {
   return FactsOf<N...>{
-      {{kIsAffine<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>, N::kFrom,
-        degree_of<typename N::layer>()}...}};
+      {{kIsAffine<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>,
+        kScalesUnits<typename N::layer>, N::kFrom, degree_of<typename N::layer>()}...}};
 }
 template <class Net>
 inline constexpr auto kFacts = facts_of(typename Net::nodes{});

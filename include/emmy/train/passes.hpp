@@ -9,6 +9,7 @@
 #include <emmy/layers/flatten.hpp>
 #include <emmy/layers/frozen.hpp>
 #include <emmy/layers/max_pool.hpp>
+#include <emmy/layers/norm.hpp>
 #include <emmy/parametrize/product.hpp>
 #include <emmy/train/frames.hpp>
 

@@ -128,12 +128,14 @@ EMMY_INLINE void for_blocks(F&& f) noexcept {
   (std::make_integer_sequence<int, kPlan<Net>.first_block[I + 1] - kFirst>{});
 }
 
-// |sum_r x[r, i] dy[r, o]|^2 of node I is at most this (Cauchy-Schwarz; a bias has x = 1).
+// |sum_r x[r, i] dy[r, o]|^2 of node I is at most this (Cauchy-Schwarz; a bias has x = 1, a norm at most 1 a channel).
 template <int I, class Net>
 EMMY_INLINE typename Net::scalar gradient_squared(const Totals<Net>& totals, int rows) noexcept {
   using S = typename Net::scalar;
-  constexpr int kIn = kPlan<Net>.tensor[node_at<Net, I>::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
-  return larger(S(rows), totals.act[kIn]) * totals.delta[kOut];
+  using N = node_at<Net, I>;
+  constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
+  if constexpr (kIsNorm<typename N::layer>) return S(rows) * S(N::in::kChannels) * totals.delta[kOut];
+  else return larger(S(rows), totals.act[kIn]) * totals.delta[kOut];
 }
 
 // Rates in range, and an upper bound of all that phase B computes in range: squares of it are summed by the ledger.

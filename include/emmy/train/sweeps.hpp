@@ -214,10 +214,10 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   template <int B>
   using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::out::kPositions>;
   static constexpr bool kColumn = kPlan<Net>.block[kFirst].column;
-  // One sample has no gradient that could be checked.
+  // One sample has no gradient that could be checked, a norm no x whose sums it must have.
   static constexpr bool kOuter = (At<Block>::kOuter && ...), kByNorms = (At<Block>::kByNorms && ...),
                         kMeasuresOuter = kOuter && Measuring && !kByNorms && !kColumn,
-                        kChecks = Measuring && !kPredicts<Led> && !kMeasuresOuter;
+                        kChecks = Measuring && !kPredicts<Led> && !kMeasuresOuter && kIsAffine<typename N::layer>;
   using Sums = std::conditional_t<kColumn, ExpectedColumn<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
   using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
 
