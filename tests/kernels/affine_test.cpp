@@ -20,6 +20,7 @@ using support::fill_padded;
 using support::for_each_size;
 using support::kRoundoff;
 using support::Random;
+using support::unpadded;
 
 template <class T>
 class Affine : public testing::Test {};
@@ -64,15 +65,6 @@ Curve curve_of<emmy::Sigmoid>() {
 template <class T>
 double allowed(double terms, double magnitude) {
   return (terms * kRoundoff<T> * 1.0001 + (sizeof(T) == 8 ? (terms + 2) * 0x1p-53 : 0.0)) * magnitude;
-}
-
-template <class T>
-std::vector<double> unpadded(const T* p, std::size_t rows, std::size_t cols, std::size_t stride) {
-  std::vector<double> result;
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t c = 0; c < cols; ++c) result.push_back(static_cast<double>(p[r * stride + c]));
-  }
-  return result;
 }
 
 // ---- y = activation(x W + b)

@@ -19,6 +19,7 @@ using support::fill_padded;
 using support::for_each_size;
 using support::kRoundoff;
 using support::Random;
+using support::unpadded;
 
 template <class T>
 class AvgPool : public testing::Test {};
@@ -27,14 +28,6 @@ TYPED_TEST_SUITE(AvgPool, Types);
 
 using Values = std::vector<double>;
 
-template <class T>
-Values unpadded(const Fenced<T>& p, int rows, int cols, int stride) {
-  Values result;
-  for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < cols; ++c) result.push_back(static_cast<double>(p.data()[r * stride + c]));
-  }
-  return result;
-}
 Values magnitudes(Values values) {
   for (double& v : values) v = std::fabs(v);
   return values;
@@ -56,7 +49,7 @@ void check(std::size_t gap) {
   }
   emmy::avg_pool_forward<Batch, Positions, Window, Channels, Stride>(static_cast<const T*>(x.data()), y.data());
   ASSERT_TRUE(x.intact() && y.intact());
-  const auto xs = unpadded(whole, kIn, Channels, kPad), got = unpadded(y, kOut, Channels, kPad);
+  const auto xs = unpadded(whole.data(), kIn, Channels, kPad), got = unpadded(y.data(), kOut, Channels, kPad);
   Values mean(got.size()), size(got.size());
   reference::avg_pool_forward(mean.data(), xs.data(), Batch, Positions, Window, Channels);
   reference::avg_pool_forward(size.data(), magnitudes(xs).data(), Batch, Positions, Window, Channels);
@@ -72,14 +65,14 @@ void check(std::size_t gap) {
 
   fill_padded(dy.data(), kOut, Channels, kPad, random);
   if (kAdd) fill_padded(dx.data(), kIn, Channels, kPad, random);
-  const auto old = unpadded(dx, kIn, Channels, kPad);
+  const auto old = unpadded(dx.data(), kIn, Channels, kPad);
   emmy::avg_pool_backward<kAdd, Batch, Positions, Window, Channels>(
       static_cast<const T*>(whole.data()), static_cast<const T*>(dy.data()), dx.data(), Below{});
   ASSERT_TRUE(whole.intact() && dy.intact() && dx.intact());
   Values expected(xs.size());
-  reference::avg_pool_backward(expected.data(), unpadded(dy, kOut, Channels, kPad).data(), Batch, Positions, Window,
-                               Channels);
-  const auto slopes = unpadded(dx, kIn, Channels, kPad);
+  reference::avg_pool_backward(expected.data(), unpadded(dy.data(), kOut, Channels, kPad).data(), Batch, Positions,
+                               Window, Channels);
+  const auto slopes = unpadded(dx.data(), kIn, Channels, kPad);
   for (std::size_t k = 0; k < xs.size(); ++k) {
     if (std::is_same_v<Below, emmy::Relu> && !(xs[k] > 0)) expected[k] = 0;
     const double before = kAdd ? old[k] : 0, bound = 2 * std::fabs(expected[k]) + std::fabs(before + expected[k]);

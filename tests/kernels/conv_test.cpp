@@ -21,6 +21,7 @@ using support::fill_padded;
 using support::for_each_size;
 using support::kRoundoff;
 using support::Random;
+using support::unpadded;
 
 template <class T>
 class Conv : public testing::Test {};
@@ -35,14 +36,6 @@ double allowed(double terms, double magnitude) {
   return (terms * kRoundoff<T> * 1.0001 + (sizeof(T) == 8 ? (terms + 2) * 0x1p-53 : 0.0)) * magnitude;
 }
 
-template <class T>
-Values unpadded(const T* p, int rows, int cols, int stride) {
-  Values result;
-  for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < cols; ++c) result.push_back(static_cast<double>(p[r * stride + c]));
-  }
-  return result;
-}
 Values absolute(Values v) {
   for (double& d : v) d = std::fabs(d);
   return v;

@@ -18,6 +18,7 @@ using support::Fenced;
 using support::fill_padded;
 using support::for_each_size;
 using support::Random;
+using support::unpadded;
 
 template <class T>
 class MaxPool : public testing::Test {};
@@ -26,14 +27,6 @@ TYPED_TEST_SUITE(MaxPool, Types);
 
 using Values = std::vector<double>;
 
-template <class T>
-Values unpadded(const T* p, int rows, int cols, int stride) {
-  Values result;
-  for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < cols; ++c) result.push_back(static_cast<double>(p[r * stride + c]));
-  }
-  return result;
-}
 // Few different values: windows are full of ties.
 template <class T>
 void fill_with_ties(T* p, int rows, int cols, int stride, Random& random) {

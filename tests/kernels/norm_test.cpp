@@ -19,6 +19,7 @@ using support::fill_padded;
 using support::for_each_size;
 using support::kRoundoff;
 using support::Random;
+using support::unpadded;
 
 template <class T>
 class Norm : public testing::Test {};
@@ -28,14 +29,6 @@ TYPED_TEST_SUITE(Norm, Types);
 using Real = long double;
 using Values = std::vector<Real>;
 
-template <class T>
-Values unpadded(const Fenced<T>& p, int rows, int cols, int stride) {
-  Values result;
-  for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < cols; ++c) result.push_back(static_cast<Real>(p.data()[r * stride + c]));
-  }
-  return result;
-}
 template <class T>
 void expect_zero_pads(const Fenced<T>& p, int rows, int cols, int stride) {
   for (int r = 0; r < rows; ++r) {
@@ -66,9 +59,9 @@ void check(std::size_t gap, double offset, bool biased, T epsilon) {
                                                   biased ? static_cast<const T*>(bias.data()) : nullptr, epsilon,
                                                   y.data(), kept.data());
   ASSERT_TRUE(x.intact() && gain.intact() && bias.intact() && y.intact() && kept.intact());
-  const Values xs = unpadded(whole, Rows, Cols, kPad), g = unpadded(gain, 1, Cols, kPad),
-               b = unpadded(bias, 1, Cols, kPad), d = unpadded(dy, Rows, Cols, kPad),
-               got = unpadded(y, Rows, Cols, kPad), old = unpadded(dx, Rows, Cols, kPad);
+  const Values xs = unpadded<Real>(whole.data(), Rows, Cols, kPad), g = unpadded<Real>(gain.data(), 1, Cols, kPad),
+               b = unpadded<Real>(bias.data(), 1, Cols, kPad), d = unpadded<Real>(dy.data(), Rows, Cols, kPad),
+               got = unpadded<Real>(y.data(), Rows, Cols, kPad), old = unpadded<Real>(dx.data(), Rows, Cols, kPad);
   Values want(xs.size()), slopes(xs.size()), gains(Cols), ones(Cols, Real(1));
   reference::norm_forward(want.data(), xs.data(), g.data(), biased ? b.data() : nullptr, Rows, Cols, Centred,
                           static_cast<Real>(epsilon));
@@ -107,7 +100,7 @@ void check(std::size_t gap, double offset, bool biased, T epsilon) {
   emmy::norm_gain_gradient<Rows, Cols, Stride>(from, static_cast<const T*>(kept.data()),
                                                static_cast<const T*>(dy.data()), dgain.data());
   ASSERT_TRUE(whole.intact() && dy.intact() && dx.intact() && dgain.intact() && kept.intact() && x.intact());
-  const Values moved = unpadded(dx, Rows, Cols, kPad), made = unpadded(dgain, 1, Cols, kPad);
+  const Values moved = unpadded<Real>(dx.data(), Rows, Cols, kPad), made = unpadded<Real>(dgain.data(), 1, Cols, kPad);
   for (std::size_t k = 0; k < xs.size(); ++k) {
     const bool cut = std::is_same_v<Below, emmy::Relu> && !(xs[k] > 0);
     const Real wanted = (kAdd ? old[k] : 0) + (cut ? 0 : slopes[k]);

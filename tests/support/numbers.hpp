@@ -9,6 +9,7 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace support {
 
@@ -58,6 +59,16 @@ void fill_padded(T* p, int rows, int cols, int stride, Random& random) {
     fill(p + r * stride, static_cast<std::size_t>(cols), random);
     for (int c = cols; c < stride; ++c) p[r * stride + c] = T(0);
   }
+}
+
+// The rows x cols values of such rows, without the pads.
+template <class Real = double, class T>
+std::vector<Real> unpadded(const T* p, std::size_t rows, std::size_t cols, std::size_t stride) {
+  std::vector<Real> result;
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < cols; ++c) result.push_back(static_cast<Real>(p[r * stride + c]));
+  }
+  return result;
 }
 
 template <int Value>

@@ -18,6 +18,18 @@
 #endif
 #define EMMY_PRAGMA(text) _Pragma(#text)
 
+// Is a fused multiply-add of one number one instruction? Elsewhere its builtin would call libm.
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define EMMY_FUSES_F32 true
+#else
+#define EMMY_FUSES_F32 false
+#endif
+#if (defined(__FMA__) || defined(__ARM_FEATURE_FMA)) && (!defined(__ARM_FP) || (__ARM_FP & 8))
+#define EMMY_FUSES_F64 true
+#else
+#define EMMY_FUSES_F64 false
+#endif
+
 #define EMMY_STRINGIFY_(x) #x
 #define EMMY_STRINGIFY(x) EMMY_STRINGIFY_(x)
 

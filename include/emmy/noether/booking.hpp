@@ -11,7 +11,8 @@
 // a bound a little wider for two square roots a unit.)
 // Bound of the Noether residual: each side is a sum over batch rows of delta times pre-activation; its scale is
 // sum_r |delta_r| max_r |(x_r, 1)| |w| (incoming), sum_r |a_r| max_r |dy_r| |w| (outgoing), times the terms of each sum.
-// Of a norm x_r is what it makes before its gain. Of a convolution x_r is a window; an outgoing unit is several rows, each of which brings its own scale.
+// Of a norm x_r is what it makes before its gain; of a convolution x_r is a window, an outgoing unit several rows, each of
+// which brings its own scale.
 // Source: theory.md section 2 (booking order, rounding bound). Test: tests/noether/ledger_test.cpp.
 #pragma once
 
@@ -94,13 +95,9 @@ EMMY_INLINE S magnitude(S x) noexcept {
 // a*b + c, fused where that is one instruction.
 template <class S>
 EMMY_INLINE S fused_mul_add(S a, S b, S c) noexcept {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
-  if constexpr (sizeof(S) == 4) return __builtin_fmaf(a, b, c);
-#if !defined(__ARM_FP) || (__ARM_FP & 8)
-  else return __builtin_fma(a, b, c);
-#endif
-#endif
-  return a * b + c;
+  if constexpr (EMMY_FUSES_F32 && sizeof(S) == 4) return __builtin_fmaf(a, b, c);
+  else if constexpr (EMMY_FUSES_F64 && sizeof(S) == 8) return __builtin_fma(a, b, c);
+  else return a * b + c;
 }
 template <class S>
 EMMY_INLINE S larger(S a, S b) noexcept {

@@ -92,11 +92,9 @@ EMMY_INLINE T abs(T a) noexcept {
 // Fused only where it is one instruction: elsewhere the builtin would call libm.
 template <class T>
 EMMY_INLINE T mul_add(T a, T b, T c) noexcept {
-#if !defined(EMMY_STRICT) && (defined(__FMA__) || defined(__ARM_FEATURE_FMA))
-  if constexpr (sizeof(T) == 4) return __builtin_fmaf(a, b, c);
-#if !defined(__ARM_FP) || (__ARM_FP & 8)
-  else return __builtin_fma(a, b, c);
-#endif
+#if !defined(EMMY_STRICT)
+  if constexpr (EMMY_FUSES_F32 && sizeof(T) == 4) return __builtin_fmaf(a, b, c);
+  if constexpr (EMMY_FUSES_F64 && sizeof(T) == 8) return __builtin_fma(a, b, c);
 #endif
   return a * b + c;
 }

@@ -7,7 +7,8 @@ namespace emmy {
 
 // in_j -> c in_j, b_j -> c b_j, out_j -> c^(-p/q) out_j for c > 0 leaves the net's function as it is when the units
 // between two affine layers are positively homogeneous of degree p/q (ReLU, leaky, PowerRelu, linear; pools and Flatten
-// too). A norm makes units as well: in_j is its gain. The units of a convolution are its channels, out_j all weights that channel j meets: several rows.
+// too). A norm makes units as well: in_j is its gain. The units of a convolution are its channels, out_j all weights that
+// channel j meets: several rows.
 // Site: the last layer before the next affine one (Layer<1> in Dense, Relu, Dense; the Dense itself in Dense, Dense).
 // Charge of unit j: |in_j|^2 + b_j^2 - (p/q) |out_j|^2. Noether identity: the same with <g, theta> in place of squares
 // (without the power 2). Source: theory.md section 1 #1-#4, #20, #21, #26.
@@ -32,8 +33,8 @@ struct Hidden {
   Ratio degree{1, 1};
 };
 
-// The layer whose weights make the units that node `site` ends, and the affine one that reads them, if every layer between is
-// homogeneous.
+// The layer whose weights make the units that node `site` ends and the affine one that reads them, if every layer between
+// is homogeneous.
 template <class Net>
 consteval Hidden hidden_units(int site) {
   const auto& facts = kFacts<Net>.node;
@@ -77,9 +78,8 @@ consteval auto charges_of(Rescaling<Site>) {
   static_assert(
       detail::can_rescale<Net, kSite>(),
       "emmy: this net has no rescaling symmetry at this site: its units must be positively homogeneous (Relu, "
-      "LeakyRelu, PowerRelu, Identity, MaxPool, AvgPool, GlobalAvgPool, Flatten or none) between two affine layers or "
-      "a "
-      "norm and an affine layer, and Site the last layer before the second");
+      "LeakyRelu, PowerRelu, Identity, MaxPool, AvgPool, GlobalAvgPool, Flatten or none) between two layers, "
+      "the first affine or a norm, the second affine, and Site the last layer before the second");
   constexpr detail::Hidden h = detail::hidden_units<Net>(kSite);
   constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
   constexpr auto out = detail::outgoing_of<typename node_at<Net, h.consumer>::layer>();
