@@ -1,4 +1,4 @@
-// refuses: emmy: this layer has no such weights (a Dense<Out, NoBias> has no bias, a Parametrized layer factors)
+// refuses: emmy: this layer has no such weights (a Dense<Out, NoBias> has no bias, a Parametrized layer factors, a norm gains)
 #include <emmy/net/memory.hpp>
 #include <emmy/parametrize/product.hpp>
 

@@ -61,9 +61,10 @@ struct Params {
   template <class Site, Role Wanted>
   EMMY_INLINE static constexpr int at(int row, int col) noexcept {
     constexpr int kBlock = block<Site, Wanted>();
-    static_assert(kBlock >= 0,
-                  "emmy: this layer has no such weights (a Dense<Out, NoBias> has no bias, a Parametrized layer "
-                  "factors, a norm gains)");
+    static_assert(
+        kBlock >= 0,
+        "emmy: this layer has no such weights (a Dense<Out, NoBias> has no bias, a Parametrized layer factors, a norm "
+        "gains)");
     return kPlan<Net>.block[kBlock].offset + row * kPlan<Net>.block[kBlock].stride + col;
   }
 };
