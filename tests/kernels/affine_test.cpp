@@ -97,8 +97,9 @@ void check_forward(const ForwardCase<T>& kernel, bool biased, std::size_t gap) {
   kernel.run(x.data(), w.data(), biased ? b.data() : nullptr, y.data());
   ASSERT_TRUE(x.intact() && w.intact() && b.intact() && y.intact());
 
-  const auto xs = unpadded(x.data(), rows, in, stride), ws = unpadded(w.data(), in, out, pad),
-             bs = unpadded(b.data(), 1, out, pad);
+  const auto xs = unpadded(x.data(), kernel.rows, kernel.in, kernel.stride),
+             ws = unpadded(w.data(), kernel.in, kernel.out, static_cast<int>(pad)),
+             bs = unpadded(b.data(), 1, kernel.out, static_cast<int>(pad));
   std::vector<double> linear(rows * out), magnitude(rows * out), expected(rows * out), xa(xs), wa(ws), ba(bs);
   for (auto* v : {&xa, &wa, &ba}) {
     for (double& d : *v) d = std::fabs(d);
@@ -182,11 +183,12 @@ void check_backward(const BackwardCase<T>& kernel) {
     for (std::size_t i = 0; i < in_pad; ++i) x[r * in_pad + i] = i < in ? static_cast<T>(after[r * in + i]) : T(0);
   }
   if (kernel.adds) fill_padded(dx.data(), kernel.rows, kernel.in, static_cast<int>(in_pad), random);
-  const auto old = unpadded(dx.data(), rows, in, in_pad);
+  const auto old = unpadded(dx.data(), kernel.rows, kernel.in, static_cast<int>(in_pad));
   kernel.run(w.data(), dy.data(), kernel.fused ? x.data() : nullptr, dx.data(), work.data());
   ASSERT_TRUE(w.intact() && dy.intact() && x.intact() && dx.intact() && work.intact());
 
-  const auto ws = unpadded(w.data(), in, out, out_pad), ds = unpadded(dy.data(), rows, out, out_pad);
+  const auto ws = unpadded(w.data(), kernel.in, kernel.out, static_cast<int>(out_pad)),
+             ds = unpadded(dy.data(), kernel.rows, kernel.out, static_cast<int>(out_pad));
   std::vector<double> product(rows * in), magnitude(rows * in), slope(rows * in), one(rows * in, 1.0), wa(ws), da(ds),
       unused(in * out);
   for (auto* v : {&wa, &da}) {

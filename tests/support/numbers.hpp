@@ -63,10 +63,10 @@ void fill_padded(T* p, int rows, int cols, int stride, Random& random) {
 
 // The rows x cols values of such rows, without the pads.
 template <class Real = double, class T>
-std::vector<Real> unpadded(const T* p, std::size_t rows, std::size_t cols, std::size_t stride) {
+std::vector<Real> unpadded(const T* p, int rows, int cols, int stride) {
   std::vector<Real> result;
-  for (std::size_t r = 0; r < rows; ++r) {
-    for (std::size_t c = 0; c < cols; ++c) result.push_back(static_cast<Real>(p[r * stride + c]));
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < cols; ++c) result.push_back(static_cast<Real>(p[r * stride + c]));
   }
   return result;
 }
