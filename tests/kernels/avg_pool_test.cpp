@@ -33,53 +33,76 @@ Values magnitudes(Values values) {
   return values;
 }
 
-// One size of the kernel: Stride of the rows of x that forward reads; Below a ReLU or nothing.
+// One size of the kernels. Their checks are compiled once a scalar.
+template <class T>
+struct Case {
+  int batch, positions, window, channels, stride;  // stride: of the rows of x that forward reads
+  bool adds, masks;                                // below is a ReLU
+  void (*forward)(const T* x, T* y);
+  void (*backward)(const T* x, const T* dy, T* dx);
+};
 template <class T, int Batch, int Positions, int Window, int Channels, int Stride, class Below, bool kAdd>
-void check(std::size_t gap) {
-  constexpr int kRows = Positions / Window, kPad = emmy::padded<T>(Channels), kIn = Batch * Positions,
-                kOut = Batch * kRows;
-  Random random(static_cast<std::uint64_t>(Positions * 1000 + Window * 100 + Channels));
+Case<T> make_case() {
+  return {Batch,
+          Positions,
+          Window,
+          Channels,
+          Stride,
+          kAdd,
+          std::is_same_v<Below, emmy::Relu>,
+          [](const T* x, T* y) { emmy::avg_pool_forward<Batch, Positions, Window, Channels, Stride>(x, y); },
+          [](const T* x, const T* dy, T* dx) {
+            emmy::avg_pool_backward<kAdd, Batch, Positions, Window, Channels>(x, dy, dx, Below{});
+          }};
+}
+
+template <class T>
+void check(const Case<T>& kernel, std::size_t gap) {
+  const int batch = kernel.batch, positions = kernel.positions, window = kernel.window, channels = kernel.channels,
+            stride = kernel.stride, pad = emmy::padded<T>(channels), in_rows = batch * positions,
+            out_rows = batch * (positions / window);
+  Random random(static_cast<std::uint64_t>(positions * 1000 + window * 100 + channels));
   // Rows of padded length come with their pads, others end at the fence.
-  Fenced<T> x(static_cast<std::size_t>(Stride == kPad ? kIn * kPad : (kIn - 1) * Stride + Channels), gap);
-  Fenced<T> whole(static_cast<std::size_t>(kIn * kPad)), dx(whole.size());
-  Fenced<T> y(static_cast<std::size_t>(kOut * kPad)), dy(y.size());
-  fill_padded(whole.data(), kIn, Channels, kPad, random);
-  for (int r = 0; r < kIn; ++r) {
-    for (int c = 0; c < (Stride == kPad ? kPad : Channels); ++c) x.data()[r * Stride + c] = whole.data()[r * kPad + c];
+  Fenced<T> x(static_cast<std::size_t>(stride == pad ? in_rows * pad : (in_rows - 1) * stride + channels), gap);
+  Fenced<T> whole(static_cast<std::size_t>(in_rows * pad)), dx(whole.size());
+  Fenced<T> y(static_cast<std::size_t>(out_rows * pad)), dy(y.size());
+  fill_padded(whole.data(), in_rows, channels, pad, random);
+  for (int r = 0; r < in_rows; ++r) {
+    for (int c = 0; c < (stride == pad ? pad : channels); ++c) x.data()[r * stride + c] = whole.data()[r * pad + c];
   }
-  emmy::avg_pool_forward<Batch, Positions, Window, Channels, Stride>(static_cast<const T*>(x.data()), y.data());
+  kernel.forward(x.data(), y.data());
   ASSERT_TRUE(x.intact() && y.intact());
-  const auto xs = unpadded(whole.data(), kIn, Channels, kPad), got = unpadded(y.data(), kOut, Channels, kPad);
+  const auto xs = unpadded(whole.data(), in_rows, channels, pad), got = unpadded(y.data(), out_rows, channels, pad);
   Values mean(got.size()), size(got.size());
-  reference::avg_pool_forward(mean.data(), xs.data(), Batch, Positions, Window, Channels);
-  reference::avg_pool_forward(size.data(), magnitudes(xs).data(), Batch, Positions, Window, Channels);
+  reference::avg_pool_forward(mean.data(), xs.data(), batch, positions, window, channels);
+  reference::avg_pool_forward(size.data(), magnitudes(xs).data(), batch, positions, window, channels);
   for (std::size_t k = 0; k < got.size(); ++k) {
     // The double reference of f64 has rounded as often.
     ASSERT_LE(std::fabs(got[k] - mean[k]),
-              (Window / 2 + 4 + (sizeof(T) == 8 ? Window + 1 : 0)) * kRoundoff<T> * size[k])
-        << Positions << " by " << Window << ", " << Channels << " channels";
+              (window / 2 + 4 + (sizeof(T) == 8 ? window + 1 : 0)) * kRoundoff<T> * size[k])
+        << positions << " by " << window << ", " << channels << " channels";
   }
-  for (int r = 0; r < kOut; ++r) {
-    for (int c = Channels; c < kPad; ++c) ASSERT_EQ(y.data()[r * kPad + c], T(0)) << "pad lane";
+  for (int r = 0; r < out_rows; ++r) {
+    for (int c = channels; c < pad; ++c) ASSERT_EQ(y.data()[r * pad + c], T(0)) << "pad lane";
   }
 
-  fill_padded(dy.data(), kOut, Channels, kPad, random);
-  if (kAdd) fill_padded(dx.data(), kIn, Channels, kPad, random);
-  const auto old = unpadded(dx.data(), kIn, Channels, kPad);
-  emmy::avg_pool_backward<kAdd, Batch, Positions, Window, Channels>(
-      static_cast<const T*>(whole.data()), static_cast<const T*>(dy.data()), dx.data(), Below{});
+  fill_padded(dy.data(), out_rows, channels, pad, random);
+  if (kernel.adds) fill_padded(dx.data(), in_rows, channels, pad, random);
+  const auto old = unpadded(dx.data(), in_rows, channels, pad);
+  kernel.backward(whole.data(), dy.data(), dx.data());
   ASSERT_TRUE(whole.intact() && dy.intact() && dx.intact());
   Values expected(xs.size());
-  reference::avg_pool_backward(expected.data(), unpadded(dy.data(), kOut, Channels, kPad).data(), Batch, Positions,
-                               Window, Channels);
-  const auto slopes = unpadded(dx.data(), kIn, Channels, kPad);
+  reference::avg_pool_backward(expected.data(), unpadded(dy.data(), out_rows, channels, pad).data(), batch, positions,
+                               window, channels);
+  const auto slopes = unpadded(dx.data(), in_rows, channels, pad);
   for (std::size_t k = 0; k < xs.size(); ++k) {
-    if (std::is_same_v<Below, emmy::Relu> && !(xs[k] > 0)) expected[k] = 0;
-    const double before = kAdd ? old[k] : 0, bound = 2 * std::fabs(expected[k]) + std::fabs(before + expected[k]);
+    if (kernel.masks && !(xs[k] > 0)) expected[k] = 0;
+    const double before = kernel.adds ? old[k] : 0,
+                 bound = 2 * std::fabs(expected[k]) + std::fabs(before + expected[k]);
     ASSERT_LE(std::fabs(slopes[k] - (before + expected[k])), (sizeof(T) == 8 ? 2 : 1) * kRoundoff<T> * bound);
   }
-  for (int r = 0; r < kIn; ++r) {
-    for (int c = Channels; c < kPad; ++c) ASSERT_EQ(dx.data()[r * kPad + c], T(0)) << "pad lane";
+  for (int r = 0; r < in_rows; ++r) {
+    for (int c = channels; c < pad; ++c) ASSERT_EQ(dx.data()[r * pad + c], T(0)) << "pad lane";
   }
 }
 
@@ -89,16 +112,17 @@ TYPED_TEST(AvgPool, IsTheMeanOfEachWindow) {
     constexpr int kChannels = decltype(channels)::value, kWindow = 1 + kChannels % 5;
     // Positions that fill no window are left.
     constexpr int kPositions = 3 * kWindow + kChannels % kWindow;
-    check<T, 2, kPositions, kWindow, kChannels, kChannels, std::nullptr_t, kChannels % 2 == 0>(kChannels % 16);
+    check(make_case<T, 2, kPositions, kWindow, kChannels, kChannels, std::nullptr_t, kChannels % 2 == 0>(),
+          kChannels % 16);
   });
 }
 
 TYPED_TEST(AvgPool, OnPaddedRowsWithAnActivationBelow) {
   using T = TypeParam;
   for (std::size_t gap = 0; gap < 16; ++gap) {
-    check<T, 3, 7, 2, 5, emmy::padded<T>(5), emmy::Relu, false>(gap);
-    check<T, 2, 9, 3, support::kLanes<T>, support::kLanes<T>, emmy::Relu, true>(gap);
-    check<T, 1, 41, 41, support::kLanes<T> + 1, support::kLanes<T> + 1, std::nullptr_t, false>(gap);
+    check(make_case<T, 3, 7, 2, 5, emmy::padded<T>(5), emmy::Relu, false>(), gap);
+    check(make_case<T, 2, 9, 3, support::kLanes<T>, support::kLanes<T>, emmy::Relu, true>(), gap);
+    check(make_case<T, 1, 41, 41, support::kLanes<T> + 1, support::kLanes<T> + 1, std::nullptr_t, false>(), gap);
   }
 }
 

@@ -244,9 +244,11 @@ void run_measured(T k, T* theta, const T* x, const T* dy, const T* v, Sums<T>* r
   constexpr int kStride = emmy::padded<T>(Cols);
   emmy::Meter<T, kStride, ByRows ? Rows : 0, ByColumns, true> meter;
   int done = 0;
+  bool in_turn = true;
   emmy::measure_outer<Rows, Cols>(
       k, theta, emmy::SummedRow<T>{x, std::accumulate(x, x + Rows, T(0)), std::inner_product(x, x + Rows, x, T(0))},
-      emmy::summed_row<Cols, kStride>(dy), v, meter, [](int m) { return m; }, [&](int m) { EXPECT_EQ(m, done++); });
+      emmy::summed_row<Cols, kStride>(dy), v, meter, [](int m) { return m; }, [&](int m) { in_turn &= m == done++; });
+  EXPECT_TRUE(in_turn);
   EXPECT_EQ(done, ByRows ? Rows : 0);
   if constexpr (ByRows) {
     for (int m = 0; m < Rows; ++m) row[m] = sums_at(meter, meter.row, m);
@@ -343,32 +345,55 @@ TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
 
 // ---- one sample, a rule with memory: the bits of the sweep of a gradient that exists
 
-template <int Rows, int Cols, class T, class Rule>
-void check_outer_memory(const Rule& rule, std::size_t gap) {
+template <class C, class T>
+struct MemoryCase {
+  int rows, cols;
+  void (*sweep)(const C& c, T* theta, T* buf, const T* g);
+  void (*outer)(const C& c, T* theta, T* buf, const T* x, const T* dy);
+};
+template <class C, class T, int Rows, int Cols>
+void run_sweep_without_sums(const C& c, T* theta, T* buf, const T* g) {
   constexpr int kStride = emmy::padded<T>(Cols);
-  constexpr auto kCount = static_cast<std::size_t>(Rows * kStride);
-  Random random(kCount + gap);
-  Fenced<T> theta(kCount, gap), buf(kCount, gap + 1), x(Rows, gap + 2), dy(kStride, gap + 3);
-  support::fill_padded(theta.data(), Rows, Cols, kStride, random);
-  support::fill_padded(buf.data(), Rows, Cols, kStride, random);
-  support::fill_padded(dy.data(), 1, Cols, kStride, random);
-  support::fill(x.data(), x.size(), random);
-  if (Rows > 2) x[1] = T(0);  // no gradient: the buffer of a row decays
-  buf[0] = T(1e-30);          // and one so small that it is forgotten
-  std::vector<T> g(kCount), swept(theta.data(), theta.data() + kCount), memory(buf.data(), buf.data() + kCount);
-  for (std::size_t at = 0; at < kCount; ++at) g[at] = x[at / kStride] * dy[at % kStride];
-  const auto c = coefficients(rule, T(1));
   emmy::Meter<T, kStride, 0, false, false> meter;
   emmy::SweepRange<T> range{};
-  for (int m = 0; m < Rows; ++m)
-    emmy::sweep_rows<kStride, 1, false>(c, swept.data() + m * kStride, memory.data() + m * kStride,
-                                        g.data() + m * kStride, meter, 0, range);
-  emmy::sweep_outer<Cols>(c, theta.data(), buf.data(), Rows, x.data(), dy.data());
-  ASSERT_TRUE(theta.intact() && buf.intact() && x.intact() && dy.intact());
-  for (std::size_t at = 0; at < kCount; ++at) {
-    ASSERT_EQ(theta[at], swept[at]) << Rows << 'x' << Cols << " at " << at;
-    ASSERT_EQ(buf[at], memory[at]) << Rows << 'x' << Cols << " at " << at;
+  for (int m = 0; m < Rows; ++m) {
+    const int at = m * kStride;
+    emmy::sweep_rows<kStride, 1, false>(c, theta + at, buf + at, g + at, meter, 0, range);
   }
+}
+template <class C, class T, int Rows, int Cols>
+void run_outer_memory(const C& c, T* theta, T* buf, const T* x, const T* dy) {
+  emmy::sweep_outer<Cols>(c, theta, buf, Rows, x, dy);
+}
+
+template <class C, class T>
+void check_outer_memory(const MemoryCase<C, T>& kernel, const C& c, std::size_t gap) {
+  const auto rows = static_cast<std::size_t>(kernel.rows),
+             stride = static_cast<std::size_t>(emmy::padded<T>(kernel.cols)), count = rows * stride;
+  Random random(count + gap);
+  Fenced<T> theta(count, gap), buf(count, gap + 1), x(rows, gap + 2), dy(stride, gap + 3);
+  support::fill_padded(theta.data(), kernel.rows, kernel.cols, static_cast<int>(stride), random);
+  support::fill_padded(buf.data(), kernel.rows, kernel.cols, static_cast<int>(stride), random);
+  support::fill_padded(dy.data(), 1, kernel.cols, static_cast<int>(stride), random);
+  support::fill(x.data(), x.size(), random);
+  if (rows > 2) x[1] = T(0);  // no gradient: the buffer of a row decays
+  buf[0] = T(1e-30);          // and one so small that it is forgotten
+  std::vector<T> g(count), swept(theta.data(), theta.data() + count), memory(buf.data(), buf.data() + count);
+  for (std::size_t at = 0; at < count; ++at) g[at] = x[at / stride] * dy[at % stride];
+  kernel.sweep(c, swept.data(), memory.data(), g.data());
+  kernel.outer(c, theta.data(), buf.data(), x.data(), dy.data());
+  ASSERT_TRUE(theta.intact() && buf.intact() && x.intact() && dy.intact());
+  for (std::size_t at = 0; at < count; ++at) {
+    ASSERT_EQ(theta[at], swept[at]) << kernel.rows << 'x' << kernel.cols << " at " << at;
+    ASSERT_EQ(buf[at], memory[at]) << kernel.rows << 'x' << kernel.cols << " at " << at;
+  }
+}
+template <int Rows, int Cols, class T, class Rule>
+void check_outer_rule(const Rule& rule, std::size_t gap) {
+  const auto c = coefficients(rule, T(1));
+  using C = std::remove_const_t<decltype(c)>;
+  check_outer_memory<C, T>({Rows, Cols, &run_sweep_without_sums<C, T, Rows, Cols>, &run_outer_memory<C, T, Rows, Cols>},
+                           c, gap);
 }
 
 TYPED_TEST(UpdateSweep, OneSampleWithMemoryGivesTheBitsOfASweep) {
@@ -379,15 +404,15 @@ TYPED_TEST(UpdateSweep, OneSampleWithMemoryGivesTheBitsOfASweep) {
     for (std::size_t gap = 0; gap < 16; gap += 5)
       for (const T decay : {T(0), T(kDecay)}) {
         const T rate = T(kRate), beta = T(kBeta);
-        check_outer_memory<kRows, kCols, T>(
+        check_outer_rule<kRows, kCols, T>(
             emmy::BasicMomentum<T>{.learning_rate = rate, .momentum = beta, .weight_decay = decay}, gap);
-        check_outer_memory<kRows, kCols, T>(
+        check_outer_rule<kRows, kCols, T>(
             emmy::BasicMomentum<T>{.learning_rate = rate, .momentum = beta, .dampening = T(kDampening)}, gap);
-        check_outer_memory<kRows, kCols, T>(
+        check_outer_rule<kRows, kCols, T>(
             emmy::BasicMomentum<T, emmy::Decay::decoupled>{
                 .learning_rate = rate, .momentum = beta, .weight_decay = decay},
             gap);
-        check_outer_memory<kRows, kCols, T>(
+        check_outer_rule<kRows, kCols, T>(
             emmy::BasicNesterov<T>{.learning_rate = rate, .momentum = beta, .weight_decay = decay}, gap);
       }
   });

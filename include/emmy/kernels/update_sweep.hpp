@@ -329,10 +329,10 @@ EMMY_INLINE void measure_outer(T k, T* theta, const SummedRow<T>& x, const Summe
       sums[kGt][at] = xi * dt, sums[kGg][at] = xi * xi * dy.squares, sums[kG1][at] = xi * dy.sum;
       done(i);
     };
-    int i = 0;
-    if constexpr (kLanesOf<T> == kStride && !one_lane<T>()) {
+    constexpr int kByFours = kLanesOf<T> == kStride && !one_lane<T>() ? Rows / 4 * 4 : 0;
+    if constexpr (kByFours > 0) {
       const V d = simd::load(dy.p);
-      for (; i + 4 <= Rows; i += 4) {
+      for (int i = 0; i < kByFours; i += 4) {
         V t0, n0, t1, n1, t2, n2, t3, n3;
         step(i, 0, t0, n0), step(i + 1, 0, t1, n1), step(i + 2, 0, t2, n2), step(i + 3, 0, t3, n3);
         T dt[4];
@@ -345,7 +345,7 @@ EMMY_INLINE void measure_outer(T k, T* theta, const SummedRow<T>& x, const Summe
         for (int m = 0; m < 4; ++m) finish(i + m, dt[m]);
       }
     }
-    for (; i < Rows; ++i)
+    for (int i = kByFours; i < Rows; ++i)
       with_vectors<T, 5>([&](V& tt, V& nn, V& dt, V& t1, V& n1) EMMY_LAMBDA {
         V t = tt, n = tt;
         for (std::size_t o = 0; o < kStride; o += lanes) {
