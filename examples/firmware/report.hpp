@@ -7,8 +7,8 @@
 
 namespace report {
 
-inline constexpr const char* kCauseNames[emmy::kCauses] = {"decay",   "momentum", "breaking",  "discretisation",
-                                                           "noether", "rounding", "unmeasured"};
+inline constexpr const char* kCauseNames[emmy::kCauses] = {"decay",   "momentum", "breaking",   "discretisation",
+                                                           "noether", "rounding", "unmeasured", "epsilon"};
 
 inline float size(float x) { return x < 0 ? -x : x; }
 

@@ -63,6 +63,11 @@ std::string bind_params(const Case& c, const Description& d, std::vector<const P
   return "";
 }
 
+// All of its blocks as one unit.
+bool is_whole(const ChargeDefinition& definition) {
+  return definition.type == "total" && definition.blocks[0].power == 2;
+}
+
 // A definition as parts of blocks: unit `axis` of W[out][in] is a column or row of the block [in][out].
 std::optional<std::vector<PartOf>> parts_of(const ChargeDefinition& definition, const Description& d,
                                             const std::vector<const Param*>& block) {
@@ -71,7 +76,8 @@ std::optional<std::vector<PartOf>> parts_of(const ChargeDefinition& definition, 
     const auto found = std::find_if(block.begin(), block.end(), [&](const Param* p) { return p->name == b.param; });
     const auto at = static_cast<int>(found - block.begin());
     if (b.group != 1) return std::nullopt;
-    if (definition.type == "unit") parts.push_back({at, b.axis == 0, b.s});
+    if (is_whole(definition)) parts.push_back({at, true, b.s});
+    else if (definition.type == "unit") parts.push_back({at, b.axis == 0, b.s});
     else if (definition.type == "total" && d.block[at].rows == 1) parts.push_back({at, false, b.s});
     else return std::nullopt;
   }
@@ -99,7 +105,8 @@ int find_charge(const ChargeDefinition& definition, const Description& d, const 
   for (const Block& b : definition.blocks)
     if (b.power != power) return -1;
   for (int c = 0; c < d.charges; ++c)
-    if (d.charge[c].power == power && (shift_invariant || !d.charge[c].translation) && same_parts(d.charge[c], *parts))
+    if (d.charge[c].power == power && d.charge[c].is_whole == is_whole(definition) &&
+        (shift_invariant || !d.charge[c].of_loss) && same_parts(d.charge[c], *parts))
       return c;
   return -1;
 }
@@ -108,11 +115,19 @@ int find_charge(const ChargeDefinition& definition, const Description& d, const 
 io::Result<Job> prepare(const Case& c, const std::vector<const Runner*>& runners) {
   Job job{&c, nullptr, c.unsupported, {}, {}};
   if (!job.unsupported.empty()) return job;
-  const auto runner =
-      std::find_if(runners.begin(), runners.end(), [&](const Runner* r) { return c.kind == r->about.kind; });
-  const Description& d = (*runner)->about;
-  job.unsupported = bind_params(c, d, job.block);
-  if (!job.unsupported.empty()) return job;
+  const Runner* runner = nullptr;
+  for (const Runner* r : runners) {
+    if (c.kind != r->about.kind) continue;
+    job.block.clear();
+    job.unsupported = bind_params(c, r->about, job.block);
+    if (job.unsupported.empty() && c.epsilon != r->about.epsilon)
+      job.unsupported = fmt::format("no net with epsilon {} is compiled in", c.epsilon);
+    if (!job.unsupported.empty()) continue;
+    runner = r;
+    break;
+  }
+  if (runner == nullptr) return job;
+  const Description& d = runner->about;
   for (const int label : c.labels)
     if (label >= d.outputs)
       return io::Error{fmt::format("{}: case {}: data.labels has a label beyond {}", c.file, c.name, d.outputs - 1)};
@@ -126,7 +141,7 @@ io::Result<Job> prepare(const Case& c, const std::vector<const Runner*>& runners
     job.unsupported = fmt::format("no charge of the ledger is {}", io::shown_path(definition.name));
     return job;
   }
-  job.runner = *runner;
+  job.runner = runner;
   return job;
 }
 
@@ -171,8 +186,7 @@ void name_charges(const Job& job, const Results& r, Computed& computed) {
     computed[prefix + "after"] = units(r.after);
     for (int cause = 0; cause < Results::kCauses; ++cause)
       computed[prefix + "budget." + kCauses[cause]] = units(r.budget[cause]);
-    computed[prefix + "budget.epsilon"] =
-        std::vector<double>(static_cast<std::size_t>(charge.units), 0.0);  // no norm in these nets
+    computed[prefix + "budget.epsilon"] = units(r.epsilon);
     computed[prefix + "max_noether"] = {r.max_noether[job.charge[i]]};
     computed[prefix + "max_residual"] = {r.max_residual[job.charge[i]]};
   }
@@ -272,10 +286,13 @@ int complain(const std::string& message) {
 
 // The compiled kinds for a target; none where it is not there.
 std::vector<const Runner*> find_runners(const char* target) {
-  std::vector<const Runner*> all{find_table<Mlp1Relu>(target),        find_table<Mlp1Leaky>(target),
-                                 find_table<Mlp1ReluSquared>(target), find_table<Mlp2Relu>(target),
-                                 find_table<ProductUnitRelu>(target), find_table<SparseProduct>(target),
-                                 find_table<Conv1dChannels>(target)};
+  std::vector<const Runner*> all{find_table<Mlp1Relu>(target),           find_table<Mlp1Leaky>(target),
+                                 find_table<Mlp1ReluSquared>(target),    find_table<Mlp2Relu>(target),
+                                 find_table<ProductUnitRelu>(target),    find_table<SparseProduct>(target),
+                                 find_table<Conv1dChannels>(target),     find_table<LayerNormScale>(target),
+                                 find_table<LayerNormBias>(target),      find_table<LayerNormEpsilon32>(target),
+                                 find_table<LayerNormEpsilon64>(target), find_table<LayerNormEpsilon128>(target),
+                                 find_table<RmsNormScale>(target)};
   if (std::find(all.begin(), all.end(), nullptr) != all.end()) all.clear();
   return all;
 }

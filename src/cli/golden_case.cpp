@@ -215,6 +215,7 @@ void read_training(const Field& c, Case& out) {
   } else {
     throw Unsupported("loss " + loss);
   }
+  if (is_one_of(out.kind, {"layernorm", "rmsnorm"})) out.epsilon = c.at("constants").at("eps_norm").number(0, 1);
   read_charges(c, out);
 }
 
@@ -255,8 +256,8 @@ void read_case(const Field& c, Case& out) {
   out.kind = c.at("kind").text();
   c.at("optimizer").require(c.at("optimizer").is_object(), "is not an object");
   try {
-    const bool trains = is_one_of(
-        out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_relu_squared", "mlp2_relu", "product_unit_relu", "conv1d"});
+    const bool trains = is_one_of(out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_relu_squared", "mlp2_relu",
+                                             "product_unit_relu", "conv1d", "layernorm", "rmsnorm"});
     if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
     out.optimizer.kind = c.at("optimizer").at("kind").text();
     if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);

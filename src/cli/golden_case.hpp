@@ -59,6 +59,7 @@ struct Case {
   Array inputs;             // [samples][inputs]
   Array outputs;            // [samples][outputs], or no values
   std::vector<int> labels;  // or none
+  double epsilon = 0;       // of its norm
   std::vector<ChargeDefinition> charges;
   std::vector<Expectation> expected;
 };

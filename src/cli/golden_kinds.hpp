@@ -71,6 +71,32 @@ struct Conv1dChannels {
   static constexpr const char* kParams[] = {"w1", "b1", "w2"};
 };
 
+// relu(norm(x W1 [+ b1]) gamma + beta) V. A kind of cases with several epsilons, with and without b1, is several nets.
+template <class Norm, class Bias>
+struct Normed {
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<4>, Dense<5, Bias>, Norm, Relu, Dense<3, NoBias>>;
+  using batches = Batches<9>;
+  static constexpr double kEpsilon = Norm::template kEpsilon<double>;
+};
+template <int Numerator, int Denominator>
+struct NormedWithBias : Normed<LayerNorm<WithBias, Numerator, Denominator>, WithBias> {
+  static constexpr const char* kName = "layernorm";
+  static constexpr const char* kParams[] = {"W1", "b1", "gamma", "beta", "V"};
+};
+struct LayerNormScale : Normed<LayerNorm<WithBias, 0>, NoBias> {
+  static constexpr const char* kName = "layernorm";
+  static constexpr const char* kParams[] = {"W1", "gamma", "beta", "V"};
+};
+struct LayerNormBias : NormedWithBias<0, 1> {};
+struct LayerNormEpsilon32 : NormedWithBias<1, 32> {};
+struct LayerNormEpsilon64 : NormedWithBias<1, 64> {};
+struct LayerNormEpsilon128 : NormedWithBias<1, 128> {};
+struct RmsNormScale : Normed<RmsNorm<WithBias, 0>, NoBias> {
+  static constexpr const char* kName = "rmsnorm";
+  static constexpr const char* kParams[] = {"W1", "gamma", "beta", "V"};
+};
+
 template <class K>
 concept IsKind = requires {
   K::kParams;
@@ -83,6 +109,12 @@ template <class K>
 inline constexpr bool kIsCertified = requires {
   requires K::kCertified;
 };
+
+template <class K>
+inline constexpr double kEpsilonOf = 0;
+template <class K>
+requires requires { K::kEpsilon; }
+inline constexpr double kEpsilonOf<K> = K::kEpsilon;
 
 // A loss chosen at run time: labels where there are any, else values. One text of forward and backward serves both.
 struct CaseLoss {};
@@ -127,13 +159,15 @@ consteval Description describe() {
   d.charges = table.kCharges;
   for (int c = 0; c < d.charges; ++c) {
     const Charge& charge = table.charge[c];
-    d.charge[c] = {table.unit[c], charge.units, charge.power, table.kind[c] == Kind::translation, charge.parts, {}};
+    d.charge[c] = {
+        table.unit[c], charge.units, charge.power, charge.of_loss, table.kind[c] == Kind::scale, charge.parts, {}};
     for (int p = 0; p < charge.parts; ++p) {
       const ChargePart& part = charge.part[p];
       d.charge[c].part[p] = {part.block, part.axis == Axis::column,
                              double(part.weight.numerator) / part.weight.denominator};
     }
   }
+  d.epsilon = kEpsilonOf<K>;
   d.clips_momentum = kClipsMomentum<K>;
   d.certified = kIsCertified<K>;
   return d;
@@ -165,7 +199,8 @@ inline constexpr int kLargestBatch = 9;
 template <class Net>
 using Memory = Scratch<Net, kLargestBatch, Train<BasicSgd<typename Net::scalar>>>;
 
-// Samples first .. first + count - 1, round and round: their inputs and targets, unpadded.
+// Samples first .. first + count - 1, round and round: their inputs and targets, unpadded. The others are not looked at,
+// but must be finite on their way: a norm without epsilon makes NaN of zeros.
 template <class Net>
 struct Samples {
   using S = typename Net::scalar;
@@ -175,8 +210,8 @@ struct Samples {
   CaseTarget<S> target;
 
   Samples(const Task& task, long long first, int count) noexcept : x{}, y{}, labels{}, target{} {
-    for (int i = 0; i < count; ++i) {
-      const long long from = (first + i) % task.samples;
+    for (int i = 0; i < kLargestBatch; ++i) {
+      const long long from = (first + i % count) % task.samples;
       for (int c = 0; c < Net::kInputs; ++c) x[i * Net::kInputs + c] = S(task.x[from * Net::kInputs + c]);
       if (task.labels != nullptr) labels[i] = task.labels[from];
       else
@@ -227,6 +262,9 @@ StepResult<typename Net::scalar> batch_gradient(const Params<Net>& params, const
     Gradient<Net> part{};
     const auto r = kOfBatch.of[kLargestBatch](params, Samples<Net>(task, first + done, now), now, scale, part);
     for (int i = 0; i < kPlan<Net>.params; ++i) g.data[i] += part.data[i];
+    if constexpr (kInvariants<Net> != 0) {
+      for (int i = 0; i < kInvariants<Net>; ++i) g.along[i] += part.along[i];
+    }
     sum = {r.status, sum.loss + r.loss};
   }
   return sum;
@@ -286,6 +324,8 @@ void report_charges(const Ledger<Net>& ledger, int step, const Task& task, Resul
     if (step + 1 < task.steps) continue;
     results.after[u] = static_cast<double>(ledger.units[PerUnit::charge][u]);
     for (int c = 0; c < Results::kCauses; ++c) results.budget[c][u] = static_cast<double>(ledger.units.total(c)[u]);
+    if constexpr (kKeptCauses<Net> == kCauses)
+      results.epsilon[u] = static_cast<double>(ledger.units.total(static_cast<int>(Cause::epsilon))[u]);
   }
   for (int c = 0; c < table.kCharges; ++c) {
     results.max_noether[c] = static_cast<double>(ledger.extreme[c].noether);

@@ -20,7 +20,8 @@ struct PartOf {
 struct ChargeOf {
   static constexpr int kMaxParts = 8;
   int first_unit, units, power;
-  bool translation;  // needs a loss that ignores a number added to all outputs
+  bool of_loss;   // needs a loss that ignores a number added to all outputs
+  bool is_whole;  // one unit of all lines of its blocks
   int parts;
   PartOf part[kMaxParts];
 };
@@ -32,6 +33,7 @@ struct Description {
   BlockName block[kMaxBlocks];
   int charges;
   ChargeOf charge[kMaxCharges];
+  double epsilon;       // of its norm
   bool clips_momentum;  // clips with momentum too, not only without
   bool certified;       // ends with a certificate instead of charges
 };
@@ -64,7 +66,7 @@ struct Results {
   double final_full_loss;
   int steps_clipped;
   double before[Description::kMaxUnits], after_one[Description::kMaxUnits], after[Description::kMaxUnits];
-  double budget[kCauses][Description::kMaxUnits];
+  double budget[kCauses][Description::kMaxUnits], epsilon[Description::kMaxUnits];
   double max_noether[Description::kMaxCharges], max_residual[Description::kMaxCharges];
   double weight[Description::kMaxWeights], gradient[Description::kMaxWeights],
       margin[Description::kMaxWeights];  // certified kinds

@@ -5,8 +5,8 @@
 namespace emmy::app {
 
 const char* cause_name(int cause) {
-  static constexpr const char* kNames[kCauses] = {"decay",   "momentum", "breaking",  "discretisation",
-                                                  "noether", "rounding", "unmeasured"};
+  static constexpr const char* kNames[kCauses] = {"decay",   "momentum", "breaking",   "discretisation",
+                                                  "noether", "rounding", "unmeasured", "epsilon"};
   return kNames[cause];
 }
 

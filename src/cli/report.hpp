@@ -38,6 +38,10 @@ std::string symmetry_name(FactorBalance<Site>) {
   return "FactorBalance<" + site_name(Site{}) + ">";
 }
 template <class Site>
+std::string symmetry_name(Scale<Site>) {
+  return "Scale<" + site_name(Site{}) + ">";
+}
+template <class Site>
 std::string symmetry_name(Translation<Site>) {
   return "Translation<" + site_name(Site{}) + ">";
 }

@@ -151,6 +151,12 @@ TEST_F(Golden, StartsFromGivenBuffers) {
 
 TEST_F(Golden, CountsWhatItCannotRunAsUnsupported) {
   expect_unsupported([](Json& c) { c["kind"] = "mlp1_tanh"; }, "kind mlp1_tanh");
+  expect_unsupported(
+      [](Json& c) {
+        c["kind"] = "layernorm";
+        c["constants"]["eps_norm"] = 0.25;
+      },
+      "no parameter");
   expect_unsupported([](Json& c) { c["optimizer"]["kind"] = "adam"; }, "optimizer adam");
   expect_unsupported([](Json& c) { c["optimizer"]["warm_up"] = 3; }, "optimizer.warm_up");
   expect_unsupported([](Json& c) { c["loss"] = "hinge"; }, "loss hinge");

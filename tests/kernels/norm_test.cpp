@@ -44,6 +44,7 @@ struct Case {
   void (*forward)(const T* x, const T* gain, const T* bias, T epsilon, T* y, T* kept);
   void (*backward)(const T* x, const T* gain, const T* kept, const T* dy, T* dx);
   void (*gain_gradient)(const T* x, const T* kept, const T* dy, T* dgain);
+  void (*invariance)(const T* x, const T* gain, const T* kept, const T* dy, T epsilon, T* along, T* error, T* across);
 };
 template <class T, bool Centred, int Rows, int Cols, int Stride, class Below, bool kAdd>
 Case<T> make_case() {
@@ -61,6 +62,9 @@ Case<T> make_case() {
           },
           [](const T* x, const T* kept, const T* dy, T* dgain) {
             emmy::norm_gain_gradient<Rows, Cols, Stride>(x, kept, dy, dgain);
+          },
+          [](const T* x, const T* gain, const T* kept, const T* dy, T epsilon, T* along, T* error, T* across) {
+            emmy::norm_invariance<Centred, Rows, Cols>(x, gain, kept, dy, epsilon, *along, *error, *across);
           }};
 }
 
@@ -139,6 +143,29 @@ void check(const Case<T>& kernel, std::size_t gap, double offset, bool biased, T
       allowed += std::fabs(d[at]) * (error[at] + (rows + 1) * unit * size[at]);
     }
     ASSERT_LE(std::fabs(made[col] - gains[col]), allowed) << rows << 'x' << cols << ", gain " << c;
+  }
+  // What epsilon makes of <x, dx>, by its formula and by the gradient that the kernel made, and that the sums of rows are 0.
+  T along = 0, along_error = 0, across_error = 0;
+  kernel.invariance(whole.data(), gain.data(), kept.data(), dy.data(), epsilon, &along, &along_error, &across_error);
+  Real by_formula = 0, by_gradient = 0;
+  for (int r = 0; r < rows; ++r) {
+    const auto row = reference::norm_of_row(&xs[static_cast<std::size_t>(r * cols)], cols, kernel.centred,
+                                            static_cast<Real>(epsilon));
+    Real across = 0;
+    for (int c = 0; c < cols; ++c) {
+      const auto at = static_cast<std::size_t>(r * cols + c);
+      by_formula += static_cast<Real>(epsilon) * row.scale * row.scale * d[at] * g[static_cast<std::size_t>(c)] *
+                    (xs[at] - row.mean) * row.scale;
+      by_gradient += xs[at] * moved[at];
+      across += moved[at];
+    }
+    if (kernel.centred && !kernel.adds && !kernel.masks) {
+      ASSERT_LE(std::fabs(across), across_error * unit) << rows << 'x' << cols << ", row " << r;
+    }
+  }
+  ASSERT_LE(std::fabs(along - by_formula), along_error * unit) << rows << 'x' << cols;
+  if (!kernel.adds && !kernel.masks) {
+    ASSERT_LE(std::fabs(along - by_gradient), along_error * unit) << rows << 'x' << cols;
   }
   expect_zero_pads(dx, rows, cols, pad);
   expect_zero_pads(dgain, 1, cols, pad);

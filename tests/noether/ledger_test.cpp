@@ -28,6 +28,11 @@ template <class S>
 using Factored = Net<Scalar<S>, Input<7>, Parametrized<Dense<6>, ProductByOutput>, PowerRelu<3, 2>,
                      Parametrized<Dense<5, NoBias>, Product>, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
+// What norms read: a Dense at once, and through an activation of degree 3/2.
+template <class S>
+using Normed = Net<Scalar<S>, Input<7>, Dense<9>, emmy::LayerNorm<WithBias, 1, 64>, Relu, Dense<5>, PowerRelu<3, 2>,
+                   emmy::RmsNorm<NoBias, 1, 32>, Dense<3>>;
+
 // Blocks of the plain nets, of Windows too: W0 b0 W1 b1 W2 b2. Of Factored: u0 Z0 b0, U1 Z1, u2 Z2 b2.
 const UnitCharge kFirstUnits{2, {{0, false, 1}, {1, false, 1}, {2, true, -1}}};
 const UnitCharge kSecondUnits{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}};
@@ -38,6 +43,13 @@ const UnitCharge kFactoredSecond{2, {{4, false, 1}, {6, true, -1}}};
 // last layer for each of 2 positions.
 const UnitCharge kFirstChannels{2, {{0, false, 1}, {1, false, 1}, {2, true, -1, 5}}};
 const UnitCharge kSecondChannels{2, {{2, false, 1}, {3, false, 1}, {4, true, -1, 4}}};
+// Normed: W0 b0, gain bias, W1 b1, gain, W2 b2.
+const UnitCharge kFirstScale{2, {{0, true, 1, 1}, {1, true, 1, 1}}},
+    kSecondScale{2, {{4, true, 1, 1}, {5, true, 1, 1}}};
+const UnitCharge kNormedRows{1, {{0, true, 1}}}, kNormedBias{1, {{1, true, 1}}};
+const UnitCharge kFirstGains{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}};
+const UnitCharge kSecondGains{2, {{6, false, 1}, {7, true, -1}}};
+const UnitCharge kNormedLogits{1, {{7, true, 1}}}, kNormedLogitBias{1, {{8, true, 1}}};
 const UnitCharge kBalanceByOutput{2, {{0, false, 1}, {1, false, -1}, {2, false, -1}}};
 const UnitCharge kBalanceByInput{2, {{5, false, 1}, {6, true, -1}}};
 
@@ -85,8 +97,14 @@ struct Books {
       const auto want = reference::budget(c, reference::rule_of<N>(rule), theta, buf, g, cols, u);
       const Budget<double>& got = ledger.template total<Symmetry>(first + u);
       for (std::size_t k = 0; k < 5; ++k) {
-        ASSERT_NEAR(got.amount[k], want[k], 1e-11) << "cause " << k << ", unit " << u;
-        largest[k] = std::fmax(largest[k], std::fabs(want[k]));
+        double amount = got.amount[k];
+        if (k == 4 && Symmetry::kKind == Kind::scale) {  // all of -2 eta c <g, theta> is what epsilon makes
+          ASSERT_NEAR(amount, 0.0, 1e-14);
+          amount = got[Cause::epsilon];
+          largest[4] = std::fmax(largest[4], std::fabs(want[4]));
+        }
+        ASSERT_NEAR(amount, want[k], 1e-11) << "cause " << k << ", unit " << u;
+        if (k < 4) largest[k] = std::fmax(largest[k], std::fabs(want[k]));
       }
       ASSERT_NEAR(got.drift(), reference::charge(c, after, cols, u) - reference::charge(c, theta, cols, u), 1e-13);
       ASSERT_NEAR(ledger.template charge<Symmetry>(first + u), reference::charge(c, after, cols, u), 1e-12);
@@ -105,15 +123,23 @@ struct Books {
     } else if constexpr (std::is_same_v<N, Windows<double>>) {
       compare(Rescaling<Layer<2>>{}, kFirstChannels, 0, 5);
       compare(Rescaling<Layer<5>>{}, kSecondChannels, 0, 4);
+    } else if constexpr (std::is_same_v<N, Normed<double>>) {
+      compare(Scale<Layer<0>>{}, kFirstScale, 0, 1);
+      compare(Translation<Layer<0>>{}, kNormedRows, 0, 7);
+      compare(Translation<Layer<0>>{}, kNormedBias, 7, 1);
+      compare(Rescaling<Layer<2>>{}, kFirstGains, 0, 9);
+      compare(Scale<Layer<4>>{}, kSecondScale, 0, 1);
+      compare(Rescaling<Layer<5>>{}, kSecondGains, 0, 5);
     } else {
       compare(Rescaling<Layer<1>>{}, kFirstUnits, 0, 9);
       compare(Rescaling<Layer<3>>{}, kSecondUnits, 0, 5);
     }
     if constexpr (std::is_same_v<typename B::Loss, CrossEntropy>) {
-      constexpr int kInputs = kPlan<N>.block[4].rows;
+      constexpr int kInputs = kPlan<N>.block[kPlan<N>.kBlocks - 2].rows;
       using Last = Layer<N::kNodes - 1>;
-      compare(Translation<Last>{}, kLogits, 0, kInputs);
-      compare(Translation<Last>{}, kLogitBias, kInputs, 1);
+      constexpr bool kNormed = std::is_same_v<N, Normed<double>>;
+      compare(Translation<Last>{}, kNormed ? kNormedLogits : kLogits, 0, kInputs);
+      compare(Translation<Last>{}, kNormed ? kNormedLogitBias : kLogitBias, kInputs, 1);
     }
   }
 };
@@ -125,6 +151,7 @@ using OnTwo = Booked<TwoHidden<double>, R, CrossEntropy>;
 using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicMomentum<double>>>,
                                 OnTwo<ClipByTensor<BasicNesterov<double>>>,
                                 OnTwo<PerBlock<BasicMomentum<double, Decay::decoupled>, TwoHidden<double>>>,
+                                Booked<Normed<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Windows<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<TwoFrozen<double>, BasicMomentum<double>, SquaredError>,
                                 Booked<Factored<double>, BasicMomentum<double>, SquaredError>>;
@@ -171,6 +198,7 @@ TYPED_TEST(BudgetOf, EachCauseIsThatOfTheUpdateDifferences) {
   EXPECT_EQ(books.largest[1] > 1e-3, R::kHasMemory) << "momentum";
   EXPECT_EQ(books.largest[2] > 1e-5, kUnequal) << "breaking";
   EXPECT_GT(books.largest[3], 1e-6) << "discretisation";
+  EXPECT_EQ(books.largest[4] > 1e-5, (std::is_same_v<N, Normed<double>>)) << "epsilon";
 }
 
 // ---- the Noether identity
@@ -215,6 +243,48 @@ TYPED_TEST(Identity, HoldsAtEveryWeightAndBatch) {
   std::printf("|N| over the largest sum of |g theta|: %.2g\n", worst);
   EXPECT_LT(worst, sizeof(TypeParam) == 4 ? 5e-7 : 1e-14);
   EXPECT_GT(worst, 0.0);
+}
+
+// Of norms too: the scale of what they read but for what their epsilon makes.
+TYPED_TEST(Identity, HoldsForWhatNormsRead) {
+  // Not behind a ReLU: where one unit alone is alive, the whole gradient is what epsilon makes, and rounding.
+  using N = Net<Scalar<TypeParam>, Input<7>, Dense<9>, emmy::LayerNorm<WithBias, 1, 64>, Relu, Dense<8>,
+                emmy::RmsNorm<NoBias, 1, 32>, Dense<3>>;
+  Pcg32 rng{61};
+  Params<N> params{};
+  Buffers<N> buffers{};
+  Scratch<N, kBatch, Train<BasicSgd<TypeParam>>> scratch{};
+  Gradient<N> g{};
+  fixture::Data<N, kBatch> data{};
+  const auto cols = reference::columns_of<N>();
+  double worst = 0, epsilons = 0;
+  for (int k = 0; k < 1000; ++k) {
+    fixture::randomise(params, rng, 0.9);
+    data.refill(rng, false);
+    ASSERT_EQ(gradient<false>(params, buffers, scratch, data.x, data.label, CrossEntropy{}, kBatch,
+                              TypeParam(1) / TypeParam(kBatch), g)
+                  .status,
+              Status::ok);
+    const auto theta = reference::read_blocks<N>(params.data), grad = reference::read_blocks<N>(g.data);
+    const auto add = [&](const UnitCharge& c, int units, double known) {
+      double largest = 0, scale = 0;
+      for (int u = 0; u < units; ++u) {
+        largest = std::fmax(largest, std::fabs(reference::noether(c, theta, grad, cols, u) - known));
+        scale = std::fmax(scale, reference::noether_scale(c, theta, grad, cols, u));
+      }
+      worst = std::fmax(worst, largest / scale);
+      epsilons = std::fmax(epsilons, std::fabs(known) / scale);
+    };
+    add(kFirstScale, 1, static_cast<double>(g.along[0]));
+    add(kSecondScale, 1, static_cast<double>(g.along[1]));
+    add(kNormedRows, 7, 0);
+    add(kFirstGains, 9, 0);
+    add(kSecondGains, 8, 0);
+  }
+  std::printf("norms: |N| over the largest sum of |g theta|: %.2g; of epsilon %.2g\n", worst, epsilons);
+  EXPECT_LT(worst, sizeof(TypeParam) == 4 ? 5e-7 : 1e-14);
+  EXPECT_GT(worst, 0.0);
+  EXPECT_GT(epsilons, 1e-2);
 }
 
 // ---- units that meet several rows
@@ -264,7 +334,7 @@ void expect_health(const Rule& rule) {
   if constexpr (N::kOutputs == 1) units = Ledger<N>::template kUnitsOf<Rescaling<Layer<2>>>;  // translations rest
   for (int u = 0; u < units; ++u) {
     double moved = 0;
-    for (int c = 0; c < kCauses; ++c) moved += std::fabs(static_cast<double>(ledger.units.total(c)[u]));
+    for (int c = 0; c < kKeptCauses<N>; ++c) moved += std::fabs(static_cast<double>(ledger.units.total(c)[u]));
     EXPECT_GT(moved, 0) << "unit " << u;
   }
 }

@@ -27,7 +27,8 @@ struct Run {
 template <class S>
 using OneOutput = Net<Scalar<S>, Input<3>, Dense<9>, Relu, Dense<1>>;
 template <class S>
-using Normed = Net<Scalar<S>, Input<5>, Dense<7>, emmy::LayerNorm<>, Relu, Dense<6>, emmy::RmsNorm<>, Dense<3>>;
+using Normed = Net<Scalar<S>, Input<5>, Dense<7>, emmy::LayerNorm<WithBias, 1, 64>, Relu, Dense<6>,
+                   emmy::RmsNorm<NoBias, 1, 64>, Dense<3>>;
 template <class R>
 struct Predicted : testing::Test {};
 // One sample: from norms alone where the rule has no memory.
@@ -59,7 +60,7 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
   using N = typename TypeParam::Net;
   using R = typename TypeParam::Rule;
   using S = typename N::scalar;
-  constexpr bool kSingle = sizeof(S) == 4;
+  constexpr bool kSingle = sizeof(S) == 4, kNormed = std::is_same_v<N, Normed<double>>;
   constexpr int kBatch = TypeParam::kBatch;
   Trainer<N, R, kBatch> trainer{}, other{};
   Ledger<N> measured{};
@@ -68,7 +69,7 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
   Pcg32 rng{31};
   fixture::randomise(trainer.params, rng, 0.7);
   other.params = trainer.params;
-  double worst = 0, largest = 0, caused[3] = {};
+  double worst = 0, largest = 0, caused[4] = {};
   for (int k = 0; k < 300; ++k) {
     data.refill(rng, false);
     R rule{};
@@ -91,8 +92,8 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
     const auto &want = measured.units, &got = predicted.units;
     worst = std::fmax(worst, std::fabs(double(got[emmy::PerUnit::charge][u]) - double(want[emmy::PerUnit::charge][u])));
     largest = std::fmax(largest, std::fabs(double(want[emmy::PerUnit::charge][u])));
-    constexpr Cause kOf[] = {Cause::decay, Cause::momentum, Cause::discretisation};
-    for (int c = 0; c < 3; ++c) {
+    constexpr Cause kOf[] = {Cause::decay, Cause::momentum, Cause::discretisation, Cause::epsilon};
+    for (int c = 0; c < (kNormed ? 4 : 3); ++c) {
       const double expected = double(want.total(static_cast<int>(kOf[c]))[u]);
       EXPECT_NEAR(double(got.total(static_cast<int>(kOf[c]))[u]), expected, kSingle ? 1e-4 : 1e-12) << c;
       caused[c] = std::fmax(caused[c], std::fabs(expected));
@@ -105,6 +106,7 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
   EXPECT_GT(caused[0], 1e-3);
   EXPECT_EQ(caused[1] > 1e-3, R::kHasMemory);
   EXPECT_GT(caused[2], 1e-4);
+  EXPECT_EQ(caused[3] > 1e-3, kNormed);
 }
 
 // What `resync` is for: without it the law goes on from the old weights.

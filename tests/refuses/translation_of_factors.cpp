@@ -1,4 +1,4 @@
-// refuses: emmy: this net has no translation symmetry at this site: Translation needs the last layer, a plain Dense
+// refuses: emmy: this net has no translation symmetry at this site: Translation needs a plain Dense
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/dense.hpp>
 #include <emmy/noether/ledger.hpp>

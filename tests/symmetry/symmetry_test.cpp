@@ -40,7 +40,10 @@ using ByElement = Of<Input<7>, Parametrized<Dense<9>, Product>, Relu, Dense<3>>;
 using Windows = fixture::Windows<double>;
 using Signal = Of<Input<9, 3>, MaxPool<2>, Conv1d<5, 2, NoBias>, PowerRelu<2>, MaxPool<2>, Conv1d<4, 1>>;
 using Means = Of<Input<10, 3>, Conv1d<5, 2>, Relu, AvgPool<2>, Conv1d<6, 2>, Relu, GlobalAvgPool, Dense<4>>;
-using Normed = Of<Input<4>, Dense<5>, emmy::LayerNorm<>, Relu, Dense<6>, emmy::RmsNorm<>, Dense<3>>;
+using Normed = Of<Input<4>, Dense<5>, emmy::LayerNorm<WithBias, 0>, Relu, Dense<6>, emmy::RmsNorm<NoBias, 0>, Dense<3>>;
+using Norms =
+    Of<Input<9, 2>, Conv1d<5, 2>, PowerRelu<2>, MaxPool<2>, emmy::LayerNorm<WithBias, 0>, emmy::RmsNorm<WithBias, 0>,
+       Flatten, Parametrized<Dense<4>, ProductByOutput>, emmy::LayerNorm<NoBias, 0>, Dense<3>>;
 using Flat = Of<Input<4, 3>, Dense<5>, Flatten, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
 static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
@@ -64,8 +67,12 @@ static_assert(kHasExactly<Windows, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Tra
               "channels are units, through pooling and behind a Flatten too");
 static_assert(kHasExactly<Signal, Rescaling<Layer<3>>, Translation<Layer<4>>>, "logits of a convolution translate");
 static_assert(kHasExactly<Means, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Translation<Layer<6>>>, "means are linear");
-static_assert(kHasExactly<Normed, Rescaling<Layer<2>>, Rescaling<Layer<4>>, Translation<Layer<5>>>,
-              "a norm's gains scale units, what it reads are none");
+static_assert(kHasExactly<Normed, Scale<Layer<0>>, Translation<Layer<0>>, Rescaling<Layer<2>>, Scale<Layer<3>>,
+                          Rescaling<Layer<4>>, Translation<Layer<5>>>,
+              "a norm's gains scale units, what it reads scales as a whole; only a centred one lets it translate");
+static_assert(kHasExactly<Norms, Scale<Layer<2>>, Scale<Layer<3>>, Rescaling<Layer<5>>, FactorBalance<Layer<6>>,
+                          Scale<Layer<6>>, Rescaling<Layer<7>>, Translation<Layer<8>>>,
+              "through homogeneous layers, of gains, of one side of factors");
 static_assert(kHasExactly<Flat, Rescaling<Layer<2>>, FactorBalance<Layer<3>>>);
 
 // None where the units are not homogeneous, where others read them, or where no affine layer follows.
@@ -75,6 +82,13 @@ static_assert(kHasExactly<Of<Input<7>, Dense<9>, Relu, Dense<3>, Relu>, Rescalin
 static_assert(kHasExactly<Of<Input<7>, Dense<7>, Residual<Relu>, Dense<3>>, Translation<Layer<2>>>);
 static_assert(kHasExactly<Of<Input<7>, Relu, Dense<3>>, Translation<Layer<1>>>, "no weights make the input");
 static_assert(kHasExactly<Of<Input<7>, Tanh, Relu>>);
+
+static_assert(kHasExactly<Of<Input<7>, emmy::LayerNorm<>, Dense<3>>, Rescaling<Layer<0>>, Translation<Layer<1>>>);
+static_assert(kHasExactly<Of<Input<7>, Dense<7>, Residual<emmy::LayerNorm<>, Dense<7>>, Dense<3>>,
+                          Rescaling<Layer<1, 0>>, Translation<Layer<2>>>,
+              "the skip sees the scale");
+static_assert(
+    kHasExactly<Of<Input<7>, Dense<7>, Tanh, emmy::LayerNorm<>, Dense<3>>, Rescaling<Layer<2>>, Translation<Layer<3>>>);
 
 // A tag names the same site as the position.
 using Tagged = Of<Input<7>, Dense<9>, Named<Body, Relu>, Named<Head, Dense<3>>>;
@@ -144,7 +158,7 @@ struct Action : testing::Test {
   }
 };
 using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Signal,
-                            Means, Normed, Flat>;
+                            Means, Normed, Norms, Flat>;
 TYPED_TEST_SUITE(Action, Nets);
 
 template <class... Symmetry, class F>
@@ -156,14 +170,13 @@ TYPED_TEST(Action, LeavesTheFunctionAndMovesTheWeights) {
   const auto before = this->outputs(this->params);
   int charges = 0;
   for_each(symmetries_of<TypeParam>{}, [&](auto symmetry) {
-    constexpr bool kShift = decltype(symmetry)::kKind == Kind::translation;
     const auto list = charges_of<TypeParam>(symmetry);
     for (const Charge& charge : list.charge)
       for (int unit = 0; unit < charge.units; ++unit, ++charges)
         for (const double c : {0.5, 1.7}) {
           const auto after = TestFixture::moved(this->params, charge, unit, c);
           ASSERT_NE(std::memcmp(&after, &this->params, sizeof after), 0);
-          EXPECT_LT(TestFixture::difference(this->outputs(after), before, kShift), 1e-12) << "unit " << unit;
+          EXPECT_LT(TestFixture::difference(this->outputs(after), before, charge.of_loss), 1e-12) << "unit " << unit;
         }
   });
   EXPECT_EQ(charges, (kCharges<TypeParam, WatchAll>.units));
@@ -185,6 +198,16 @@ TYPED_TEST(Action, OnOneSideAloneChangesTheFunction) {
       EXPECT_GT(worst, 1e-3);
     }
   });
+}
+
+// The bias belongs to the scale of what a norm reads.
+TEST(ScaleCharge, IsOfWeightsAndBias) {
+  const auto charges = charges_of<Normed>(Scale<Layer<0>>{});
+  ASSERT_EQ(charges.charge[0].parts, 2);
+  EXPECT_EQ(charges.charge[0].part[0].block, 0);
+  EXPECT_EQ(charges.charge[0].part[1].block, 1);
+  EXPECT_EQ(charges.charge[0].units, 1);
+  EXPECT_EQ(charges.charge[0].invariant_node, 1);
 }
 
 // What the generator takes from one side it gives to the other, to second order in the flow's parameter: the charge is

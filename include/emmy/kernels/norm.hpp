@@ -5,6 +5,7 @@
 //   dx[r, c] (+)= below'(x) s_r (d[r, c] - (Centred ? 1 / C sum_c d[r, c] : 0) - n[r, c] 1 / C sum_c d[r, c] n[r, c]),
 //                                                 d = dy gain
 //   dgain[c] = sum_r dy[r, c] n[r, c]
+//   along = sum_r sum_c x[r, c] dx[r, c] = epsilon sum_r s_r^2 sum_c d[r, c] n[r, c]   (without below' and what dx was)
 //
 // kept: m and s of every row, kNormKept scalars a row. x rows of InStride (unpadded: nothing beyond Cols is read), y, dy and
 // dx padded rows, and so x backward. A row of equal values gives n = 0, and NaN where epsilon is 0.
@@ -12,6 +13,9 @@
 //   n      e = R (s_r X (1 + |n|) + |n|) w_r                 y      e |gain| + 2 w_r (|n gain| + |bias|)
 //   dx     8 R s_r (1 + s_r X) |d[r]|_2 w_r, w_r |dx| more where it is added
 //   dgain  sum_r |dy| e + (rows + 1) w_r sum_r |dy n|
+//   along  w_r along_error, along_error = R sum_r (1 + s_r X) |d[r]|_2 (8 s_r |x[r]|_1 + 4 sqrt(C) epsilon s_r^2): that of
+//          the number and of the sum over the dx of norm_backward together
+//   across_error: w_r of it bounds |sum_c dx[r, c]| of every row where Centred; the largest C 8 R s_r (1 + s_r X) |d[r]|_2
 // Test: tests/kernels/norm_test.cpp.
 #pragma once
 
@@ -100,6 +104,32 @@ EMMY_INLINE void norm_backward(const T* x, const T* gain, const T* kept, const T
       put_dx<kAdd>(Below{}, x, dx, c, simd::mul(simd::set(kept[1]), across));
     }
     clear_pads<1, Cols>(dx);
+  }
+}
+
+// x in padded rows, as backward has it.
+template <bool Centred, int Rows, int Cols, class T>
+EMMY_INLINE void norm_invariance(const T* x, const T* gain, const T* kept, const T* dy, T epsilon, T& along,
+                                 T& along_error, T& across_error) noexcept {
+  constexpr int kStride = padded<T>(Cols);
+  constexpr T kTerms = Cols / 2 + 16;
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  along = along_error = across_error = T(0);
+  for (int r = 0; r < Rows; ++r, x += kStride, dy += kStride, kept += kNormKept) {
+    auto largest = simd::zero<T>();
+    const auto d = [&](int c) EMMY_LAMBDA { return simd::mul(simd::load(dy + c), simd::load(gain + c)); };
+    const T product = inner::row_sum<Cols, T>(
+                [&](int c) EMMY_LAMBDA { return simd::mul(d(c), normed<Cols, kStride>(x, kept, c)); }),
+            squares = inner::row_sum<Cols, T>([&](int c) EMMY_LAMBDA { return simd::mul(d(c), d(c)); }),
+            sizes = inner::row_sum<Cols, T>([&](int c) EMMY_LAMBDA { return simd::abs(simd::load(x + c)); });
+    for (int c = 0; Centred && c < Cols; c += lanes) largest = simd::max(largest, simd::abs(simd::load(x + c)));
+    T norms[2] = {squares, T(Cols)};  // of d, and of a row of ones
+    for (T& norm : norms) simd::store_first(simd::sqrt(simd::set(norm)), &norm, 1);
+    const T s = kept[1], share = epsilon * s * s, error = kTerms * (T(1) + s * simd::max_lane(largest)) * norms[0];
+    along += share * product;
+    along_error += error * (T(8) * s * sizes + T(4) * norms[1] * share);
+    const T across = T(Cols) * T(8) * s * error;
+    if (Centred && across > across_error) across_error = across;
   }
 }
 

@@ -16,6 +16,8 @@
 //                                               affine layers, whose terms the ledger counts itself
 //   kForgetsOutput                              neither backward nor the gradients look at y
 //   kNorm                                       its weights meet values whose squares add up to at most the channels
+//   kScaleInvariant                             y stays as it is when x is scaled, but for an epsilon
+//   kShiftInvariant                             y stays as it is when a number is added to all channels of a position of x
 //   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
 //                                               layers do)
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
@@ -28,6 +30,7 @@
 // registration, macro or base class):
 //   elementwise: activate(L, v), derivative_from_output(L, y) or derivative_from_input(L, x)   on vectors
 //   others:      forward(L, frame), backward<kAdd>(L, frame), gradients(L, frame, visitor), commit(L, frame)
+//   kScaleInvariant: invariance(L, frame), what its epsilon makes
 //   affine:      forward(L, frame, activation); kTakesBelow: backward<kAdd>(L, frame, below), below an activation or nullptr
 #pragma once
 
@@ -113,6 +116,10 @@ inline constexpr bool kIsNorm = requires {
   requires L::kNorm;
 };
 template <class L>
+inline constexpr bool kIsScaleInvariant = requires {
+  requires L::kScaleInvariant;
+};
+template <class L>
 inline constexpr bool kIsWindowed = requires {
   L::kWindow;
 };
@@ -157,6 +164,14 @@ consteval int buffers_of() {
   if constexpr (requires { L::template kBuffers<InShape>; }) return L::template kBuffers<InShape>;
   else return 0;
 }
+
+// Of a layer that does not see the scale of x: the sum of x dx, which would be 0 but for its epsilon; a bound of how far
+// rounding takes that sum from this number, and of the sum of one row of dx (where it does not see a shift), both in unit
+// roundoffs.
+template <class S>
+struct Invariance {
+  S along, along_error, across_error;
+};
 
 // Names a layer by its position in the net: Layer<1> is the second one after Input, Layer<1, 0> the first one inside
 // the Residual at position 1.

@@ -13,6 +13,7 @@ struct Norm {
   static_assert(Numerator >= 0 && Denominator > 0, "emmy: the epsilon of a norm is not negative");
   static constexpr bool kCentred = Centred, kHasBias = __is_same(Bias, WithBias);
   static constexpr bool kTakesBelow = true, kForgetsOutput = true, kNorm = true;
+  static constexpr bool kScaleInvariant = true, kShiftInvariant = Centred;
   template <class S>
   static constexpr S kEpsilon = S(Numerator) / S(Denominator);
   template <class S, class InShape, int Batch>
@@ -58,6 +59,17 @@ EMMY_INLINE void backward(detail::Norm<Centred, Bias, Numerator, Denominator>, c
   using S = typename F::scalar;
   norm_backward<Centred, kAdd, F::kOutRows, F::kIn>(f.x, f.params, static_cast<const S*>(f.kept),
                                                     static_cast<const S*>(f.dy), f.dx, below);
+}
+
+template <bool Centred, class Bias, int Numerator, int Denominator, class F>
+EMMY_INLINE Invariance<typename F::scalar> invariance(detail::Norm<Centred, Bias, Numerator, Denominator>,
+                                                      const F& f) noexcept {
+  using S = typename F::scalar;
+  Invariance<S> all{};
+  norm_invariance<Centred, F::kOutRows, F::kIn>(f.x, f.params, static_cast<const S*>(f.kept),
+                                                static_cast<const S*>(f.dy), F::layer::template kEpsilon<S>, all.along,
+                                                all.along_error, all.across_error);
+  return all;
 }
 
 // dgain and dbias, one row each.

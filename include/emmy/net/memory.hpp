@@ -145,11 +145,18 @@ EMMY_INLINE void refresh(State<Net, Rule>& state) noexcept {
   state.largest.forget();
 }
 
-// A gradient in the layout of the parameters: for `gradient`, `apply`, accumulation and averaging over threads.
-template <class Net>
+// A gradient in the layout of the parameters: for `gradient`, `apply`, accumulation and averaging over threads. With norms
+// also what each one's epsilon makes (Invariance::along), which adds up and averages as the gradient does.
+template <class Net, bool Any = (kInvariants<Net> != 0)>
 struct Gradient {
   using S = typename Net::scalar;
   alignas(kAlign<S>) S data[detail::at_least_one(kPlan<Net>.params)];
+};
+template <class Net>
+struct Gradient<Net, true> {
+  using S = typename Net::scalar;
+  alignas(kAlign<S>) S data[detail::at_least_one(kPlan<Net>.params)];
+  S along[kInvariants<Net>];
 };
 
 }  // namespace emmy

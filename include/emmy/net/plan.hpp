@@ -245,7 +245,17 @@ consteval auto make_arena(Nodes<N...>) {
   return arena;
 }
 
+template <class Net, class... N>
+consteval int invariants_before(int node, Nodes<N...>) {
+  int count = 0, at = 0;
+  ((count += at++ < node && kIsScaleInvariant<typename N::layer> && kPlan<Net>.needs_delta[N::kFrom]), ...);
+  return count;
+}
 }  // namespace detail
+
+// The number of layers before node Before that do not see the scale of their input, and make its gradient.
+template <class Net, int Before = Net::kNodes>
+inline constexpr int kInvariants = detail::invariants_before<Net>(Before, typename Net::nodes{});
 
 template <class Net, int Batch, bool Training>
 inline constexpr auto kArena = detail::make_arena<Net, Batch, Training>(typename Net::nodes{});

@@ -13,6 +13,8 @@
 // sum_r |delta_r| max_r |(x_r, 1)| |w| (incoming), sum_r |a_r| max_r |dy_r| |w| (outgoing), times the terms of each sum.
 // Of a norm x_r is what it makes before its gain; of a convolution x_r is a window, an outgoing unit several rows, each of
 // which brings its own scale.
+// A norm's epsilon makes N_eps of B(g, theta): epsilon = -2 s e N_eps, taken out of noether and of the residual, whose
+// bound takes in the rounding of the norm's own sums (Invariance).
 // Source: theory.md section 2 (booking order, rounding bound). Test: tests/noether/ledger_test.cpp.
 #pragma once
 
@@ -49,6 +51,16 @@ consteval int run_of(const Charge& charge, const ChargePart& part) {
 }
 template <class Net, class Spec, int At, int Index>
 inline constexpr int kRunOf = run_of<Net>(kCharges<Net, Spec>.charge[At], kCharges<Net, Spec>.charge[At].part[Index]);
+// The number of each layer in Ledger::invariances.
+template <class Net>
+struct InvariantAt {
+  int of[Net::kNodes];
+};
+template <class Net>
+inline constexpr auto kInvariantAt = []<int... I>(std::integer_sequence<int, I...>) {
+  return InvariantAt<Net>{{kInvariants<Net, I>...}};
+}
+(std::make_integer_sequence<int, Net::kNodes>{});
 // The least whole number whose square is at least N.
 template <int N>
 inline constexpr int kRootAbove = [] {
@@ -151,6 +163,14 @@ EMMY_INLINE LineTerms<S> line_terms(const PlannedBlock& block, Axis line, int li
   return {terms, S(block.width / static_cast<int>(simd::lanes<S>()) + 7 + lines)};
 }
 
+// The same of a part. Lines of one unit are also added up across lanes.
+template <class S>
+EMMY_INLINE LineTerms<S> part_terms(const Charge& charge, const ChargePart& part, const PlannedBlock& block) noexcept {
+  LineTerms<S> terms = line_terms<S>(block, part.axis, part.lines);
+  if (charge.units == 1 && part.lines > 1) terms.r += S(8);
+  return terms;
+}
+
 // f(first, n) for the runs in `count` lines from `line` on, `first` counted from there.
 template <int Run, int Lines, class F>
 EMMY_INLINE void for_runs(int line, int count, F&& f) noexcept {
@@ -165,15 +185,24 @@ EMMY_INLINE void for_runs(int line, int count, F&& f) noexcept {
   }
 }
 
+// A vector of which the first lane is s, the others zero.
+template <class S>
+EMMY_INLINE simd::Vec<S> first_lane(S s) noexcept {
+  alignas(kAlign<S>) S lanes[padded<S>(1)] = {s};
+  return simd::load(lanes);
+}
+
 // Adds one part of the charges of a vector of units from `at` on: p their sums, `stride` apart. What lies beyond the units
-// has sums of zero, so that what is added there changes nothing; Partial: beyond n others follow.
-template <int Power, bool Memoryless, bool Partial, class Units, class S>
+// has sums of zero, so that what is added there changes nothing; Partial: beyond n others follow; Whole: all lines are of
+// one unit.
+template <int Power, bool Memoryless, bool Partial, bool Whole, class Units, class S>
 EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, const S* p, int n, int stride,
                            const BlockTerms<S>& b, S r) noexcept {
   using V = simd::Vec<S>;
   const S km1 = b.k - S(1), scale = magnitude(weight);
   const auto sum = [&](LineSum product) EMMY_LAMBDA {
-    if constexpr (Partial) return load_units(p + product * stride, n);
+    if constexpr (Whole) return first_lane(simd::sum(simd::load(p + product * stride)));
+    else if constexpr (Partial) return load_units(p + product * stride, n);
     else return simd::load(p + product * stride);
   };
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
@@ -225,7 +254,7 @@ EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, cons
 
 // This part's share of `activity` for n lines from `line` on, of one run: for a quadratic charge the square of (terms x
 // scale), for a linear one the scale of the residual itself.
-template <class Net, int Block, bool Incoming, int Power, class Led, class S>
+template <class Net, int Block, bool Incoming, int Power, int InvariantNode, class Led, class S>
 EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partner, S batch) noexcept {
   constexpr auto block = kPlan<Net>.block[Block];
   using N = node_at<Net, block.node>;
@@ -239,7 +268,10 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
   };
   if constexpr (Power == 1) {
     // The deltas of a row add up to 0 but for the rounding of p, which is absolute: p is up to 1.
-    const S scale = (S(2) * S(block.cols) + S(16)) / batch + (rows + S(block.stride)) * ledger.delta[kOut].row_sum;
+    // Those of a row before a norm, but for what rounding makes there.
+    S scale = (rows + S(block.stride)) * ledger.delta[kOut].row_sum;
+    if constexpr (InvariantNode >= 0) scale += ledger.invariances.of[kInvariants<Net, InvariantNode>].across_error;
+    else scale += (S(2) * S(block.cols) + S(16)) / batch;
     if constexpr (block.role == Role::bias) return simd::mul(simd::set(rows * scale), load_units(kOnes<S>.value, n));
     else return simd::mul(simd::set(scale), activity());
   } else {
@@ -277,18 +309,21 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
         constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
         constexpr ChargePart part = charge.part[Index];
         if constexpr (Index < charge.parts && part.block == Block && part.axis == Line) {
-          if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
+          if (charge.of_loss && !ledger.translating) return;
           constexpr int kRun = detail::kRunOf<Net, Spec, At, Index>;
+          constexpr bool kWhole = charge.units == 1 && part.lines > 1 && kRun == kLines;
           const S weight = S(part.weight.numerator) / S(part.weight.denominator);
-          const S r = line_terms<S>(kPlan<Net>.block[Block], Line, part.lines).r;
+          const S r = part_terms<S>(charge, part, kPlan<Net>.block[Block]).r;
           for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
             const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
             for (int i = 0; i < n; i += lanes) {
-              book_part<charge.power, Memoryless, kRun != kLines>(ledger.units, ledger.last[At], unit + i, weight,
-                                                                  sums + first + i, n - i, stride, b, r);
-              add_to(ledger.units[PerUnit::activity] + unit + i,
-                     simd::mul(simd::set(magnitude(weight)), activity_of<Net, Block, part.is_incoming, charge.power>(
-                                                                 ledger, line + first + i, n - i, b.partner, batch)));
+              const int at = kWhole ? unit : unit + i;
+              book_part<charge.power, Memoryless, kRun != kLines, kWhole>(ledger.units, ledger.last[At], at, weight,
+                                                                          sums + first + i, n - i, stride, b, r);
+              auto activity = activity_of<Net, Block, part.is_incoming, charge.power, charge.invariant_node>(
+                  ledger, line + first + i, n - i, b.partner, batch);
+              if constexpr (kWhole) activity = first_lane(simd::sum(activity));
+              add_to(ledger.units[PerUnit::activity] + at, simd::mul(simd::set(magnitude(weight)), activity));
             }
           });
         }
@@ -319,10 +354,39 @@ template <class S>
 EMMY_INLINE S terms_of(const Charge& charge, const PlannedBlock* blocks) noexcept {
   S square = 0;
   for (int p = 0; p < charge.parts; ++p) {
-    const LineTerms<S> line = line_terms<S>(blocks[charge.part[p].block], charge.part[p].axis, charge.part[p].lines);
+    const LineTerms<S> line = part_terms<S>(charge, charge.part[p], blocks[charge.part[p].block]);
     square += (S(2) * line.r + S(6)) * line.n;
   }
   return root(square);
+}
+
+// What a norm's epsilon makes of B(g, theta), and the rounding of the norm; zeros where none does.
+template <class Net, class Led>
+EMMY_INLINE Invariance<typename Net::scalar> norm_of(const Led& ledger, const Charge& charge) noexcept {
+  using S = typename Net::scalar;
+  Invariance<S> norm{};
+  if constexpr (kInvariants<Net> != 0) {
+    if (charge.epsilons.numerator == 0) return norm;
+    const S degree = S(charge.epsilons.numerator) / S(charge.epsilons.denominator);
+    norm = ledger.invariances.of[detail::kInvariantAt<Net>.of[charge.invariant_node]];
+    norm.along *= degree;
+    norm.along_error *= degree;
+  }
+  return norm;
+}
+// A charge of one unit.
+template <class Net, class Spec, class Mode, class S>
+EMMY_INLINE void book_epsilon(Ledger<Net, Spec, Mode>& ledger, int charge, S along) noexcept {
+  if constexpr (kInvariants<Net> != 0) {
+    if (kCharges<Net, Spec>.charge[charge].epsilons.numerator == 0) return;
+    const S moved = S(-2) * ledger.invariances.share * along;
+    const auto book = [&](Cause cause, S amount) EMMY_LAMBDA {
+      ledger.units.total(static_cast<int>(cause))[kCharges<Net, Spec>.unit[charge]] += amount;
+      ledger.last[charge][cause] += amount;
+    };
+    book(Cause::epsilon, moved);
+    if constexpr (!__is_same(Mode, Predict)) book(Cause::noether, -moved);  // of all of B(g, theta), so far
+  }
 }
 
 // Closes the books of a step: residuals, bounds, worst cases, and whether the weights are those that the last step left.
@@ -336,8 +400,13 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
   const V endless = simd::set(S(__builtin_inf()));
   auto& units = ledger.units;
   for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
-    if (kCharges<Net, Spec>.kind[c] == Kind::translation && !ledger.translating) continue;
     const Charge& charge = kCharges<Net, Spec>.charge[c];
+    if (charge.of_loss && !ledger.translating) continue;
+    const Invariance<S> norm = norm_of<Net>(ledger, charge);
+    const auto without = [](V v, S of_first) EMMY_LAMBDA {
+      if constexpr (kInvariants<Net> != 0) return simd::sub(v, first_lane(of_first));
+      else return v;
+    };
     const V terms = simd::set(kUnit * terms_of<S>(charge, kPlan<Net>.block));
     const int last = kCharges<Net, Spec>.unit[c + 1];
     V worst = simd::zero<S>(), of_charges = worst, noethers = worst, of_noethers = worst, relatives = worst,
@@ -362,7 +431,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
       // The bounds of the head of this file.
       const V weight = own(units[PerUnit::weight]), motion = own(units[PerUnit::motion]),
               size = own(units[PerUnit::size]), activity = own(units[PerUnit::activity]),
-              noether = own(units[PerUnit::noether]);
+              noether = without(own(units[PerUnit::noether]), norm.along);
       const V a = simd::sqrt(weight), b = simd::sqrt(motion);
       const V of_plain_sum = simd::mul(terms, simd::mul_add(simd::set(S(1) / kRoot2), b, a));
       const bool quadratic = charge.power == 2;
@@ -370,10 +439,10 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
           quadratic ? simd::mul(simd::set(kUnit),
                                 simd::add(simd::mul_add(simd::mul(simd::set(kRoot2), a), b, weight), motion))
                     : of_plain_sum;
-      const V noether_bound = simd::mul(
-          simd::set(kUnit),
+      const V of_identity =
           quadratic ? simd::mul_add(a, simd::sqrt(own(units[PerUnit::gradient])), simd::sqrt(simd::mul(activity, size)))
-                    : activity);
+                    : activity;
+      const V noether_bound = simd::mul(simd::set(kUnit), without(of_identity, -norm.along_error));
       const V residual = simd::sub(simd::sub(after, before), own(units[PerUnit::booked]));
       worst = simd::max(worst, simd::abs(residual));
       of_charges = simd::max(of_charges, ratio(residual, charge_bound));
@@ -398,6 +467,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
     ledger.last_ratio = larger(ledger.last_ratio, larger(of_charge, larger(of_noether, simd::max_lane(others))));
     ledger.last[c].amount[kRoundingCause] += simd::sum(rounding);
     ledger.last[c].amount[kUnmeasuredCause] += simd::sum(unmeasured);
+    book_epsilon(ledger, c, norm.along);
   }
   ledger.worst_ratio = larger(ledger.worst_ratio, ledger.last_ratio);
   ledger.known = true;

@@ -15,8 +15,11 @@ enum class Cause : unsigned char {
   noether,         // -2 eta c N: 0 for a right gradient of a symmetric loss
   rounding,        // measured change minus all of the above
   unmeasured,      // change between measured steps (Every<N>)
+  epsilon,         // -2 eta c N_eps of a norm, which is not quite scale invariant (Scale); only kept by nets with norms
 };
-inline constexpr int kCauses = 7;
+inline constexpr int kCauses = 8;
+template <class Net>
+inline constexpr int kKeptCauses = kInvariants<Net> != 0 ? kCauses : kCauses - 1;
 
 // Change of a charge by cause.
 template <class S>
@@ -68,13 +71,12 @@ enum class PerUnit : int {
   memory,
   total
 };
-inline constexpr int kStepArrays = static_cast<int>(PerUnit::charge),
-                     kUnitArrays = static_cast<int>(PerUnit::total) + kCauses;
+inline constexpr int kStepArrays = static_cast<int>(PerUnit::charge);
 
 // A vector that begins at the last units of an array ends in the next one: there it adds zeros.
-template <class S, int Units>
+template <class S, int Units, int Causes>
 struct UnitArrays {
-  S data[kUnitArrays * Units + padded<S>(1) - 1];
+  S data[(static_cast<int>(PerUnit::total) + Causes) * Units + padded<S>(1) - 1];
 
   EMMY_INLINE constexpr S* operator[](PerUnit quantity) noexcept { return data + static_cast<int>(quantity) * Units; }
   EMMY_INLINE constexpr const S* operator[](PerUnit quantity) const noexcept {
@@ -89,6 +91,15 @@ template <class S>
 struct TensorFacts {
   S row_norm, row_sum;
 };
+
+// What the norms of a net told of this step, and the reference share of the gradient (BlockTerms::share).
+template <class S, int Count>
+struct Invariances {
+  Invariance<S> of[Count];
+  S share;
+};
+template <class S>
+struct Invariances<S, 0> {};
 
 namespace detail {
 template <class Net>
@@ -136,7 +147,7 @@ struct Ledger {
   template <class Symmetry>
   EMMY_INLINE constexpr Budget<scalar> total(int unit) const noexcept {
     Budget<scalar> budget{};
-    for (int c = 0; c < kCauses; ++c) budget.amount[c] = units.total(c)[first<Symmetry>() + unit];
+    for (int c = 0; c < kKeptCauses<Net>; ++c) budget.amount[c] = units.total(c)[first<Symmetry>() + unit];
     return budget;
   }
   // The budget of all units together.
@@ -175,7 +186,7 @@ struct Ledger {
 
   // Forgets totals and worst cases; the charges stay.
   EMMY_INLINE constexpr void reset() noexcept {
-    for (int c = 0; c < kCauses; ++c)
+    for (int c = 0; c < kKeptCauses<Net>; ++c)
       for (int u = 0; u < kUnits; ++u) units.total(c)[u] = 0;
     for (auto& e : extreme) e = {};
     for (auto& b : last) b = {};
@@ -186,7 +197,7 @@ struct Ledger {
   // are instead of reporting a fault.
   EMMY_INLINE constexpr void resync() noexcept { known = false; }
 
-  UnitArrays<scalar, (kUnits > 0 ? kUnits : 1)> units;
+  UnitArrays<scalar, (kUnits > 0 ? kUnits : 1), kKeptCauses<Net>> units;
   Budget<scalar> last[kChargeCount > 0 ? kChargeCount : 1];
   Extremes<scalar> extreme[kChargeCount > 0 ? kChargeCount : 1];
   TensorFacts<scalar> act[kPlan<Net>.kTensors], delta[kPlan<Net>.kTensors];
@@ -197,6 +208,7 @@ struct Ledger {
   bool known;        // are the recorded charges those of the current weights?
   bool translating;  // did the last loss keep the translation symmetry?
   bool unbounded;    // the last step had no activations to bound its Noether residuals with (`apply`)
+  [[no_unique_address]] Invariances<scalar, kInvariants<Net>> invariances;
 
   template <class Symmetry>
   static consteval int first() {

@@ -1,7 +1,8 @@
 // Predicted charges: the exact discrete laws of theory.md section 2, with the Noether identity taken for granted.
 //
-//   k = 1 - eta lam, u = eta m, P = B(buf, theta):  B(u, theta) = eta beta P
-//   Q' = k^2 Q - 2 k eta beta P + |u|^2        P' = k beta P - |u|^2 / eta + stored (k Q - eta beta P)
+//   k = 1 - eta lam, u = eta m, P = B(buf, theta):  U = B(u, theta) = eta beta P + a0 N
+//   Q' = k^2 Q - 2 k U + |u|^2        P' = (k U - |u|^2) / eta + stored (k Q - U)
+// N: what the epsilon of a norm makes of B(g, theta) (Scale), else 0.
 // stored: what coupled decay puts into the buffer. Without memory beta = 0, u = a0 g. A linear charge C with Pc = sum buf:
 // C' = k C - eta beta Pc, Pc' = beta Pc + stored C. Only |g|^2 and |u|^2 come from the step; the weights are read once,
 // at the first step and after resync(). So a fault in weights or gradients shows nowhere: `health` stays 0.
@@ -29,7 +30,7 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
       [&]<int At, int Index>(std::integral_constant<int, At>, std::integral_constant<int, Index>) EMMY_LAMBDA {
         constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
         if constexpr (Index < charge.parts) {
-          if (kCharges<Net, Spec>.kind[At] == Kind::translation && !ledger.translating) return;
+          if (charge.of_loss && !ledger.translating) return;
           constexpr ChargePart part = charge.part[Index];
           constexpr auto block = kPlan<Net>.block[part.block];
           const S weight = S(part.weight.numerator) / S(part.weight.denominator);
@@ -58,17 +59,19 @@ EMMY_INLINE void predict_lines(Ledger<Net, Spec, Predict>& ledger, int line, int
     if constexpr (Index < charge.parts && part.block == Block && part.axis == Line && charge.power == 2) {
       constexpr auto kBlock = kPlan<Net>.block[Block];
       constexpr int kRun = detail::kRunOf<Net, Spec, At, Index>, kLines = Line == Axis::row ? kBlock.rows : kBlock.cols;
+      constexpr bool kWhole = charge.units == 1 && part.lines > 1 && kRun == kLines;
       const S weight = S(part.weight.numerator) / S(part.weight.denominator);
       for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
         const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
         for (int i = 0; i < n; i += static_cast<int>(simd::lanes<S>())) {
           const auto sum = [&](int product) EMMY_LAMBDA {
             const S* p = sums + product * stride + first + i;
-            return kRun == kLines ? simd::load(p) : load_units(p, n - i);
+            if constexpr (kWhole) return first_lane(simd::sum(simd::load(p)));
+            else return kRun == kLines ? simd::load(p) : load_units(p, n - i);
           };
-          add_to(ledger.units[PerUnit::booked] + unit + i, simd::mul(simd::set(weight * b.a0 * b.a0), sum(0)));
-          if constexpr (!Memoryless)
-            add_to(ledger.units[PerUnit::size] + unit + i, simd::mul(simd::set(weight), sum(1)));
+          const int at = kWhole ? unit : unit + i;
+          add_to(ledger.units[PerUnit::booked] + at, simd::mul(simd::set(weight * b.a0 * b.a0), sum(0)));
+          if constexpr (!Memoryless) add_to(ledger.units[PerUnit::size] + at, simd::mul(simd::set(weight), sum(1)));
         }
       });
     }
@@ -90,11 +93,15 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
     auto& units = ledger.units;
     const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
     for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
-      if (kCharges<Net, Spec>.kind[c] == Kind::translation && !ledger.translating) continue;
-      const bool quadratic = kCharges<Net, Spec>.charge[c].power == 2;
+      const Charge& charge = kCharges<Net, Spec>.charge[c];
+      if (charge.of_loss && !ledger.translating) continue;
+      const bool quadratic = charge.power == 2;
       if (!Rule::kHasMemory && !quadratic && km1 == S(0)) continue;  // it stays
       const int last = kCharges<Net, Spec>.unit[c + 1];
       V decayed = simd::zero<S>(), carried = decayed, second = decayed;  // of all units
+      V of_epsilon = decayed;                                            // a0 N, of a charge of one unit
+      if constexpr (kInvariants<Net> != 0)
+        of_epsilon = first_lane(ledger.invariances.share * norm_of<Net>(ledger, charge).along);
       for (int u = kCharges<Net, Spec>.unit[c]; u < last; u += static_cast<int>(simd::lanes<S>())) {
         const int n = last - u;
         const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + u, n); };
@@ -106,6 +113,7 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
         };
         const V q = own(units[PerUnit::charge]), none = simd::zero<S>();
         V decay = times(quadratic ? km1 * (r.k + S(1)) : km1, q), momentum = none, gg = none;
+        if (quadratic) decay = simd::neg_mul_add(simd::set(S(2) * km1), of_epsilon, decay);
         if (quadratic) {
           gg = own(units[PerUnit::booked]);
           put(none, units[PerUnit::booked]);  // for the next step
@@ -117,8 +125,10 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
             put(none, units[PerUnit::size]);
             decay = simd::neg_mul_add(simd::set(S(2) * km1), ut, decay);
             momentum = simd::neg_mul_add(simd::set(S(2)), ut, simd::sub(uu, gg));
-            put(simd::mul_add(simd::set(r.stored), simd::sub(times(r.k, q), ut),
-                              simd::neg_mul_add(simd::set(per_eta), uu, times(r.k * r.beta, memory))),
+            const V moved = simd::add(ut, of_epsilon);
+            put(simd::mul_add(simd::set(r.stored), simd::sub(times(r.k, q), moved),
+                              simd::mul_add(simd::set(per_eta), simd::sub(times(r.k, of_epsilon), uu),
+                                            times(r.k * r.beta, memory))),
                 units[PerUnit::memory]);
           } else {
             momentum = simd::neg(ut);
@@ -126,13 +136,15 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
           }
           book(Cause::momentum, momentum, carried);
         }
-        put(simd::add(q, simd::add(simd::add(decay, momentum), gg)), units[PerUnit::charge]);
+        const V along = times(S(-2), of_epsilon);
+        put(simd::add(q, simd::add(simd::add(decay, momentum), simd::add(gg, along))), units[PerUnit::charge]);
         if (km1 != S(0)) book(Cause::decay, decay, decayed);
         book(Cause::discretisation, gg, second);
       }
       ledger.last[c][Cause::decay] += simd::sum(decayed);
       ledger.last[c][Cause::momentum] += simd::sum(carried);
       ledger.last[c][Cause::discretisation] += simd::sum(second);
+      book_epsilon(ledger, c, norm_of<Net>(ledger, charge).along);
     }
     ++ledger.measured;
   }

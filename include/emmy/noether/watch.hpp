@@ -8,7 +8,8 @@ namespace emmy {
 // Watches the named symmetries; one that the net does not have does not compile.
 template <class... Symmetry>
 struct Watch {};
-// Watches every continuous symmetry of the net, symmetries_of<Net>; Translation rests where the loss is not shift invariant.
+// Watches every continuous symmetry of the net, symmetries_of<Net>; Translation of the outputs rests where the loss sees
+// the shift.
 struct WatchAll {};
 
 // ---- modes
@@ -33,13 +34,6 @@ template <class Net, class... Symmetry>
 struct Watched<Net, Watch<Symmetry...>> {
   using list = Symmetries<Symmetry...>;
   static constexpr bool kAll = false;
-};
-
-template <class List>
-struct KindsOf;
-template <class... Symmetry>
-struct KindsOf<Symmetries<Symmetry...>> {
-  static constexpr bool kTranslates = (false || ... || (Symmetry::kKind == Kind::translation));
 };
 
 // All charges of the watched symmetries, one after the other.
@@ -85,5 +79,13 @@ consteval int index_in(Symmetries<Symmetry...>) {
 
 template <class Net, class Spec>
 inline constexpr auto kCharges = detail::make_charges<Net>(typename detail::Watched<Net, Spec>::list{});
+
+// Is one of them a symmetry of the loss alone?
+template <class Net, class Spec>
+inline constexpr bool kWatchesLoss = [] {
+  for (const Charge& charge : kCharges<Net, Spec>.charge)
+    if (charge.of_loss) return true;
+  return false;
+}();
 
 }  // namespace emmy

@@ -33,15 +33,15 @@ struct Hidden {
   Ratio degree{1, 1};
 };
 
-// The layer whose weights make the units that node `site` ends and the affine one that reads them, if every layer between
-// is homogeneous.
-template <class Net>
-consteval Hidden hidden_units(int site) {
+// The layer whose weights make the units that node Site ends and the only one that reads them, if every layer between is
+// homogeneous.
+template <class Net, int Site>
+consteval Hidden units_behind() {
   const auto& facts = kFacts<Net>.node;
   Hidden h;
-  h.consumer = only_consumer<Net>(site + 1);
-  if (h.consumer < 0 || !facts[h.consumer].affine) return {};
-  for (int i = site; i >= 0; i = facts[i].from - 1) {
+  h.consumer = only_consumer<Net>(Site + 1);
+  if (h.consumer < 0) return {};
+  for (int i = Site; i >= 0; i = facts[i].from - 1) {
     if (facts[i].scales) {
       h.producer = i;
       return h;
@@ -53,10 +53,16 @@ consteval Hidden hidden_units(int site) {
   return {};
 }
 
+template <class Net, int Site>
+consteval Hidden hidden_units() {
+  const Hidden h = units_behind<Net, Site>();
+  return h.consumer >= 0 && kFacts<Net>.node[h.consumer].affine ? h : Hidden{};
+}
+
 // Below the first layer that trains no delta is ever made, so nobody could measure the charge: frozen units have none.
 template <class Net, int Site>
 consteval bool can_rescale() {
-  constexpr Hidden h = hidden_units<Net>(Site);
+  constexpr Hidden h = hidden_units<Net, Site>();
   if constexpr (h.producer < 0) return false;
   else
     return kPlan<Net>.needs_delta[h.producer + 1] &&
@@ -80,7 +86,7 @@ consteval auto charges_of(Rescaling<Site>) {
       "emmy: this net has no rescaling symmetry at this site: its units must be positively homogeneous (Relu, "
       "LeakyRelu, PowerRelu, Identity, MaxPool, AvgPool, GlobalAvgPool, Flatten or none) between two layers, "
       "the first affine or a norm, the second affine, and Site the last layer before the second");
-  constexpr detail::Hidden h = detail::hidden_units<Net>(kSite);
+  constexpr detail::Hidden h = detail::hidden_units<Net, kSite>();
   constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
   constexpr auto out = detail::outgoing_of<typename node_at<Net, h.consumer>::layer>();
   Charges<1> c;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <emmy/symmetry/rescaling.hpp>
+#include <emmy/symmetry/scale.hpp>
 #include <emmy/symmetry/translation.hpp>
 
 namespace emmy {
@@ -11,7 +12,7 @@ template <class Net, int Node>
 consteval auto symmetries_at() {
   using Site = typename node_at<Net, Node>::site;
   constexpr bool kRescales = can_rescale<Net, Node>(), kFactors = has_factors<Net, Node>(),
-                 kTranslates = can_translate<Net, Node>();
+                 kScales = can_scale<Net, Node>(), kTranslates = can_translate<Net, Node>();
   const auto factors = [] {
     if constexpr (kFactors) return Symmetries<FactorBalance<Site>>{};
     else return Symmetries<>{};
@@ -20,11 +21,15 @@ consteval auto symmetries_at() {
     if constexpr (kRescales) return Symmetries<Rescaling<Site>>{};
     else return Symmetries<>{};
   }();
+  const auto scale = [] {
+    if constexpr (kScales) return Symmetries<Scale<Site>>{};
+    else return Symmetries<>{};
+  }();
   const auto translation = [] {
     if constexpr (kTranslates) return Symmetries<Translation<Site>>{};
     else return Symmetries<>{};
   }();
-  return factors + rescaling + translation;
+  return factors + rescaling + scale + translation;
 }
 
 template <class Net, int Node = 0>

@@ -26,9 +26,15 @@ struct Charge {
   int power = 2;
   int parts = 0;
   int incoming_node = -1, outgoing_node = -1;
+  // The layer that makes it a symmetry, if not the loss; B(g, theta) is so many times what its epsilon makes.
+  int invariant_node = -1;
+  Ratio epsilons{0, 1};
+  bool of_loss = false;  // only where the loss does not see it
   ChargePart part[kMaxParts] = {};
 
   constexpr void add(ChargePart p) { part[parts++] = p; }
+  // One unit of all lines of its blocks.
+  EMMY_INLINE constexpr bool is_whole() const noexcept { return units == 1 && power == 2; }
   // The unit that a part's line belongs to.
   EMMY_INLINE constexpr int unit_of(const ChargePart& p, int line) const noexcept {
     return p.lines == 1 ? line : line % units;
@@ -41,7 +47,7 @@ struct Charges {
 };
 
 // The generator of a site's action, for messages and reports.
-enum class Kind : unsigned char { rescaling, factor_balance, translation };
+enum class Kind : unsigned char { rescaling, factor_balance, translation, scale };
 
 template <class... Symmetry>
 struct Symmetries {
@@ -52,7 +58,7 @@ namespace detail {
 
 // What a symmetry search needs to know of each node.
 struct NodeFacts {
-  bool affine, homogeneous, scales;  // scales: its own weights can scale its units
+  bool affine, homogeneous, scales, ignores_scale;  // scales: its own weights can scale its units
   int from;
   Ratio degree;
 };
@@ -73,7 +79,8 @@ template <class... N>
 consteval auto facts_of(Nodes<N...>) {
   return FactsOf<N...>{
       {{kIsAffine<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>,
-        kScalesUnits<typename N::layer>, N::kFrom, degree_of<typename N::layer>()}...}};
+        kScalesUnits<typename N::layer>, kIsScaleInvariant<typename N::layer>, N::kFrom,
+        degree_of<typename N::layer>()}...}};
 }
 template <class Net>
 inline constexpr auto kFacts = facts_of(typename Net::nodes{});

@@ -50,7 +50,14 @@ EMMY_INLINE void forget_tensors(Ledger<Net, Spec, Mode>& ledger) noexcept {
 template <bool Measuring, class Net, class Rule, class Led>
 EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& g, const Rule& rule,
                            const Clips<Net, Rule::kClips>& clips, Led& ledger) noexcept {
-  if constexpr (Measuring) begin_books(ledger, params, state);
+  using S = typename Net::scalar;
+  if constexpr (Measuring) {
+    begin_books(ledger, params, state);
+    if constexpr (kInvariants<Net> != 0) {
+      for (int at = 0; at < kInvariants<Net>; ++at) ledger.invariances.of[at] = {g.along[at], S(0), S(0)};
+      ledger.invariances.share = reference_share<Net>(rule, clips);
+    }
+  }
   const auto one = [&]<int Block>(std::integral_constant<int, Block>) EMMY_LAMBDA {
     constexpr auto kBlock = kPlan<Net>.block[Block];
     if constexpr (Measuring || kBlock.trained) {

@@ -206,6 +206,18 @@ EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>&
     begin_step(ledger);
   }
 }
+// What the norms tell of the gradients of their inputs, before their gains move.
+template <class Net, int Batch, class Rule, class Spec, class Mode>
+EMMY_INLINE void note_invariances(const Memory<Net, Batch, true>& m, const Rule& rule,
+                                  const Clips<Net, Rule::kClips>& clips, Ledger<Net, Spec, Mode>& ledger) noexcept {
+  if constexpr (kInvariants<Net> != 0) {
+    for_invariant_nodes<Net>([&](auto node, int at) EMMY_LAMBDA {
+      constexpr int I = decltype(node)::value;
+      ledger.invariances.of[at] = invariance(typename node_at<Net, I>::layer{}, m.template frame<I>());
+    });
+    ledger.invariances.share = reference_share<Net>(rule, clips);
+  }
+}
 template <class Net, class Spec, class Mode, class Rule>
 EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule) noexcept {
   if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) end_prediction(ledger, rule);
@@ -233,7 +245,10 @@ EMMY_NODE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& param
 template <bool Measuring, int Batch, class Net, class Rule, class Led>
 EMMY_INLINE void update_all(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
                             const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger) noexcept {
-  if constexpr (Measuring) begin_books(ledger, params, state);
+  if constexpr (Measuring) {
+    begin_books(ledger, params, state);
+    note_invariances(m, rule, clips, ledger);
+  }
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
     constexpr int I = decltype(node)::value;
     update_node<I, Measuring>(
@@ -278,8 +293,7 @@ EMMY_INLINE constexpr void check_types() noexcept {
 
 template <class Loss, class Net, class Spec, class Mode>
 EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
-  using Watched = detail::Watched<Net, Spec>;
-  static_assert(Watched::kAll || kShiftInvariant<Loss> || !detail::KindsOf<typename Watched::list>::kTranslates,
+  static_assert(detail::Watched<Net, Spec>::kAll || kShiftInvariant<Loss> || !kWatchesLoss<Net, Spec>,
                 "emmy: Translation is no symmetry of this loss: it needs one that ignores a number added to all logits "
                 "(CrossEntropy)");
   ledger.translating = kShiftInvariant<Loss>;

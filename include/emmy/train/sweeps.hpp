@@ -59,6 +59,25 @@ struct Clips<Net, false> {
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
+// u0 = a0 g of a block that follows the reference rates.
+template <class Net, class Rule>
+EMMY_INLINE typename Net::scalar reference_share(const Rule& rule, const Clips<Net, Rule::kClips>& clips) noexcept {
+  const auto& base = reference(rule);
+  return base.learning_rate * gradient_share(base) * clips.all;
+}
+
+// f(constant<I>, its number) for every layer that does not see the scale of its input.
+template <class Net, class F>
+EMMY_INLINE void for_invariant_nodes(F&& f) noexcept {
+  [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
+    const auto one = [&]<int Node>(std::integral_constant<int, Node> node) EMMY_LAMBDA {
+      if constexpr (kInvariants<Net, Node> != kInvariants<Net, Node + 1>) f(node, kInvariants<Net, Node>);
+    };
+    (one(std::integral_constant<int, I>{}), ...);
+  }
+  (std::make_integer_sequence<int, Net::kNodes>{});
+}
+
 // How much larger than |theta| the effective weight can be, and the effective gradient's pullback than it: the other
 // factors of a parametrised layer.
 template <int Block, class Net, bool Memory>
@@ -128,8 +147,7 @@ struct BlockSweep {
       : theta(params.data + kBlock.offset), batch(S(samples)), ledger(to), x(input) {
     if constexpr (Rule::kHasMemory) buf = state.buf + kBlock.offset;
     if constexpr (kBlock.trained) c = coefficients(of_block(rule, Block), clips.block[Block]);
-    const auto& base = reference(rule);
-    terms = {c.k, c.a0, base.learning_rate * gradient_share(base) * clips.all, inner::partner_of<Block>(state.largest)};
+    terms = {c.k, c.a0, inner::reference_share<Net>(rule, clips), inner::partner_of<Block>(state.largest)};
     if constexpr (kByOuter) {
       const S* from = dy;
       S a0 = c.a0;

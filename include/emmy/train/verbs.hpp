@@ -83,6 +83,12 @@ void gradient(const Params<Net>& params, Scratch<Net, Batch, Train<Rule>>& scrat
       gradients(typename node_at<Net, I>::layer{}, m.template frame<I>(), visitor);
     }
   });
+  if constexpr (kInvariants<Net> != 0)
+    inner::for_invariant_nodes<Net>([&](auto node, int at) EMMY_LAMBDA {
+      constexpr int I = decltype(node)::value;
+      const auto along = invariance(typename node_at<Net, I>::layer{}, m.template frame<I>()).along;
+      g.along[at] = Accumulate ? g.along[at] + along : along;
+    });
 }
 
 // Loss and gradient of the first `count` samples, each weighted by `scale` (1 / count for the mean; 1 / N to add up the
