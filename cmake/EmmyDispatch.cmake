@@ -1,10 +1,12 @@
 # Run-time dispatch: the same headers compiled once per instruction set, one table each, chosen by name or by the CPU.
 #
-#   emmy_add_dispatch(<target> HEADER <nets.hpp> CONFIG <type>... [TARGETS scalar sse4 avx2 avx3])
+#   emmy_add_dispatch(<target> HEADER <nets.hpp> CONFIG <type>... [TARGETS scalar sse4 avx2 avx3] [OPTIONS <flag>...])
 #
 # HEADER defines each CONFIG, a type in a named namespace. <target> then has, for each CONFIG,
 #   emmy::find_table<CONFIG>(nullptr)   the table of the best target that this CPU supports
 #   emmy::find_table<CONFIG>("avx2")    that table, or nullptr where it is unknown or the CPU lacks it
+#
+# OPTIONS go to the compiler after those of <target>, for these objects alone.
 #
 # An object compiled for AVX-512 also defines what it took from other headers: std::sort at -O0, say. The linker keeps
 # one copy of such a function for the whole program; were it this one, older CPUs would crash. So every object is linked
@@ -71,7 +73,8 @@ function(emmy_prepare_for_sealing library)
   set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON INTERPROCEDURAL_OPTIMIZATION OFF UNITY_BUILD OFF)
 endfunction()
 
-# One CONFIG on one ISA: a sealed object among the sources of <target>. Reads HEADER, CONFIG, ID and dir of its caller.
+# One CONFIG on one ISA: a sealed object among the sources of <target>. Reads HEADER, CONFIG, ID, dir and A_OPTIONS of
+# its caller.
 function(emmy_add_isa_object target isa)
   set(ISA ${isa})
   set(library ${target}_${ID}_${isa})
@@ -82,7 +85,7 @@ function(emmy_add_isa_object target isa)
   target_include_directories(${library} PRIVATE $<TARGET_PROPERTY:${target},INCLUDE_DIRECTORIES>)
   target_compile_definitions(${library} PRIVATE $<TARGET_PROPERTY:${target},COMPILE_DEFINITIONS> ${T_DEFINITIONS})
   target_compile_features(${library} PRIVATE $<TARGET_PROPERTY:${target},COMPILE_FEATURES>)
-  target_compile_options(${library} PRIVATE $<TARGET_PROPERTY:${target},COMPILE_OPTIONS> ${T_FLAGS})
+  target_compile_options(${library} PRIVATE $<TARGET_PROPERTY:${target},COMPILE_OPTIONS> ${A_OPTIONS} ${T_FLAGS})
   emmy_prepare_for_sealing(${library})
 
   string(LENGTH "${ID}_${isa}" length)
@@ -108,9 +111,9 @@ function(emmy_add_find_table target isas)
 endfunction()
 
 function(emmy_add_dispatch target)
-  cmake_parse_arguments(PARSE_ARGV 1 A "" "HEADER" "CONFIG;TARGETS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "" "HEADER" "CONFIG;TARGETS;OPTIONS")
   if(A_UNPARSED_ARGUMENTS OR NOT A_HEADER OR NOT A_CONFIG)
-    message(FATAL_ERROR "emmy: emmy_add_dispatch(<target> HEADER <nets.hpp> CONFIG <type>... [TARGETS <name>...])")
+    message(FATAL_ERROR "emmy: emmy_add_dispatch(<target> HEADER <nets.hpp> CONFIG <type>... [TARGETS <name>...] [OPTIONS <flag>...])")
   endif()
   get_target_property(owner ${target} SOURCE_DIR)
   if(NOT owner STREQUAL CMAKE_CURRENT_SOURCE_DIR)

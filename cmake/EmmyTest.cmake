@@ -2,7 +2,8 @@
 #
 #   emmy_add_test(<name> SOURCES <a.cpp>... [TARGETS <target>... | HOST] [DEFINITIONS <macro>...] [LIBRARIES <lib>...]
 #                 [LABELS <label>...] [QUICK <-O0 | -O1> <target>...])
-#       one GoogleTest program per target from the same sources, registered as <name>.<target>; all targets by default.
+#       one GoogleTest program per target from the same sources, registered as <name>.<target>; all targets by default, none
+#       where TARGETS is an empty list.
 #       QUICK: less optimization on these targets, where a Release build by g++ takes long.
 #       HOST: once, without flags, as <name>.host. A program whose target this CPU lacks is skipped with its reason.
 #       In a cross build it runs once on each CPU of the target, as <name>.<run> (cmake/EmmyTargets.cmake).
@@ -145,7 +146,7 @@ function(emmy_add_test name)
     emmy_add_test_program(${name} host ${common})
     return()
   endif()
-  if(NOT A_TARGETS)
+  if(NOT A_TARGETS AND NOT TARGETS IN_LIST A_KEYWORDS_MISSING_VALUES)
     set(A_TARGETS ${EMMY_TEST_TARGETS})
   endif()
   foreach(target IN LISTS A_TARGETS)

@@ -159,8 +159,7 @@ consteval Description describe() {
   d.charges = table.kCharges;
   for (int c = 0; c < d.charges; ++c) {
     const Charge& charge = table.charge[c];
-    d.charge[c] = {
-        table.unit[c], charge.units, charge.power, charge.of_loss, table.kind[c] == Kind::scale, charge.parts, {}};
+    d.charge[c] = {table.unit[c], charge.units, charge.power, charge.of_loss, charge.is_whole, charge.parts, {}};
     for (int p = 0; p < charge.parts; ++p) {
       const ChargePart& part = charge.part[p];
       d.charge[c].part[p] = {part.block, part.axis == Axis::column,

@@ -44,10 +44,4 @@ double reference_gradient() {
 
 }  // namespace
 
-int main() {
-  check::begin("gradients");
-  twin.gradients(reference_gradient);
-  check::begin("steps");
-  twin.steps(reference_gradient, ledger, [] { CHECK(ledger.health() > 0 && ledger.health() <= 1); });
-  return check::end();
-}
+int main() { return twin.run(reference_gradient, ledger); }

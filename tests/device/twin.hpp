@@ -44,6 +44,16 @@ struct Twin {
     }
   }
 
+  // The whole of a test: gradients, then steps whose ledger stays healthy.
+  template <class Led>
+  int run(double (*reference)(), Led& ledger) {
+    check::begin("gradients");
+    gradients(reference);
+    check::begin("steps");
+    steps(reference, ledger, [&] { CHECK(ledger.health() > 0 && ledger.health() <= 1); });
+    return check::end();
+  }
+
   // Ten steps with momentum and decay; `after` is called after each.
   template <class Led, class F>
   void steps(double (*reference)(), Led& ledger, F after) {

@@ -207,7 +207,9 @@ TEST(ScaleCharge, IsOfWeightsAndBias) {
   EXPECT_EQ(charges.charge[0].part[0].block, 0);
   EXPECT_EQ(charges.charge[0].part[1].block, 1);
   EXPECT_EQ(charges.charge[0].units, 1);
-  EXPECT_EQ(charges.charge[0].invariant_node, 1);
+  EXPECT_EQ(charges.charge[0].outgoing_node, 1);
+  EXPECT_EQ(charges.charge[0].invariant, 0);
+  EXPECT_EQ(charges_of<Normed>(Scale<Layer<3>>{}).charge[0].invariant, 1);
 }
 
 // What the generator takes from one side it gives to the other, to second order in the flow's parameter: the charge is

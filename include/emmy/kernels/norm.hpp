@@ -114,6 +114,7 @@ EMMY_INLINE void norm_invariance(const T* x, const T* gain, const T* kept, const
   constexpr int kStride = padded<T>(Cols);
   constexpr T kTerms = Cols / 2 + 16;
   const int lanes = static_cast<int>(simd::lanes<T>());
+  const T width = root(T(Cols));  // of a row of ones
   along = along_error = across_error = T(0);
   for (int r = 0; r < Rows; ++r, x += kStride, dy += kStride, kept += kNormKept) {
     auto largest = simd::zero<T>();
@@ -123,11 +124,9 @@ EMMY_INLINE void norm_invariance(const T* x, const T* gain, const T* kept, const
             squares = inner::row_sum<Cols, T>([&](int c) EMMY_LAMBDA { return simd::mul(d(c), d(c)); }),
             sizes = inner::row_sum<Cols, T>([&](int c) EMMY_LAMBDA { return simd::abs(simd::load(x + c)); });
     for (int c = 0; Centred && c < Cols; c += lanes) largest = simd::max(largest, simd::abs(simd::load(x + c)));
-    T norms[2] = {squares, T(Cols)};  // of d, and of a row of ones
-    for (T& norm : norms) simd::store_first(simd::sqrt(simd::set(norm)), &norm, 1);
-    const T s = kept[1], share = epsilon * s * s, error = kTerms * (T(1) + s * simd::max_lane(largest)) * norms[0];
+    const T s = kept[1], share = epsilon * s * s, error = kTerms * (T(1) + s * simd::max_lane(largest)) * root(squares);
     along += share * product;
-    along_error += error * (T(8) * s * sizes + T(4) * norms[1] * share);
+    along_error += error * (T(8) * s * sizes + T(4) * width * share);
     const T across = T(Cols) * T(8) * s * error;
     if (Centred && across > across_error) across_error = across;
   }

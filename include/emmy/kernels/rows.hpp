@@ -38,6 +38,14 @@ consteval bool one_lane() {
   else return false;
 }
 
+// The square root of one number.
+template <class S>
+EMMY_INLINE S root(S x) noexcept {
+  S r;
+  simd::store_first(simd::sqrt(simd::set(x)), &r, 1);
+  return r;
+}
+
 // The vector at column c of a row of Cols values. Where rows are padded, whole vectors end within the row; else nothing
 // beyond Cols is read and the lanes there are zero.
 template <int Cols, int Stride, class T>

@@ -51,16 +51,6 @@ consteval int run_of(const Charge& charge, const ChargePart& part) {
 }
 template <class Net, class Spec, int At, int Index>
 inline constexpr int kRunOf = run_of<Net>(kCharges<Net, Spec>.charge[At], kCharges<Net, Spec>.charge[At].part[Index]);
-// The number of each layer in Ledger::invariances.
-template <class Net>
-struct InvariantAt {
-  int of[Net::kNodes];
-};
-template <class Net>
-inline constexpr auto kInvariantAt = []<int... I>(std::integer_sequence<int, I...>) {
-  return InvariantAt<Net>{{kInvariants<Net, I>...}};
-}
-(std::make_integer_sequence<int, Net::kNodes>{});
 // The least whole number whose square is at least N.
 template <int N>
 inline constexpr int kRootAbove = [] {
@@ -93,12 +83,6 @@ EMMY_INLINE bool measuring(const Ledger<Net, Spec, Every<N>>& ledger) noexcept {
 
 namespace emmy::inline EMMY_TARGET {
 
-template <class S>
-EMMY_INLINE S root(S x) noexcept {
-  S r;
-  simd::store_first(simd::sqrt(simd::set(x)), &r, 1);
-  return r;
-}
 template <class S>
 EMMY_INLINE S magnitude(S x) noexcept {
   if constexpr (sizeof(S) == 4) return __builtin_fabsf(x);
@@ -163,11 +147,11 @@ EMMY_INLINE LineTerms<S> line_terms(const PlannedBlock& block, Axis line, int li
   return {terms, S(block.width / static_cast<int>(simd::lanes<S>()) + 7 + lines)};
 }
 
-// The same of a part. Lines of one unit are also added up across lanes.
+// The same of a part. Lines of a whole charge are also added up across lanes.
 template <class S>
 EMMY_INLINE LineTerms<S> part_terms(const Charge& charge, const ChargePart& part, const PlannedBlock& block) noexcept {
   LineTerms<S> terms = line_terms<S>(block, part.axis, part.lines);
-  if (charge.units == 1 && part.lines > 1) terms.r += S(8);
+  if (charge.is_whole) terms.r += S(8);
   return terms;
 }
 
@@ -254,7 +238,7 @@ EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, cons
 
 // This part's share of `activity` for n lines from `line` on, of one run: for a quadratic charge the square of (terms x
 // scale), for a linear one the scale of the residual itself.
-template <class Net, int Block, bool Incoming, int Power, int InvariantNode, class Led, class S>
+template <class Net, int Block, bool Incoming, int Power, int Invariant, class Led, class S>
 EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partner, S batch) noexcept {
   constexpr auto block = kPlan<Net>.block[Block];
   using N = node_at<Net, block.node>;
@@ -270,7 +254,7 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
     // The deltas of a row add up to 0 but for the rounding of p, which is absolute: p is up to 1.
     // Those of a row before a norm, but for what rounding makes there.
     S scale = (rows + S(block.stride)) * ledger.delta[kOut].row_sum;
-    if constexpr (InvariantNode >= 0) scale += ledger.invariances.of[kInvariants<Net, InvariantNode>].across_error;
+    if constexpr (Invariant >= 0) scale += ledger.invariances.of[Invariant].across_error;
     else scale += (S(2) * S(block.cols) + S(16)) / batch;
     if constexpr (block.role == Role::bias) return simd::mul(simd::set(rows * scale), load_units(kOnes<S>.value, n));
     else return simd::mul(simd::set(scale), activity());
@@ -311,18 +295,17 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
         if constexpr (Index < charge.parts && part.block == Block && part.axis == Line) {
           if (charge.of_loss && !ledger.translating) return;
           constexpr int kRun = detail::kRunOf<Net, Spec, At, Index>;
-          constexpr bool kWhole = charge.units == 1 && part.lines > 1 && kRun == kLines;
           const S weight = S(part.weight.numerator) / S(part.weight.denominator);
           const S r = part_terms<S>(charge, part, kPlan<Net>.block[Block]).r;
           for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
             const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
             for (int i = 0; i < n; i += lanes) {
-              const int at = kWhole ? unit : unit + i;
-              book_part<charge.power, Memoryless, kRun != kLines, kWhole>(ledger.units, ledger.last[At], at, weight,
-                                                                          sums + first + i, n - i, stride, b, r);
-              auto activity = activity_of<Net, Block, part.is_incoming, charge.power, charge.invariant_node>(
+              const int at = charge.is_whole ? unit : unit + i;
+              book_part<charge.power, Memoryless, kRun != kLines, charge.is_whole>(
+                  ledger.units, ledger.last[At], at, weight, sums + first + i, n - i, stride, b, r);
+              auto activity = activity_of<Net, Block, part.is_incoming, charge.power, charge.invariant>(
                   ledger, line + first + i, n - i, b.partner, batch);
-              if constexpr (kWhole) activity = first_lane(simd::sum(activity));
+              if constexpr (charge.is_whole) activity = first_lane(simd::sum(activity));
               add_to(ledger.units[PerUnit::activity] + at, simd::mul(simd::set(magnitude(weight)), activity));
             }
           });
@@ -368,7 +351,7 @@ EMMY_INLINE Invariance<typename Net::scalar> norm_of(const Led& ledger, const Ch
   if constexpr (kInvariants<Net> != 0) {
     if (charge.epsilons.numerator == 0) return norm;
     const S degree = S(charge.epsilons.numerator) / S(charge.epsilons.denominator);
-    norm = ledger.invariances.of[detail::kInvariantAt<Net>.of[charge.invariant_node]];
+    norm = ledger.invariances.of[charge.invariant];
     norm.along *= degree;
     norm.along_error *= degree;
   }

@@ -59,17 +59,16 @@ EMMY_INLINE void predict_lines(Ledger<Net, Spec, Predict>& ledger, int line, int
     if constexpr (Index < charge.parts && part.block == Block && part.axis == Line && charge.power == 2) {
       constexpr auto kBlock = kPlan<Net>.block[Block];
       constexpr int kRun = detail::kRunOf<Net, Spec, At, Index>, kLines = Line == Axis::row ? kBlock.rows : kBlock.cols;
-      constexpr bool kWhole = charge.units == 1 && part.lines > 1 && kRun == kLines;
       const S weight = S(part.weight.numerator) / S(part.weight.denominator);
       for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
         const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
         for (int i = 0; i < n; i += static_cast<int>(simd::lanes<S>())) {
           const auto sum = [&](int product) EMMY_LAMBDA {
             const S* p = sums + product * stride + first + i;
-            if constexpr (kWhole) return first_lane(simd::sum(simd::load(p)));
+            if constexpr (charge.is_whole) return first_lane(simd::sum(simd::load(p)));
             else return kRun == kLines ? simd::load(p) : load_units(p, n - i);
           };
-          const int at = kWhole ? unit : unit + i;
+          const int at = charge.is_whole ? unit : unit + i;
           add_to(ledger.units[PerUnit::booked] + at, simd::mul(simd::set(weight * b.a0 * b.a0), sum(0)));
           if constexpr (!Memoryless) add_to(ledger.units[PerUnit::size] + at, simd::mul(simd::set(weight), sum(1)));
         }

@@ -42,7 +42,6 @@ struct ChargeTable {
   static constexpr int kSymmetries = SymmetryCount;
   static constexpr int kCharges = ChargeCount;
   Charge charge[ChargeCount > 0 ? ChargeCount : 1] = {};
-  Kind kind[ChargeCount > 0 ? ChargeCount : 1] = {};
   int unit[ChargeCount + 1] = {};             // first unit of a charge
   int symmetry_unit[SymmetryCount + 1] = {};  // first unit of a symmetry
   int units = 0;
@@ -53,16 +52,15 @@ consteval auto make_charges(Symmetries<Symmetry...>) {
   constexpr int kCharges = (0 + ... + decltype(charges_of<Net>(Symmetry{}))::kCount);
   ChargeTable<sizeof...(Symmetry), kCharges> table{};
   int at = 0, symmetry = 0;
-  [[maybe_unused]] const auto add = [&](Kind kind, const auto& list) {  // unused where a net has no symmetry
+  [[maybe_unused]] const auto add = [&](const auto& list) {  // unused where a net has no symmetry
     table.symmetry_unit[symmetry++] = table.units;
     for (int c = 0; c < list.kCount; ++c) {
-      table.kind[at] = kind;
       table.unit[at] = table.units;
       table.charge[at++] = list.charge[c];
       table.units += list.charge[c].units;
     }
   };
-  (add(Symmetry::kKind, charges_of<Net>(Symmetry{})), ...);
+  (add(charges_of<Net>(Symmetry{})), ...);
   table.unit[kCharges] = table.units;
   table.symmetry_unit[sizeof...(Symmetry)] = table.units;
   return table;

@@ -46,8 +46,10 @@ consteval auto charges_of(Scale<Site>) {
   constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
   Charges<1> c;
   c.charge[0].units = 1;
+  c.charge[0].is_whole = true;
   c.charge[0].incoming_node = h.producer;
-  c.charge[0].outgoing_node = c.charge[0].invariant_node = h.consumer;
+  c.charge[0].outgoing_node = h.consumer;
+  c.charge[0].invariant = kInvariants<Net, h.consumer>;
   c.charge[0].epsilons = h.degree;
   for (int i = 0; i < in.kCount; ++i) {
     const int block = kPlan<Net>.first_block[h.producer] + in.part[i].block;

@@ -26,15 +26,15 @@ struct Charge {
   int power = 2;
   int parts = 0;
   int incoming_node = -1, outgoing_node = -1;
-  // The layer that makes it a symmetry, if not the loss; B(g, theta) is so many times what its epsilon makes.
-  int invariant_node = -1;
+  // The layer that makes it a symmetry, if one does, by its number among such layers (kInvariants); B(g, theta) is so many
+  // times what its epsilon makes.
+  int invariant = -1;
   Ratio epsilons{0, 1};
-  bool of_loss = false;  // only where the loss does not see it
+  bool of_loss = false;   // only where the loss does not see it
+  bool is_whole = false;  // one unit of all lines of its parts
   ChargePart part[kMaxParts] = {};
 
   constexpr void add(ChargePart p) { part[parts++] = p; }
-  // One unit of all lines of its blocks.
-  EMMY_INLINE constexpr bool is_whole() const noexcept { return units == 1 && power == 2; }
   // The unit that a part's line belongs to.
   EMMY_INLINE constexpr int unit_of(const ChargePart& p, int line) const noexcept {
     return p.lines == 1 ? line : line % units;

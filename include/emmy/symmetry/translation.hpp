@@ -40,17 +40,17 @@ consteval auto charges_of(Translation<Site>) {
   static_assert(kSite >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
   static_assert(detail::can_translate<Net, kSite>(),
                 "emmy: this net has no translation symmetry at this site: Translation needs a plain Dense, the last "
-                "layer or alone read by a "
-                "LayerNorm");
+                "layer or alone read by a LayerNorm");
   constexpr int kFirst = kPlan<Net>.first_block[kSite];
   constexpr int kBlocks = kPlan<Net>.first_block[kSite + 1] - kFirst;
+  constexpr int kReader = detail::only_consumer<Net>(kSite + 1);
   Charges<kBlocks> c;
   for (int b = 0; b < kBlocks; ++b) {
     c.charge[b].units = kPlan<Net>.block[kFirst + b].rows;
     c.charge[b].power = 1;
     c.charge[b].incoming_node = c.charge[b].outgoing_node = kSite;
     if (kSite == Net::kNodes - 1) c.charge[b].of_loss = true;
-    else c.charge[b].invariant_node = detail::only_consumer<Net>(kSite + 1);
+    else c.charge[b].invariant = kInvariants<Net, kReader>;
     c.charge[b].add({kFirst + b, Axis::row, {1, 1}, false});
   }
   return c;

@@ -206,6 +206,12 @@ EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>&
     begin_step(ledger);
   }
 }
+template <class Net, class Spec, class Mode, class Rule>
+EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule) noexcept {
+  if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) end_prediction(ledger, rule);
+  else end_step(ledger);
+}
+
 // What the norms tell of the gradients of their inputs, before their gains move.
 template <class Net, int Batch, class Rule, class Spec, class Mode>
 EMMY_INLINE void note_invariances(const Memory<Net, Batch, true>& m, const Rule& rule,
@@ -217,11 +223,6 @@ EMMY_INLINE void note_invariances(const Memory<Net, Batch, true>& m, const Rule&
     });
     ledger.invariances.share = reference_share<Net>(rule, clips);
   }
-}
-template <class Net, class Spec, class Mode, class Rule>
-EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule) noexcept {
-  if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) end_prediction(ledger, rule);
-  else end_step(ledger);
 }
 
 // Phase B of node I.
