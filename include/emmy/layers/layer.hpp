@@ -11,6 +11,8 @@
 //   kWindow                                     ... on windows of so many positions, rows of W position by position
 //   kByChannel                                  channel c of y is made of channel c of x alone (of c mod the channels of
 //                                               x where there are fewer)
+//   kPositionwise                               position p of y is made of position p of x alone (elementwise layers and
+//                                               affine ones without kWindow do not say so)
 //   kReshapes                                   y is x in another shape: the same memory where neither has pads
 //   kRoundings<InShape>                         of a value on its way forward and back, where they are more than 8; not of
 //                                               affine layers, whose terms the ledger counts itself
@@ -23,7 +25,7 @@
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
 //   incoming(), outgoing(), internal() consteval the parts of its blocks that rescalings act on
 //   kBuffers<InShape>, kKept<S, InShape, Batch>, kWork<S, InShape, Batch>   scalars it keeps for ever (one set of them, written by
-//       `commit` only) / from forward to update / in backward
+//       `commit` and `commit_next` only) / from forward to update / in backward
 // Each of these is a claim that tests/layers/traits_test.cpp checks numerically for every layer.
 //
 // Its text is free functions of the target namespace, found by the layer's type (a user's own layer needs no
@@ -31,6 +33,7 @@
 //   elementwise: activate(L, v), derivative_from_output(L, y) or derivative_from_input(L, x)   on vectors
 //   others:      forward(L, frame), backward<kAdd>(L, frame), gradients(L, frame, visitor), commit(L, frame)
 //   kScaleInvariant: invariance(L, frame), what its epsilon makes
+//   in a stream: forward_next(L, frame) of layers that are not positionwise, commit_next(L, frame) (train/streaming.hpp)
 //   affine:      forward(L, frame, activation); kTakesBelow: backward<kAdd>(L, frame, below), below an activation or nullptr
 #pragma once
 
@@ -131,6 +134,10 @@ template <class L>
 inline constexpr bool kTakesBelow = kIsAffine<L> || requires {
   requires L::kTakesBelow;
 };
+template <class L>
+inline constexpr bool kIsPositionwise = kIsElementwise<L> || (kIsAffine<L> && !kIsWindowed<L>) || requires {
+  requires L::kPositionwise;
+};
 // May a rescaling pass through it, channel by channel?
 template <class L>
 inline constexpr bool kIsByChannel = kIsElementwise<L> || requires {
@@ -187,7 +194,9 @@ template <class... Layers>
 struct Residual {};
 
 // The end of a Residual: y = x + skip.
-struct Add {};
+struct Add {
+  static constexpr bool kPositionwise = true;
+};
 
 // Keeps the weights of L as they are: no gradient, no state, no update. The ledger still measures it.
 template <class L>
@@ -210,7 +219,7 @@ struct Frame {
   static constexpr int kOutStride = padded<S>(OutShape::kChannels);
 
   const S* params;  // the layer's blocks, one after the other
-  S* buffers;       // what it keeps for ever; written by `commit` only
+  S* buffers;       // what it keeps for ever; written by `commit` and `commit_next` only
   S* kept;          // from forward to update
   S* work;          // within one call
   const S* x;

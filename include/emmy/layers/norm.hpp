@@ -12,7 +12,7 @@ template <bool Centred, class Bias, int Numerator, int Denominator>
 struct Norm {
   static_assert(Numerator >= 0 && Denominator > 0, "emmy: the epsilon of a norm is not negative");
   static constexpr bool kHasBias = __is_same(Bias, WithBias);
-  static constexpr bool kTakesBelow = true, kForgetsOutput = true, kNorm = true;
+  static constexpr bool kTakesBelow = true, kForgetsOutput = true, kNorm = true, kPositionwise = true;
   static constexpr bool kScaleInvariant = true, kShiftInvariant = Centred;
   template <class S>
   static constexpr S kEpsilon = S(Numerator) / S(Denominator);
