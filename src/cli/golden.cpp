@@ -76,9 +76,9 @@ std::optional<std::vector<PartOf>> parts_of(const ChargeDefinition& definition, 
     const auto found = std::find_if(block.begin(), block.end(), [&](const Param* p) { return p->name == b.param; });
     const auto at = static_cast<int>(found - block.begin());
     if (b.group != 1) return std::nullopt;
-    if (is_whole(definition)) parts.push_back({at, true, b.s});
-    else if (definition.type == "unit") parts.push_back({at, b.axis == 0, b.s});
-    else if (definition.type == "total" && d.block[at].rows == 1) parts.push_back({at, false, b.s});
+    if (is_whole(definition)) parts.push_back({at, true, b.s, b.power});
+    else if (definition.type == "unit") parts.push_back({at, b.axis == 0, b.s, b.power});
+    else if (definition.type == "total" && d.block[at].rows == 1) parts.push_back({at, false, b.s, b.power});
     else return std::nullopt;
   }
   return parts;
@@ -92,7 +92,7 @@ bool same_parts(const ChargeOf& charge, std::vector<PartOf> parts) {
   std::sort(own.begin(), own.end(), order);
   std::sort(parts.begin(), parts.end(), order);
   return std::equal(own.begin(), own.end(), parts.begin(), parts.end(), [](const PartOf& a, const PartOf& b) {
-    return a.block == b.block && a.by_column == b.by_column && a.weight == b.weight;
+    return a.block == b.block && a.by_column == b.by_column && a.weight == b.weight && a.power == b.power;
   });
 }
 
@@ -101,12 +101,9 @@ int find_charge(const ChargeDefinition& definition, const Description& d, const 
                 bool shift_invariant) {
   const auto parts = parts_of(definition, d, block);
   if (!parts) return -1;
-  const int power = definition.blocks[0].power;
-  for (const Block& b : definition.blocks)
-    if (b.power != power) return -1;
   for (int c = 0; c < d.charges; ++c)
-    if (d.charge[c].power == power && d.charge[c].is_whole == is_whole(definition) &&
-        (shift_invariant || !d.charge[c].of_loss) && same_parts(d.charge[c], *parts))
+    if (d.charge[c].is_whole == is_whole(definition) && (shift_invariant || !d.charge[c].of_loss) &&
+        same_parts(d.charge[c], *parts))
       return c;
   return -1;
 }
@@ -286,13 +283,21 @@ int complain(const std::string& message) {
 
 // The compiled kinds for a target; none where it is not there.
 std::vector<const Runner*> find_runners(const char* target) {
-  std::vector<const Runner*> all{find_table<Mlp1Relu>(target),           find_table<Mlp1Leaky>(target),
-                                 find_table<Mlp1ReluSquared>(target),    find_table<Mlp2Relu>(target),
-                                 find_table<ProductUnitRelu>(target),    find_table<SparseProduct>(target),
-                                 find_table<Conv1dChannels>(target),     find_table<LayerNormScale>(target),
-                                 find_table<LayerNormBias>(target),      find_table<LayerNormEpsilon32>(target),
-                                 find_table<LayerNormEpsilon64>(target), find_table<LayerNormEpsilon128>(target),
-                                 find_table<RmsNormScale>(target)};
+  std::vector<const Runner*> all{find_table<Mlp1Relu>(target),
+                                 find_table<Mlp1Leaky>(target),
+                                 find_table<Mlp1Exp>(target),
+                                 find_table<Mlp1ReluSquared>(target),
+                                 find_table<Mlp2Relu>(target),
+                                 find_table<ProductUnitRelu>(target),
+                                 find_table<SparseProduct>(target),
+                                 find_table<Conv1dChannels>(target),
+                                 find_table<LayerNormScale>(target),
+                                 find_table<LayerNormBias>(target),
+                                 find_table<LayerNormEpsilon32>(target),
+                                 find_table<LayerNormEpsilon64>(target),
+                                 find_table<LayerNormEpsilon128>(target),
+                                 find_table<RmsNormScale>(target),
+                                 find_table<SwiGluKind>(target)};
   if (std::find(all.begin(), all.end(), nullptr) != all.end()) all.clear();
   return all;
 }

@@ -30,6 +30,13 @@ struct Mlp1Leaky {
   static constexpr const char* kName = "mlp1_leaky";
   static constexpr const char* kParams[] = {"W1", "b1", "W2", "b2"};
 };
+struct Mlp1Exp {
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<4>, Dense<5>, Exp, Dense<3>>;
+  using batches = Batches<9>;
+  static constexpr const char* kName = "mlp1_exp";
+  static constexpr const char* kParams[] = {"W1", "b1", "W2", "b2"};
+};
 struct Mlp1ReluSquared {
   template <class S>
   using Net = emmy::Net<Scalar<S>, Input<4>, Dense<5>, PowerRelu<2>, Dense<3>>;
@@ -97,6 +104,15 @@ struct RmsNormScale : Normed<RmsNorm<WithBias, 0>, NoBias> {
   static constexpr const char* kParams[] = {"W1", "gamma", "beta", "V"};
 };
 
+// ((x Wu) silu(x Wg)) W2
+struct SwiGluKind {
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<4>, Glu<5>, Dense<3, NoBias>>;
+  using batches = Batches<9>;
+  static constexpr const char* kName = "swiglu";
+  static constexpr const char* kParams[] = {"Wu", "Wg", "W2"};
+};
+
 template <class K>
 concept IsKind = requires {
   K::kParams;
@@ -159,11 +175,11 @@ consteval Description describe() {
   d.charges = table.kCharges;
   for (int c = 0; c < d.charges; ++c) {
     const Charge& charge = table.charge[c];
-    d.charge[c] = {table.unit[c], charge.units, charge.power, charge.of_loss, charge.is_whole, charge.parts, {}};
+    d.charge[c] = {table.unit[c], charge.units, charge.of_loss, charge.is_whole, charge.parts, {}};
     for (int p = 0; p < charge.parts; ++p) {
       const ChargePart& part = charge.part[p];
       d.charge[c].part[p] = {part.block, part.axis == Axis::column,
-                             double(part.weight.numerator) / part.weight.denominator};
+                             double(part.weight.numerator) / part.weight.denominator, part.power};
     }
   }
   d.epsilon = kEpsilonOf<K>;

@@ -16,10 +16,11 @@ struct PartOf {
   int block;
   bool by_column;  // unit = column of the block, else its row
   double weight;
+  int power;
 };
 struct ChargeOf {
   static constexpr int kMaxParts = 8;
-  int first_unit, units, power;
+  int first_unit, units;
   bool of_loss;   // needs a loss that ignores a number added to all outputs
   bool is_whole;  // one unit of all lines of its blocks
   int parts;

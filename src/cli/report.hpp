@@ -34,6 +34,10 @@ std::string symmetry_name(Rescaling<Site>) {
   return "Rescaling<" + site_name(Site{}) + ">";
 }
 template <class Site>
+std::string symmetry_name(ExpUnit<Site>) {
+  return "ExpUnit<" + site_name(Site{}) + ">";
+}
+template <class Site>
 std::string symmetry_name(FactorBalance<Site>) {
   return "FactorBalance<" + site_name(Site{}) + ">";
 }

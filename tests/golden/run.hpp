@@ -41,7 +41,9 @@ inline bool ends_with(const std::string& text, const std::string& end) {
 // Of the public cases: all dense ones, and of the layers those that Emmy has.
 template <class Json>
 bool is_supported(const Json& c) {
-  return c["set"] == "dense" || c["kind"] == "conv1d" || c["kind"] == "layernorm" || c["kind"] == "rmsnorm";
+  if (c["set"] == "dense") return true;
+  const std::vector<std::string> kinds{"conv1d", "layernorm", "rmsnorm", "mlp1_exp", "swiglu"};
+  return c["set"] == "layers" && std::find(kinds.begin(), kinds.end(), c["kind"]) != kinds.end();
 }
 
 // The targets that the golden nets are built for and this CPU can run.

@@ -74,6 +74,10 @@ struct CurveOf<emmy::Sigmoid> {
 };
 
 template <>
+struct CurveOf<emmy::Exp> {
+  static Curve get() { return {reference::exp_forward, reference::exp_backward, 1.5, 4}; }
+};
+template <>
 struct CurveOf<emmy::Silu> {
   static Curve get() { return {reference::silu_forward, reference::silu_backward, 4, 10}; }
 };
@@ -210,6 +214,7 @@ TYPED_TEST(Elementwise, EveryActivation) {
   both(emmy::PowerRelu<4, 2>{});
   both(emmy::Tanh{});
   both(emmy::Sigmoid{});
+  both(emmy::Exp{});
   both(emmy::Silu{});
   both(emmy::GeluTanh{});
 }
@@ -261,6 +266,7 @@ TYPED_TEST(Elementwise, DerivativesAtZero) {
   EXPECT_EQ(slope_at_zero(emmy::PowerRelu<3, 2>{}), T(0));
   EXPECT_EQ(slope_at_zero(emmy::Tanh{}), T(1));
   EXPECT_EQ(slope_at_zero(emmy::Sigmoid{}), T(0.25));
+  EXPECT_EQ(slope_at_zero(emmy::Exp{}), T(1));
   EXPECT_EQ(slope_at_zero(emmy::Silu{}), T(0.5));
   EXPECT_EQ(slope_at_zero(emmy::GeluTanh{}), T(0.5));
 }
@@ -285,28 +291,43 @@ TYPED_TEST(Elementwise, NanGoesThrough) {
   check(emmy::PowerRelu<3, 2>{});
   check(emmy::Tanh{});
   check(emmy::Sigmoid{});
+  check(emmy::Exp{});
   check(emmy::Silu{});
   check(emmy::GeluTanh{});
 }
 
-// ---- y = a + b, d (+)= dy
+// ---- y = a + b or a b, d (+)= dy, d (+)= dy b
 
 template <class T>
-struct AddCase {
+struct JoinCase {
   int rows, cols, stride_a, stride_b;
+  bool multiplies;
   void (*run)(const T* a, const T* b, T* y);
+  void (*backward)(const T* dy, const T* b, T* da);  // of a product
+  void (*add_backward)(const T* dy, const T* b, T* da);
 };
-template <class T, int Rows, int Cols, int StrideA, int StrideB>
-void run_add(const T* a, const T* b, T* y) {
-  emmy::add_rows<Rows, Cols, StrideA, StrideB>(a, b, y);
+template <class T, bool Multiply, int Rows, int Cols, int StrideA, int StrideB>
+void run_join(const T* a, const T* b, T* y) {
+  emmy::join_rows<Multiply, Rows, Cols, StrideA, StrideB>(a, b, y);
 }
-template <class T, int Rows, int Cols, int StrideA, int StrideB>
-constexpr AddCase<T> add_case() {
-  return {Rows, Cols, StrideA, StrideB, &run_add<T, Rows, Cols, StrideA, StrideB>};
+template <class T, bool Add, int Rows, int Cols, int StrideB>
+void run_product_backward(const T* dy, const T* b, T* da) {
+  emmy::multiply_backward<Add, Rows, Cols, StrideB>(dy, b, da);
+}
+template <class T, bool Multiply, int Rows, int Cols, int StrideA, int StrideB>
+constexpr JoinCase<T> join_case() {
+  return {Rows,
+          Cols,
+          StrideA,
+          StrideB,
+          Multiply,
+          &run_join<T, Multiply, Rows, Cols, StrideA, StrideB>,
+          &run_product_backward<T, false, Rows, Cols, StrideB>,
+          &run_product_backward<T, true, Rows, Cols, StrideB>};
 }
 
 template <class T>
-void check_add(const AddCase<T>& kernel, std::size_t gap_a, std::size_t gap_b) {
+void check_join(const JoinCase<T>& kernel, std::size_t gap_a, std::size_t gap_b) {
   const auto rows = static_cast<std::size_t>(kernel.rows), cols = static_cast<std::size_t>(kernel.cols);
   const auto stride_a = static_cast<std::size_t>(kernel.stride_a), stride_b = static_cast<std::size_t>(kernel.stride_b);
   const auto pad = static_cast<std::size_t>(emmy::padded<T>(kernel.cols));
@@ -318,21 +339,44 @@ void check_add(const AddCase<T>& kernel, std::size_t gap_a, std::size_t gap_b) {
   ASSERT_TRUE(a.intact() && b.intact() && y.intact());
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t c = 0; c < pad; ++c) {
-      const T expected = c < cols ? a[r * stride_a + c] + b[r * stride_b + c] : T(0);
+      const T left = a[r * stride_a + c % stride_a], right = b[r * stride_b + c % stride_b];
+      const T expected = c >= cols ? T(0) : kernel.multiplies ? left * right : left + right;
       ASSERT_EQ(y[r * pad + c], expected) << cols << " at " << r << ' ' << c;
     }
   }
+  if (!kernel.multiplies) return;
+  Fenced<T> dy(rows * pad), da(rows * pad), sum(rows * pad);
+  support::fill_padded(dy.data(), kernel.rows, kernel.cols, static_cast<int>(pad), random);
+  support::fill_padded(sum.data(), kernel.rows, kernel.cols, static_cast<int>(pad), random);
+  for (std::size_t k = 0; k < rows * pad; ++k) {
+    if (k % pad >= cols) dy[k] = sum[k] = T(0);
+  }
+  const std::vector<T> start(sum.data(), sum.data() + rows * pad);
+  kernel.backward(dy.data(), b.data(), da.data());
+  kernel.add_backward(dy.data(), b.data(), sum.data());
+  ASSERT_TRUE(dy.intact() && da.intact() && sum.intact());
+  for (std::size_t k = 0; k < rows * pad; ++k) {
+    const std::size_t r = k / pad, c = k % pad;
+    const T product = c < cols ? dy[k] * b[r * stride_b + c] : T(0);
+    ASSERT_EQ(da[k], product) << cols << " at " << k;
+    ASSERT_NEAR(sum[k], product + start[k], 2 * kRoundoff<T> * (1 + std::fabs(product) + std::fabs(start[k])));
+  }
 }
 
-TYPED_TEST(Elementwise, AddsRowsOfAnyStride) {
+// The product with fewer sizes: its rows are those of the sum.
+TYPED_TEST(Elementwise, JoinsRowsOfAnyStride) {
   using T = TypeParam;
   for_each_size<1, support::kSizes<T>>([](auto cols) {
     constexpr int kCols = decltype(cols)::value, kRows = 1 + kCols % 3, kPad = emmy::padded<T>(kCols);
-    check_add(add_case<T, kRows, kCols, kPad, kPad>(), 0, 0);
-    for (std::size_t gap = 0; gap < 16; ++gap) check_add(add_case<T, kRows, kCols, kPad, kCols>(), 0, gap);
+    check_join(join_case<T, false, kRows, kCols, kPad, kPad>(), 0, 0);
+    for (std::size_t gap = 0; gap < 16; ++gap) check_join(join_case<T, false, kRows, kCols, kPad, kCols>(), 0, gap);
+    if constexpr (kCols % 3 == 1) check_join(join_case<T, true, kRows, kCols, kPad, kPad>(), 0, 0);
   });
-  for (std::size_t gap = 0; gap < 16; ++gap)
-    check_add(add_case<T, 3, support::kLanes<T> + 3, support::kLanes<T> + 3, support::kLanes<T> + 3>(), gap, 15 - gap);
+  constexpr int kCols = support::kLanes<T> + 3;
+  for (std::size_t gap = 0; gap < 16; ++gap) {
+    check_join(join_case<T, false, 3, kCols, kCols, kCols>(), gap, 15 - gap);
+    check_join(join_case<T, true, 3, kCols, kCols, kCols>(), gap, 15 - gap);
+  }
 }
 
 TYPED_TEST(Elementwise, PassesDeltasOn) {

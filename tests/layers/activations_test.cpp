@@ -35,6 +35,12 @@ TEST(Activations, FastTanhInEveryPlaceOfANet) {
   support::check_against_reference(support::NetObjects<Single, 1>::get(), 16);
 }
 
+// Not of itself: e^e^x leaves no digits for differences.
+TEST(Activations, ExpInPlacesOfANet) {
+  support::check_net<3, Input<7>, emmy::Exp, Dense<9>, emmy::Exp, emmy::Tanh, Dense<5>, emmy::Tanh, emmy::Exp, Dense<3>,
+                     emmy::Tanh, emmy::Exp>(17);
+}
+
 TEST(Activations, OfDifferentKindsInOneNet) {
   support::check_net<4, Input<3, 5>, emmy::Tanh, Dense<6>, emmy::Sigmoid, Dense<7>, emmy::PowerRelu<2>, emmy::Tanh,
                      Dense<4>, emmy::LeakyRelu<>>(14);

@@ -38,9 +38,10 @@ double slope_at(L, double x) {
 
 template <class L>
 class ElementwiseTraits : public testing::Test {};
-using Elementwise = testing::Types<emmy::Identity, emmy::Relu, emmy::LeakyRelu<>, emmy::LeakyRelu<3, 2>,
-                                   emmy::PowerRelu<1>, emmy::PowerRelu<2>, emmy::PowerRelu<5>, emmy::PowerRelu<3, 2>,
-                                   emmy::PowerRelu<4, 2>, emmy::Tanh, emmy::Sigmoid, emmy::Silu, emmy::GeluTanh>;
+using Elementwise =
+    testing::Types<emmy::Identity, emmy::Relu, emmy::LeakyRelu<>, emmy::LeakyRelu<3, 2>, emmy::PowerRelu<1>,
+                   emmy::PowerRelu<2>, emmy::PowerRelu<5>, emmy::PowerRelu<3, 2>, emmy::PowerRelu<4, 2>, emmy::Tanh,
+                   emmy::Sigmoid, emmy::Exp, emmy::Silu, emmy::GeluTanh>;
 TYPED_TEST_SUITE(ElementwiseTraits, Elementwise);
 
 constexpr double kPoints[] = {-3.5, -1.25, -0.5, -0.01, 0.02, 0.75, 1.5, 4.0};
@@ -88,6 +89,18 @@ TYPED_TEST(ElementwiseTraits, DegreeIsThePowerOfScaling) {
     const double degree = std::log2(value_at(L{}, 2.0) / value_at(L{}, 1.0));
     EXPECT_GT(std::fabs(value_at(L{}, 4.0) - std::pow(4.0, degree) * value_at(L{}, 1.0)), 0.01);
   }
+}
+
+// kExponential: f(x + a) = e^a f(x). Where it is not claimed, no factor does.
+TYPED_TEST(ElementwiseTraits, ExponentialIffShiftsAreFactors) {
+  using L = TypeParam;
+  double largest = 0;
+  for (const double x : kPoints)
+    for (const double a : {-0.7, 0.4}) {
+      const double moved = value_at(L{}, x + a), expected = std::exp(a) * value_at(L{}, x);
+      largest = std::fmax(largest, std::fabs(moved - expected) / std::fmax(1.0, std::fabs(expected)));
+    }
+  EXPECT_EQ(largest < 1e-14, emmy::kIsExponential<L>) << largest;
 }
 
 // kFromOutput: the derivative is a function of y alone; otherwise one of x. Both against central differences.

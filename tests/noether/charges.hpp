@@ -17,46 +17,49 @@ struct Line {
   bool by_row;
   double weight;
   std::size_t units = 0;
+  int power = 0;  // 0: that of the charge
 };
 struct UnitCharge {
   int power;
   std::vector<Line> lines;
 };
 
-// sum of weight * f(i) over all entries i of unit `unit`.
+// sum of weight * f(block, i, power) over all entries i of unit `unit`.
 template <class F>
 double over_unit(const UnitCharge& c, const Blocks& shape, const std::vector<int>& cols, int unit, F&& f) {
   double sum = 0;
   for (const Line& line : c.lines) {
     const auto n = static_cast<std::size_t>(cols[line.block]), rows = shape[line.block].size() / n,
                u = static_cast<std::size_t>(unit);
+    const int power = line.power > 0 ? line.power : c.power;
     if (!line.by_row) {
-      for (std::size_t k = 0; k < rows; ++k) sum += line.weight * f(line.block, u + k * n);
+      for (std::size_t k = 0; k < rows; ++k) sum += line.weight * f(line.block, u + k * n, power);
       continue;
     }
     for (std::size_t row = u; row<rows; row += line.units> 0 ? line.units : rows) {
-      for (std::size_t k = 0; k < n; ++k) sum += line.weight * f(line.block, row * n + k);
+      for (std::size_t k = 0; k < n; ++k) sum += line.weight * f(line.block, row * n + k, power);
     }
   }
   return sum;
 }
 inline double charge(const UnitCharge& c, const Blocks& theta, const std::vector<int>& cols, int unit) {
-  return over_unit(c, theta, cols, unit, [&](std::size_t b, std::size_t i) {
-    return c.power == 2 ? theta[b][i] * theta[b][i] : theta[b][i];
+  return over_unit(c, theta, cols, unit, [&](std::size_t b, std::size_t i, int power) {
+    return power == 2 ? theta[b][i] * theta[b][i] : theta[b][i];
   });
 }
 // Half the derivative of the charge along g: 0 where the symmetry holds.
 inline double noether(const UnitCharge& c, const Blocks& theta, const Blocks& g, const std::vector<int>& cols,
                       int unit) {
-  return over_unit(c, theta, cols, unit,
-                   [&](std::size_t b, std::size_t i) { return c.power == 2 ? g[b][i] * theta[b][i] : 0.5 * g[b][i]; });
+  return over_unit(c, theta, cols, unit, [&](std::size_t b, std::size_t i, int power) {
+    return power == 2 ? g[b][i] * theta[b][i] : 0.5 * g[b][i];
+  });
 }
 // The scale that N is small against: the same sum of absolute values.
 inline double noether_scale(UnitCharge c, const Blocks& theta, const Blocks& g, const std::vector<int>& cols,
                             int unit) {
   for (Line& line : c.lines) line.weight = line.weight < 0 ? -line.weight : line.weight;
-  return over_unit(c, theta, cols, unit, [&](std::size_t b, std::size_t i) {
-    return std::abs(c.power == 2 ? g[b][i] * theta[b][i] : 0.5 * g[b][i]);
+  return over_unit(c, theta, cols, unit, [&](std::size_t b, std::size_t i, int power) {
+    return std::abs(power == 2 ? g[b][i] * theta[b][i] : 0.5 * g[b][i]);
   });
 }
 
@@ -93,7 +96,9 @@ inline Causes budget(const UnitCharge& c, const Rule& rule, const Blocks& theta,
       rule.reference_eta * (1 - rule.tau) * (rule.clip == Rule::Clip::norm ? clip_factors(rule, g)[0] : 1.0);
   const double along_gradient = -2 * share * noether(c, theta, g, cols, unit);
   const double first_order = 2 * noether(c, theta, d0, cols, unit);
-  const double second_order = c.power == 2 ? charge(c, d0, cols, unit) : 0.0;
+  const double second_order = over_unit(c, d0, cols, unit, [&](std::size_t b, std::size_t i, int power) {
+    return power == 2 ? d0[b][i] * d0[b][i] : 0.0;
+  });
   return {full - without_decay, without_decay - without_memory, first_order - along_gradient, second_order,
           along_gradient};
 }

@@ -33,6 +33,11 @@ template <class S>
 using Normed = Net<Scalar<S>, Input<7>, Dense<9>, emmy::LayerNorm<WithBias, 1, 64>, Relu, Dense<5>, PowerRelu<3, 2>,
                    emmy::RmsNorm<NoBias, 1, 32>, Dense<3>>;
 
+// Gated units; exponentials behind a Dense and behind a norm, and read through a mean.
+template <class S>
+using Exponentials = Net<Scalar<S>, Input<4, 3>, emmy::Glu<9, Silu, WithBias>, Dense<6>, Exp, AvgPool<2>, Dense<5>,
+                         emmy::LayerNorm<WithBias, 1, 64>, Exp, Dense<3>>;
+
 // Blocks of the plain nets, of Windows too: W0 b0 W1 b1 W2 b2. Of Factored: u0 Z0 b0, U1 Z1, u2 Z2 b2.
 const UnitCharge kFirstUnits{2, {{0, false, 1}, {1, false, 1}, {2, true, -1}}};
 const UnitCharge kSecondUnits{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}};
@@ -50,6 +55,10 @@ const UnitCharge kNormedRows{1, {{0, true, 1}}}, kNormedBias{1, {{1, true, 1}}};
 const UnitCharge kFirstGains{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}};
 const UnitCharge kSecondGains{2, {{6, false, 1}, {7, true, -1}}};
 const UnitCharge kNormedLogits{1, {{7, true, 1}}}, kNormedLogitBias{1, {{8, true, 1}}};
+// Exponentials: W0 b0 of the units and of their gates, W1 b1, W2 b2, gain bias, W3 b3.
+const UnitCharge kGated{2, {{0, false, 1}, {1, false, 1}, {4, true, -1}}};
+const UnitCharge kFirstExp{2, {{5, false, 2, 0, 1}, {6, true, -1}}},
+    kSecondExp{2, {{9, false, 2, 0, 1}, {10, true, -1}}};
 const UnitCharge kBalanceByOutput{2, {{0, false, 1}, {1, false, -1}, {2, false, -1}}};
 const UnitCharge kBalanceByInput{2, {{5, false, 1}, {6, true, -1}}};
 
@@ -123,6 +132,10 @@ struct Books {
     } else if constexpr (std::is_same_v<N, Windows<double>>) {
       compare(Rescaling<Layer<2>>{}, kFirstChannels, 0, 5);
       compare(Rescaling<Layer<5>>{}, kSecondChannels, 0, 4);
+    } else if constexpr (std::is_same_v<N, Exponentials<double>>) {
+      compare(Rescaling<Layer<0, 0, 0>>{}, kGated, 0, 9);
+      compare(ExpUnit<Layer<3>>{}, kFirstExp, 0, 6);
+      compare(ExpUnit<Layer<6>>{}, kSecondExp, 0, 5);
     } else if constexpr (std::is_same_v<N, Normed<double>>) {
       compare(Scale<Layer<0>>{}, kFirstScale, 0, 1);
       compare(Translation<Layer<0>>{}, kNormedRows, 0, 7);
@@ -134,7 +147,7 @@ struct Books {
       compare(Rescaling<Layer<1>>{}, kFirstUnits, 0, 9);
       compare(Rescaling<Layer<3>>{}, kSecondUnits, 0, 5);
     }
-    if constexpr (std::is_same_v<typename B::Loss, CrossEntropy>) {
+    if constexpr (std::is_same_v<typename B::Loss, CrossEntropy> && !std::is_same_v<N, Exponentials<double>>) {
       constexpr int kInputs = kPlan<N>.block[kPlan<N>.kBlocks - 2].rows;
       using Last = Layer<N::kNodes - 1>;
       constexpr bool kNormed = std::is_same_v<N, Normed<double>>;
@@ -153,6 +166,7 @@ using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicM
                                 OnTwo<PerBlock<BasicMomentum<double, Decay::decoupled>, TwoHidden<double>>>,
                                 Booked<Normed<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Windows<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
+                                Booked<Exponentials<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<TwoFrozen<double>, BasicMomentum<double>, SquaredError>,
                                 Booked<Factored<double>, BasicMomentum<double>, SquaredError>>;
 TYPED_TEST_SUITE(BudgetOf, Bookings);
@@ -273,6 +287,38 @@ TYPED_TEST(Identity, HoldsForWhatNormsRead) {
   EXPECT_GT(worst.epsilons, 1e-2);
 }
 
+TYPED_TEST(Identity, HoldsForGatedUnitsAndExponentials) {
+  worst_identity<Exponentials<TypeParam>>(67, [](const auto&, auto check) {
+    check({{&kGated, 9}}, 0);
+    check({{&kFirstExp, 6}}, 0);
+    check({{&kSecondExp, 5}}, 0);
+  });
+}
+
+// Gradient descent with decay moves H = 2 b - |out|^2 by the law of theory.md section 2; without decay it only falls.
+TEST(ExpUnits, MoveByTheirLaw) {
+  using N = Exponentials<double>;
+  Books<Booked<N, BasicSgd<double>, CrossEntropy>> books;
+  fixture::randomise(books.trainer.params, books.rng, 0.8);
+  for (int k = 0; k < 20; ++k) {
+    const double eta = 0.1, lam = k % 2 == 0 ? 0.05 : 0.0;
+    books.rule = {eta, lam};
+    books.step();
+    for (std::size_t u = 0; u < 6; ++u) {
+      const auto squares = [&](const reference::Blocks& of) {
+        double sum = 0;
+        for (std::size_t o = 0; o < 5; ++o) sum += of[6][u * 5 + o] * of[6][u * 5 + o];
+        return sum;
+      };
+      const double moved = -2 * eta * lam * books.theta[5][u] +
+                           (2 * eta * lam - eta * eta * lam * lam) * squares(books.theta) -
+                           2 * eta * eta * lam * books.g[5][u] - eta * eta * squares(books.g);
+      ASSERT_NEAR(books.ledger.total<ExpUnit<Layer<3>>>(static_cast<int>(u)).drift(), moved, 1e-13);
+      ASSERT_TRUE(lam > 0 || moved < 0);
+    }
+  }
+}
+
 // ---- units that meet several rows
 
 // Behind a Flatten that copies and one that does not, factors and a column; logits of a convolution.
@@ -291,11 +337,14 @@ using Means = Net<Scalar<S>, Input<90, 3>, Conv1d<5, 2>, Relu, AvgPool<2>, Conv1
 template <class S>
 using Norms =
     Net<Scalar<S>, Input<6, 4>, Conv1d<5, 2>, emmy::LayerNorm<>, Relu, Conv1d<7, 2>, emmy::RmsNorm<>, Dense<3>>;
+template <class S>
+using ExpChannels =
+    Net<Scalar<S>, Input<7, 4>, emmy::Glu<6>, Conv1d<5, 2>, Exp, AvgPool<2>, Conv1d<4, 2>, Exp, Flatten, Dense<3>>;
 template <class N>
 struct SeveralRows : testing::Test {};
-using SeveralRowsNets =
-    testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>, FlatColumn<double>, Signal<float>,
-                   Signal<double>, Means<float>, Means<double>, Norms<float>, Norms<double>>;
+using SeveralRowsNets = testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>,
+                                       FlatColumn<double>, Signal<float>, Signal<double>, Means<float>, Means<double>,
+                                       Norms<float>, Norms<double>, ExpChannels<float>, ExpChannels<double>>;
 TYPED_TEST_SUITE(SeveralRows, SeveralRowsNets);
 
 // Residuals and identities within their bounds, from one sample and from more; and not by sums of nothing.

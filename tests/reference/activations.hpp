@@ -58,6 +58,13 @@ inline void sigmoid_backward(double* dx, const double* dy, const double* x, int 
   for (int n = 0; n < N; ++n) dx[n] += dy[n] / ((1 + std::exp(-x[n])) * (1 + std::exp(x[n])));
 }
 
+inline void exp_forward(double* y, const double* x, int N) {
+  for (int n = 0; n < N; ++n) y[n] = std::exp(x[n]);
+}
+inline void exp_backward(double* dx, const double* dy, const double* x, int N) {
+  for (int n = 0; n < N; ++n) dx[n] += dy[n] * std::exp(x[n]);
+}
+
 inline void silu_forward(double* y, const double* x, int N) {
   for (int n = 0; n < N; ++n) y[n] = x[n] / (1 + std::exp(-x[n]));
 }

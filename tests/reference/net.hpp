@@ -27,10 +27,10 @@ using Blocks = std::vector<Values>;
 
 enum class Factors { none, by_element, by_input, by_output };
 
-// One layer: reads tensor `from` (and `skip`, an Add), tensor 0 is the input, stage i makes tensor i + 1. Affine ones
+// One layer: reads tensor `from` (and `skip`, an Add or a Multiply), tensor 0 is the input, stage i makes tensor i + 1. Affine ones
 // have blocks; the others a pair of functions on arrays.
 struct Stage {
-  bool affine = false, bias = false, adds = false;
+  bool affine = false, bias = false, adds = false, multiplies = false;
   int from = 0, skip = -1;
   int in = 0, out = 0, positions = 1, from_positions = 1, first_block = 0;  // positions: of what it makes
   int kernel = 1, pool = 0;                                                 // of a convolution, of a pooling layer
@@ -46,6 +46,7 @@ inline void describe(Stage& s, emmy::Identity) { s.forward = identity_forward, s
 inline void describe(Stage& s, emmy::Tanh) { s.forward = tanh_forward, s.backward = tanh_backward; }
 inline void describe(Stage& s, emmy::FastTanh) { s.forward = fast_tanh_forward, s.backward = fast_tanh_backward; }
 inline void describe(Stage& s, emmy::Sigmoid) { s.forward = sigmoid_forward, s.backward = sigmoid_backward; }
+inline void describe(Stage& s, emmy::Exp) { s.forward = exp_forward, s.backward = exp_backward; }
 inline void describe(Stage& s, emmy::Silu) { s.forward = silu_forward, s.backward = silu_backward; }
 inline void describe(Stage& s, emmy::GeluTanh) { s.forward = gelu_tanh_forward, s.backward = gelu_tanh_backward; }
 template <int N, int D>
@@ -67,6 +68,7 @@ void describe(Stage& s, emmy::PowerRelu<P, Q>) {
   };
 }
 inline void describe(Stage& s, emmy::Add) { s.adds = true; }
+inline void describe(Stage& s, emmy::Multiply) { s.multiplies = true; }
 inline void describe(Stage& s, emmy::Flatten) { describe(s, emmy::Identity{}); }
 template <int Window>
 void describe(Stage& s, emmy::MaxPool<Window>) {
@@ -229,6 +231,8 @@ inline std::vector<Values> forward(const Model& model, const Blocks& theta, cons
       (s.averages ? avg_pool_forward : max_pool_forward)(y.data(), in.data(), samples, s.from_positions, s.pool, s.out);
     } else if (s.adds) {
       for (std::size_t k = 0; k < y.size(); ++k) y[k] = in[k] + act[static_cast<std::size_t>(s.skip)][k];
+    } else if (s.multiplies) {
+      for (std::size_t k = 0; k < y.size(); ++k) y[k] = in[k] * act[static_cast<std::size_t>(s.skip)][k];
     } else {
       s.forward(y.data(), in.data(), rows * s.out);
     }
@@ -263,6 +267,12 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
       for (std::size_t n = 0; n < d.size(); ++n) {
         dx[n] += d[n];
         delta[static_cast<std::size_t>(s.skip)][n] += d[n];
+      }
+    } else if (s.multiplies) {
+      const auto skip = static_cast<std::size_t>(s.skip);
+      for (std::size_t n = 0; n < d.size(); ++n) {
+        dx[n] += d[n] * act[skip][n];
+        delta[skip][n] += d[n] * act[from][n];
       }
     } else if (s.averages) {
       avg_pool_backward(dx.data(), d.data(), samples, s.from_positions, s.pool, s.out);

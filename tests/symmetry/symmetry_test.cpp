@@ -44,6 +44,11 @@ using Normed = Of<Input<4>, Dense<5>, emmy::LayerNorm<WithBias, 0>, Relu, Dense<
 using Norms =
     Of<Input<9, 2>, Conv1d<5, 2>, PowerRelu<2>, MaxPool<2>, emmy::LayerNorm<WithBias, 0>, emmy::RmsNorm<WithBias, 0>,
        Flatten, Parametrized<Dense<4>, ProductByOutput>, emmy::LayerNorm<NoBias, 0>, Dense<3>>;
+using Exponentials = Of<Input<9, 3>, Conv1d<5, 2>, Exp, AvgPool<2>, PowerRelu<3, 2>, Conv1d<4, 2>,
+                        emmy::LayerNorm<WithBias, 0>, Exp, Flatten, Dense<3>>;
+using Gates = Of<Input<7>, emmy::Glu<9, emmy::Silu, WithBias>, Dense<5>,
+                 Parallel<Multiply, emmy::Branch<Dense<4>, Relu>, emmy::Branch<Dense<4>, PowerRelu<2>>>,
+                 PowerRelu<3, 2>, Dense<3>>;
 using Flat = Of<Input<4, 3>, Dense<5>, Flatten, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
 static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
@@ -73,6 +78,12 @@ static_assert(kHasExactly<Normed, Scale<Layer<0>>, Translation<Layer<0>>, Rescal
 static_assert(kHasExactly<Norms, Scale<Layer<2>>, Scale<Layer<3>>, Rescaling<Layer<5>>, FactorBalance<Layer<6>>,
                           Scale<Layer<6>>, Rescaling<Layer<7>>, Translation<Layer<8>>>,
               "through homogeneous layers, of gains, of one side of factors");
+static_assert(kHasExactly<Exponentials, ExpUnit<Layer<3>>, Scale<Layer<4>>, Translation<Layer<4>>, ExpUnit<Layer<7>>,
+                          Translation<Layer<8>>>,
+              "of the bias of a convolution and of a norm");
+static_assert(kHasExactly<Gates, Rescaling<Layer<0, 0, 0>>, Rescaling<Layer<2, 0, 1>>, Rescaling<Layer<2, 1, 1>>,
+                          Translation<Layer<4>>>,
+              "each homogeneous side of a product, but not the gate of a Glu");
 static_assert(kHasExactly<Flat, Rescaling<Layer<2>>, FactorBalance<Layer<3>>>);
 
 // None where the units are not homogeneous, where others read them, or where no affine layer follows.
@@ -89,6 +100,10 @@ static_assert(kHasExactly<Of<Input<7>, Dense<7>, Residual<emmy::LayerNorm<>, Den
               "the skip sees the scale");
 static_assert(
     kHasExactly<Of<Input<7>, Dense<7>, Tanh, emmy::LayerNorm<>, Dense<3>>, Rescaling<Layer<2>>, Translation<Layer<3>>>);
+
+static_assert(kHasExactly<Of<Input<7>, Dense<9, NoBias>, Exp, Dense<3>>, Translation<Layer<2>>>, "no bias shifts");
+static_assert(kHasExactly<Of<Input<7>, Dense<9>, Relu, Exp, Dense<3>>, Translation<Layer<3>>>, "a ReLU stops a shift");
+static_assert(kHasExactly<Of<Input<7>, Dense<9>, Exp, Tanh, Dense<3>>, Translation<Layer<3>>>);
 
 // A tag names the same site as the position.
 using Tagged = Of<Input<7>, Dense<9>, Named<Body, Relu>, Named<Head, Dense<3>>>;
@@ -123,7 +138,7 @@ struct Action : testing::Test {
     EXPECT_EQ(infer(of, buffers, scratch, data.x, y.data()), Status::ok);
     return y;
   }
-  // f(entry, weight of its part) for every weight in the charge of one unit.
+  // f(entry, its part) for every weight in the charge of one unit.
   template <class F>
   static void over_unit(const Charge& charge, int unit, F&& f) {
     for (int p = 0; p < charge.parts; ++p) {
@@ -133,17 +148,19 @@ struct Action : testing::Test {
       for (int line = unit; line < (by_row ? block.rows : block.cols); ++line) {
         if (charge.unit_of(part, line) != unit) continue;
         for (int k = 0; k < (by_row ? block.cols : block.rows); ++k)
-          f(block.offset + (by_row ? line * block.stride + k : k * block.stride + line), part.weight, part.is_incoming);
+          f(block.offset + (by_row ? line * block.stride + k : k * block.stride + line), part);
       }
     }
   }
-  // Quadratic charges: theta -> c^weight theta, the flow of the generator. Linear ones: theta -> theta + c.
+  // Quadratic charges: theta -> c^weight theta, the flow of the generator. Linear ones: theta -> theta + c. Mixed ones: what
+  // is linear in them moves by half its weight where the others grow by their whole one.
   static Params<NetType> moved(const Params<NetType>& from, const Charge& charge, int unit, double c) {
     Params<NetType> by = from;
-    over_unit(charge, unit, [&](int at, Ratio weight, bool) {
+    over_unit(charge, unit, [&](int at, const ChargePart& part) {
+      const double weight = static_cast<double>(part.weight.numerator) / part.weight.denominator;
       double& w = by.data[at];
-      if (charge.power == 2) w *= std::pow(c, static_cast<double>(weight.numerator) / weight.denominator);
-      else w += c;
+      if (part.power == 2) w *= std::pow(c, weight);
+      else w += charge.is_mixed() ? std::log(c) * weight / 2 : c;
     });
     return by;
   }
@@ -158,7 +175,7 @@ struct Action : testing::Test {
   }
 };
 using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Signal,
-                            Means, Normed, Norms, Flat>;
+                            Means, Normed, Norms, Exponentials, Gates, Flat>;
 TYPED_TEST_SUITE(Action, Nets);
 
 template <class... Symmetry, class F>
@@ -192,7 +209,7 @@ TYPED_TEST(Action, OnOneSideAloneChangesTheFunction) {
       for (int unit = 0; unit < charge.units; ++unit) {
         auto after = this->params;
         TestFixture::over_unit(charge, unit,
-                               [&](int at, Ratio, bool incoming) { after.data[at] *= incoming ? 1.5 : 1.0; });
+                               [&](int at, const ChargePart& part) { after.data[at] *= part.is_incoming ? 1.5 : 1.0; });
         worst = std::fmax(worst, TestFixture::difference(this->outputs(after), before, false));
       }
       EXPECT_GT(worst, 1e-3);

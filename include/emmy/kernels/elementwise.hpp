@@ -1,4 +1,4 @@
-// Activations that are not fused into a product, and the sum of two tensors. Test: tests/kernels/elementwise_test.cpp.
+// Activations that are not fused into a product, the sum and the product of two tensors. Test: tests/kernels/elementwise_test.cpp.
 #pragma once
 
 #include <emmy/kernels/rows.hpp>
@@ -43,16 +43,34 @@ EMMY_INLINE void elementwise_backward(L, const T* x, const T* y, const T* dy, T*
   }
 }
 
-// y = a + b for Rows x Cols values, y in padded rows, a and b in rows of their own strides. Pad lanes of y become zero.
-template <int Rows, int Cols, int StrideA, int StrideB, class T>
-EMMY_INLINE void add_rows(const T* a, const T* b, T* y) noexcept {
+// y = a + b or a b for Rows x Cols values, y in padded rows, a and b in rows of their own strides. Pad lanes of y become
+// zero.
+template <bool kMultiply, int Rows, int Cols, int StrideA, int StrideB, class T>
+EMMY_INLINE void join_rows(const T* a, const T* b, T* y) noexcept {
   constexpr int kStride = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
   for (int r = 0; r < Rows; ++r)
-    for (int c = 0; c < Cols; c += lanes)
-      simd::store(simd::add(load_part<Cols, StrideA>(a + r * StrideA, c), load_part<Cols, StrideB>(b + r * StrideB, c)),
-                  y + r * kStride + c);
+    for (int c = 0; c < Cols; c += lanes) {
+      const auto left = load_part<Cols, StrideA>(a + r * StrideA, c),
+                 right = load_part<Cols, StrideB>(b + r * StrideB, c);
+      simd::store(kMultiply ? simd::mul(left, right) : simd::add(left, right), y + r * kStride + c);
+    }
   clear_pads<Rows, Cols>(y);
+}
+
+// da (+)= dy b for Rows x Cols values: what a product gives its other side; b in rows of StrideB. da may not be b.
+template <bool kAdd, int Rows, int Cols, int StrideB, class T>
+EMMY_INLINE void multiply_backward(const T* dy, const T* b, T* da) noexcept {
+  constexpr int kStride = padded<T>(Cols);
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  for (int r = 0; r < Rows; ++r)
+    for (int c = 0; c < Cols; c += lanes) {
+      const int at = r * kStride + c;
+      const auto other = load_part<Cols, StrideB>(b + r * StrideB, c), d = simd::load(dy + at);
+      if constexpr (kAdd) simd::store(simd::mul_add(d, other, simd::load(da + at)), da + at);
+      else simd::store(simd::mul(d, other), da + at);
+    }
+  if constexpr (!kAdd) clear_pads<Rows, Cols>(da);
 }
 
 // d (+)= dy over `count` scalars, a whole number of padded rows.

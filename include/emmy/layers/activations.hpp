@@ -51,6 +51,12 @@ struct Sigmoid {
   static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = false;
 };
 
+// e^x; <= 1.5 ulp. A number added to x is a factor of y: the trait from which ExpUnit is derived.
+struct Exp {
+  static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = false;
+  static constexpr bool kExponential = true;
+};
+
 // x sigmoid(x), also called swish; <= 4 ulp.
 struct Silu {
   static constexpr bool kElementwise = true, kFromOutput = false, kFixesZero = true;
@@ -155,6 +161,15 @@ EMMY_INLINE V activate(Sigmoid, V x) noexcept {
 template <class V>
 EMMY_INLINE V derivative_from_output(Sigmoid, V y) noexcept {
   return simd::neg_mul_add(y, y, y);
+}
+
+template <class V>
+EMMY_INLINE V activate(Exp, V x) noexcept {
+  return exp(x);
+}
+template <class V>
+EMMY_INLINE V derivative_from_output(Exp, V y) noexcept {
+  return y;
 }
 
 template <class V>

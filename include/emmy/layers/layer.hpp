@@ -7,6 +7,7 @@
 //   kFixesZero                                  f(0) = 0, so pad lanes stay zero without help
 //   kContracts                                  |f(x)| <= |x| and |f'(x)| <= 1
 //   kDegree = Ratio{p, q}                       f(c x) = c^(p/q) f(x) for every c > 0 (unit_homogeneous)
+//   kExponential                                f(x + a) = e^a f(x)
 //   kAffine                                     y = x W + b with blocks of weights
 //   kWindow                                     ... on windows of so many positions, rows of W position by position
 //   kByChannel                                  channel c of y is made of channel c of x alone (of c mod the channels of
@@ -144,12 +145,20 @@ inline constexpr bool kIsByChannel = kIsElementwise<L> || requires {
   requires L::kByChannel;
 };
 template <class L>
+inline constexpr bool kIsJoin = requires {
+  requires L::kJoins;
+};
+template <class L>
 inline constexpr bool kIsFrozen = requires {
   requires L::kFrozen;
 };
 template <class L>
 inline constexpr bool kIsHomogeneous = requires {
   L::kDegree.numerator;
+};
+template <class L>
+inline constexpr bool kIsExponential = requires {
+  requires L::kExponential;
 };
 template <class L>
 inline constexpr bool kIsContraction = requires {
@@ -181,7 +190,7 @@ struct Invariance {
 };
 
 // Names a layer by its position in the net: Layer<1> is the second one after Input, Layer<1, 0> the first one inside
-// the Residual at position 1.
+// the Residual at position 1, Layer<1, 0, 2> the third one in the first branch of the Parallel there, Layer<1> its end.
 template <int... Position>
 struct Layer {};
 
@@ -193,9 +202,25 @@ struct Named {};
 template <class... Layers>
 struct Residual {};
 
-// The end of a Residual: y = x + skip.
+// y = f(x) + g(x) or f(x) * g(x), element by element: Parallel<Add, Branch<...>, Branch<...>>, Parallel<Multiply, ...>, f and
+// g the chains of the branches; of no layers: x itself. Test: tests/layers/parallel_test.cpp.
+template <class... Layers>
+struct Branch {};
+template <class Join, class First, class Second>
+struct Parallel {
+  static_assert(
+      sizeof(Join) == 0,
+      "emmy: a Parallel takes Add or Multiply and two branches: Parallel<Multiply, Branch<...>, Branch<...>>");
+};
+template <class Join, class... First, class... Second>
+struct Parallel<Join, Branch<First...>, Branch<Second...>> {};
+
+// The end of a Residual or of two branches.
 struct Add {
-  static constexpr bool kPositionwise = true;
+  static constexpr bool kJoins = true, kPositionwise = true, kForgetsOutput = true;
+};
+struct Multiply {
+  static constexpr bool kJoins = true, kPositionwise = true, kForgetsOutput = true;
 };
 
 // Keeps the weights of L as they are: no gradient, no state, no update. The ledger still measures it.

@@ -13,7 +13,7 @@ template <class S>
 struct Scalar {};
 
 // One step of the flattened net. Tensor 0 is the input, node i makes tensor i + 1.
-//   kFrom   the tensor it reads; kSkip  the second one (Add only), else -1
+//   kFrom   the tensor it reads; kSkip  the second one (Add, Multiply), else -1
 //   Site    Layer<position...>;  Tag    the user's name, else void
 template <class LayerType, class InShape, class OutShape, int From, int Skip, class SiteType, class TagType>
 struct Node {
@@ -62,12 +62,12 @@ template <class... Done, class InShape, int Tensor, class Prefix, int Position, 
 struct Thread<Nodes<Done...>, InShape, Tensor, Prefix, Position, Outer, Named<Tag, L>, Rest...>
     : Thread<Nodes<Done...>, InShape, Tensor, Prefix, Position, Tag, L, Rest...> {};
 
-template <class Inner, class InShape, int Tensor, class Site, class Tag>
-struct CloseResidual;
-template <class... Done, class InShape, int Tensor, class Site, class Tag>
-struct CloseResidual<Nodes<Done...>, InShape, Tensor, Site, Tag> {
-  static constexpr int kLast = static_cast<int>(sizeof...(Done));
-  using nodes = Nodes<Done..., Node<Add, InShape, InShape, kLast, Tensor, Site, Tag>>;
+// The node that joins tensors From and Skip.
+template <class Inner, class Join, class InShape, int From, int Skip, class Site, class Tag>
+struct Close;
+template <class... Done, class Join, class InShape, int From, int Skip, class Site, class Tag>
+struct Close<Nodes<Done...>, Join, InShape, From, Skip, Site, Tag> {
+  using nodes = Nodes<Done..., Node<Join, InShape, InShape, From, Skip, Site, Tag>>;
 };
 
 template <class... Done, class InShape, int Tensor, class Prefix, int Position, class Tag, class... Inner,
@@ -77,8 +77,29 @@ struct Thread<Nodes<Done...>, InShape, Tensor, Prefix, Position, Tag, Residual<I
   using inner = Thread<Nodes<Done...>, InShape, Tensor, site, 0, void, Inner...>;
   static_assert(std::is_same_v<typename inner::shape, InShape>,
                 "emmy: the layers of a Residual must give back the shape they got (y = x + f(x))");
-  using closed = typename CloseResidual<typename inner::nodes, InShape, Tensor, site, Tag>::nodes;
+  using closed = typename Close<typename inner::nodes, Add, InShape, inner::kTensor, Tensor, site, Tag>::nodes;
   using rest = Thread<closed, InShape, closed::kCount, Prefix, Position + 1, void, Rest...>;
+  using nodes = typename rest::nodes;
+  using shape = typename rest::shape;
+  static constexpr int kTensor = rest::kTensor;
+};
+
+template <class... Done, class InShape, int Tensor, class Prefix, int Position, class Tag, class Join, class... A,
+          class... B, class... Rest>
+struct Thread<Nodes<Done...>, InShape, Tensor, Prefix, Position, Tag, Parallel<Join, Branch<A...>, Branch<B...>>,
+              Rest...> {
+  static_assert(
+      kIsJoin<Join>,
+      "emmy: a Parallel takes Add or Multiply and two branches: Parallel<Multiply, Branch<...>, Branch<...>>");
+  static_assert(sizeof...(A) + sizeof...(B) > 0, "emmy: a Parallel needs a layer in one of its branches");
+  using site = typename Extend<Prefix, Position>::type;
+  using first = Thread<Nodes<Done...>, InShape, Tensor, typename Extend<site, 0>::type, 0, void, A...>;
+  using second = Thread<typename first::nodes, InShape, Tensor, typename Extend<site, 1>::type, 0, void, B...>;
+  using out = typename first::shape;
+  static_assert(std::is_same_v<out, typename second::shape>,
+                "emmy: the branches of a Parallel must make the same shape: they are added or multiplied");
+  using closed = typename Close<typename second::nodes, Join, out, first::kTensor, second::kTensor, site, Tag>::nodes;
+  using rest = Thread<closed, out, closed::kCount, Prefix, Position + 1, void, Rest...>;
   using nodes = typename rest::nodes;
   using shape = typename rest::shape;
   static constexpr int kTensor = rest::kTensor;

@@ -87,12 +87,12 @@ EMMY_INLINE constexpr void add_node(Plan& plan, int node, int& next_block) {
 }
 
 template <class L>
-inline constexpr bool kForgetsOutput = kIsAffine<L> || __is_same(L, Add) || requires {
+inline constexpr bool kForgetsOutput = kIsAffine<L> || requires {
   requires L::kForgetsOutput;
 };
 
 // An activation whose derivative needs its output only shares its input's memory, if nobody else needs that input:
-// neither another reader nor the node that made it (affine layers, norms and Add do not look at their output again). So does
+// neither another reader nor the node that made it (affine layers, norms and joins do not look at their output again). So does
 // another shape of a tensor without pads; of the user's input only if a node reads it, for outputs have pads.
 template <class NodeType, class Plan>
 EMMY_INLINE constexpr void share(Plan& plan, int node, const bool* forgets_output) {

@@ -9,6 +9,7 @@
 // b^2 = sum_b |s| (r+3) uu:   w_r (a^2 + sqrt(2) a b + b^2), and of a plain sum of n terms  w_r R (a + b / sqrt(2)),
 // R^2 = sum_b (2r+6) n. (The terms of theory.md with |sum u theta| <= sqrt(tt uu) and Cauchy-Schwarz over the blocks:
 // a bound a little wider for two square roots a unit.)
+// A mixed charge (a bias, weights) adds both bounds up; a linear part counts as entries of size 1 as well.
 // Bound of the Noether residual: each side is a sum over batch rows of delta times pre-activation; its scale is
 // sum_r |delta_r| max_r |(x_r, 1)| |w| (incoming), sum_r |a_r| max_r |dy_r| |w| (outgoing), times the terms of each sum.
 // Of a norm x_r is what it makes before its gain; of a convolution x_r is a window, an outgoing unit several rows, each of
@@ -179,7 +180,7 @@ EMMY_INLINE simd::Vec<S> first_lane(S s) noexcept {
 // Adds one part of the charges of a vector of units from `at` on: p their sums, `stride` apart. What lies beyond the units
 // has sums of zero, so that what is added there changes nothing; Partial: beyond n others follow; Whole: all lines are of
 // one unit.
-template <int Power, bool Memoryless, bool Partial, bool Whole, class Units, class S>
+template <int Power, bool Mixed, bool Memoryless, bool Partial, bool Whole, class Units, class S>
 EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, const S* p, int n, int stride,
                            const BlockTerms<S>& b, S r) noexcept {
   using V = simd::Vec<S>;
@@ -230,7 +231,7 @@ EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, cons
     add_to(units[PerUnit::noether] + at, times(weight * S(0.5), g1));
   }
   const V largest = simd::max(tt, nn);
-  add_to(units[PerUnit::size] + at, times(scale, largest));
+  add_to(units[PerUnit::size] + at, times(scale, Mixed ? simd::add(largest, load_units(kOnes<S>.value, n)) : largest));
   add_to(units[PerUnit::weight] + at, times(scale * (S(2) * r + S(10)), largest));
   add_to(units[PerUnit::motion] + at, times(scale * (r + S(3)), uu));
   add_to(units[PerUnit::gradient] + at, times(scale * (r + S(3)), gg));
@@ -301,7 +302,7 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
             const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
             for (int i = 0; i < n; i += lanes) {
               const int at = charge.is_whole ? unit : unit + i;
-              book_part<charge.power, Memoryless, kRun != kLines, charge.is_whole>(
+              book_part<part.power, part.power != charge.power, Memoryless, kRun != kLines, charge.is_whole>(
                   ledger.units, ledger.last[At], at, weight, sums + first + i, n - i, stride, b, r);
               auto activity = activity_of<Net, Block, part.is_incoming, charge.power, charge.invariant>(
                   ledger, line + first + i, n - i, b.partner, batch);
@@ -338,7 +339,8 @@ EMMY_INLINE S terms_of(const Charge& charge, const PlannedBlock* blocks) noexcep
   S square = 0;
   for (int p = 0; p < charge.parts; ++p) {
     const LineTerms<S> line = part_terms<S>(charge, charge.part[p], blocks[charge.part[p].block]);
-    square += (S(2) * line.r + S(6)) * line.n;
+    const Ratio weight = charge.part[p].power == 1 ? charge.part[p].weight : Ratio{1, 1};
+    square += (S(2) * line.r + S(6)) * line.n * magnitude(S(weight.numerator) / S(weight.denominator));
   }
   return root(square);
 }
@@ -357,7 +359,8 @@ EMMY_INLINE Invariance<typename Net::scalar> norm_of(const Led& ledger, const Ch
   }
   return norm;
 }
-// A charge of one unit.
+// A charge of one unit;
+// Mixed: the part is linear in a quadratic charge.
 template <class Net, class Spec, class Mode, class S>
 EMMY_INLINE void book_epsilon(Ledger<Net, Spec, Mode>& ledger, int charge, S along) noexcept {
   if constexpr (kInvariants<Net> != 0) {
@@ -418,10 +421,11 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
       const V a = simd::sqrt(weight), b = simd::sqrt(motion);
       const V of_plain_sum = simd::mul(terms, simd::mul_add(simd::set(S(1) / kRoot2), b, a));
       const bool quadratic = charge.power == 2;
-      const V charge_bound =
-          quadratic ? simd::mul(simd::set(kUnit),
-                                simd::add(simd::mul_add(simd::mul(simd::set(kRoot2), a), b, weight), motion))
-                    : of_plain_sum;
+      V charge_bound = quadratic && !charge.is_mixed() ? simd::zero<S>() : of_plain_sum;
+      if (quadratic)
+        charge_bound =
+            simd::mul_add(simd::set(kUnit),
+                          simd::add(simd::mul_add(simd::mul(simd::set(kRoot2), a), b, weight), motion), charge_bound);
       const V of_identity =
           quadratic ? simd::mul_add(a, simd::sqrt(own(units[PerUnit::gradient])), simd::sqrt(simd::mul(activity, size)))
                     : activity;

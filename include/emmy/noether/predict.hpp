@@ -13,6 +13,14 @@
 
 namespace emmy {
 
+// Has one of them a linear part and a quadratic one?
+template <class Net, class Spec>
+inline constexpr bool kHasMixed = [] {
+  for (const Charge& charge : kCharges<Net, Spec>.charge)
+    if (charge.is_mixed()) return true;
+  return false;
+}();
+
 template <class Led>
 inline constexpr bool kPredicts = false;
 template <class Net, class Spec>
@@ -86,6 +94,10 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
       requires { law_rates(rule); },
       "emmy: this rule has no closed law with equal rates on both sides of a charge; use Measure or Every<N> instead "
       "of Predict");
+  static_assert(
+      !kHasMixed<Net, Spec>,
+      "emmy: the law of an ExpUnit needs the gradient of its bias, which Predict does not read: Watch<...> the "
+      "other symmetries, or use Measure or Every<N>");
   if constexpr (requires { law_rates(rule); }) {
     const auto r = law_rates(rule);
     const S km1 = r.k - S(1), per_eta = r.eta > S(0) ? S(1) / r.eta : S(0);

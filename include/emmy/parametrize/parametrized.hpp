@@ -33,6 +33,10 @@ template <class... L>
 struct PlainLayer<Residual<L...>> {
   using type = Residual<typename PlainLayer<L>::type...>;
 };
+template <class Join, class... A, class... B>
+struct PlainLayer<Parallel<Join, Branch<A...>, Branch<B...>>> {
+  using type = Parallel<Join, Branch<typename PlainLayer<A>::type...>, Branch<typename PlainLayer<B>::type...>>;
+};
 template <class Net>
 struct PlainNet;
 template <class... L>

@@ -9,9 +9,10 @@ namespace emmy {
 // between two affine layers are positively homogeneous of degree p/q (ReLU, leaky, PowerRelu, linear; pools and Flatten
 // too). A norm makes units as well: in_j is its gain. The units of a convolution are its channels, out_j all weights that
 // channel j meets: several rows.
-// Site: the last layer before the next affine one (Layer<1> in Dense, Relu, Dense; the Dense itself in Dense, Dense).
+// Site: the last layer before the next affine one (Layer<1> in Dense, Relu, Dense; the Dense itself in Dense, Dense), or of
+// a branch that is multiplied by another one (the up projection of a Glu, whose gate takes no part).
 // Charge of unit j: |in_j|^2 + b_j^2 - (p/q) |out_j|^2. Noether identity: the same with <g, theta> in place of squares
-// (without the power 2). Source: theory.md section 1 #1-#4, #20, #21, #26.
+// (without the power 2). Source: theory.md section 1 #1-#4, #20-#22, #26.
 template <class Site>
 struct Rescaling {
   static constexpr Kind kKind = Kind::rescaling;
@@ -33,13 +34,30 @@ struct Hidden {
   Ratio degree{1, 1};
 };
 
-// The layer whose weights make the units that node Site ends and the only one that reads them, if every layer between is
-// homogeneous.
+// The only layer that reads the units that node Site ends. A product passes a factor of one of its sides on, through
+// homogeneous layers too.
+template <class Net, int Site>
+consteval Hidden units_before() {
+  const auto& facts = kFacts<Net>.node;
+  Hidden h;
+  bool multiplied = false;
+  h.consumer = only_consumer<Net>(Site + 1);
+  while (h.consumer >= 0) {
+    const auto& reader = facts[h.consumer];
+    multiplied = multiplied || reader.multiplies;
+    if (!reader.multiplies && !(multiplied && reader.homogeneous)) break;
+    h.degree.numerator *= reader.degree.numerator;
+    h.degree.denominator *= reader.degree.denominator;
+    h.consumer = only_consumer<Net>(h.consumer + 1);
+  }
+  return h;
+}
+
+// ... and the layer whose weights make them, if every layer between is homogeneous.
 template <class Net, int Site>
 consteval Hidden units_behind() {
   const auto& facts = kFacts<Net>.node;
-  Hidden h;
-  h.consumer = only_consumer<Net>(Site + 1);
+  Hidden h = units_before<Net, Site>();
   if (h.consumer < 0) return {};
   for (int i = Site; i >= 0; i = facts[i].from - 1) {
     if (facts[i].scales) {
@@ -70,6 +88,19 @@ consteval bool can_rescale() {
            outgoing_of<typename node_at<Net, h.consumer>::layer>().kCount > 0;
 }
 
+// The weights of node Consumer that its units meet, all lines of each; less the degree of what is between.
+template <class Net, int Consumer>
+consteval void add_outgoing(Charge& charge, Ratio degree) {
+  using N = node_at<Net, Consumer>;
+  constexpr auto out = outgoing_of<typename N::layer>();
+  for (int i = 0; i < out.kCount; ++i)
+    charge.add({kPlan<Net>.first_block[Consumer] + out.part[i].block,
+                out.part[i].axis,
+                {-out.part[i].sign * degree.numerator, degree.denominator},
+                false,
+                N::in::kChannels / charge.units * kWindowOf<typename N::layer>});
+}
+
 template <class Net, int Node>
 consteval bool has_factors() {
   return kPlan<Net>.needs_delta[Node + 1] && internal_of<typename node_at<Net, Node>::layer>().kCount > 0;
@@ -88,7 +119,6 @@ consteval auto charges_of(Rescaling<Site>) {
       "the first affine or a norm, the second affine, and Site the last layer before the second");
   constexpr detail::Hidden h = detail::hidden_units<Net, kSite>();
   constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
-  constexpr auto out = detail::outgoing_of<typename node_at<Net, h.consumer>::layer>();
   Charges<1> c;
   c.charge[0].units = node_at<Net, h.producer>::out::kChannels;
   c.charge[0].incoming_node = h.producer;
@@ -96,13 +126,7 @@ consteval auto charges_of(Rescaling<Site>) {
   for (int i = 0; i < in.kCount; ++i)
     c.charge[0].add(
         {kPlan<Net>.first_block[h.producer] + in.part[i].block, in.part[i].axis, {in.part[i].sign, 1}, true});
-  for (int i = 0; i < out.kCount; ++i)
-    c.charge[0].add({kPlan<Net>.first_block[h.consumer] + out.part[i].block,
-                     out.part[i].axis,
-                     {-out.part[i].sign * h.degree.numerator, h.degree.denominator},
-                     false,
-                     node_at<Net, h.consumer>::in::kChannels / c.charge[0].units *
-                         kWindowOf<typename node_at<Net, h.consumer>::layer>});
+  detail::add_outgoing<Net, h.consumer>(c.charge[0], h.degree);
   return c;
 }
 

@@ -1,6 +1,7 @@
 // All continuous symmetries of a net, from the traits of its layers.
 #pragma once
 
+#include <emmy/symmetry/exp_unit.hpp>
 #include <emmy/symmetry/rescaling.hpp>
 #include <emmy/symmetry/scale.hpp>
 #include <emmy/symmetry/translation.hpp>
@@ -12,13 +13,18 @@ template <class Net, int Node>
 consteval auto symmetries_at() {
   using Site = typename node_at<Net, Node>::site;
   constexpr bool kRescales = can_rescale<Net, Node>(), kFactors = has_factors<Net, Node>(),
-                 kScales = can_scale<Net, Node>(), kTranslates = can_translate<Net, Node>();
+                 kShifts = can_shift<Net, Node>(), kScales = can_scale<Net, Node>(),
+                 kTranslates = can_translate<Net, Node>();
   const auto factors = [] {
     if constexpr (kFactors) return Symmetries<FactorBalance<Site>>{};
     else return Symmetries<>{};
   }();
   const auto rescaling = [] {
     if constexpr (kRescales) return Symmetries<Rescaling<Site>>{};
+    else return Symmetries<>{};
+  }();
+  const auto exp_unit = [] {
+    if constexpr (kShifts) return Symmetries<ExpUnit<Site>>{};
     else return Symmetries<>{};
   }();
   const auto scale = [] {
@@ -29,7 +35,7 @@ consteval auto symmetries_at() {
     if constexpr (kTranslates) return Symmetries<Translation<Site>>{};
     else return Symmetries<>{};
   }();
-  return factors + rescaling + scale + translation;
+  return factors + rescaling + exp_unit + scale + translation;
 }
 
 template <class Net, int Node = 0>

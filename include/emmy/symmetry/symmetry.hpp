@@ -2,7 +2,7 @@
 //
 // A symmetry is an empty type that names a site of the net and an action on its weights. It knows no optimizer, loss or
 // batch. `charges_of<Net>(symmetry)` gives its charges: for unit j
-//   Q_j = sum over parts of weight * (sum over the entries of unit j of theta^power)
+//   Q_j = sum over parts of weight * (sum over the entries of unit j of theta^power), power 2 or 1
 // A part is one block of weights seen along one axis; where it has more lines than there are units, the lines j, units + j,
 // 2 units + j ... are those of unit j (rows of a convolution, or behind a Flatten: position by position). All continuous
 // symmetries of a net follow from the traits of its layers (layers/layer.hpp): symmetries_of<Net>.
@@ -19,11 +19,12 @@ struct ChargePart {
   Ratio weight;      // +1 incoming, -p/q outgoing
   bool is_incoming;  // its gradient comes from the deltas of this unit, else from its activations
   int lines = 1;     // of the block that a unit has
+  int power = 2;
 };
 struct Charge {
   static constexpr int kMaxParts = 8;
   int units = 0;
-  int power = 2;
+  int power = 2;  // the highest of its parts
   int parts = 0;
   int incoming_node = -1, outgoing_node = -1;
   // The layer that makes it a symmetry, if one does, by its number among such layers (kInvariants); B(g, theta) is so many
@@ -35,6 +36,12 @@ struct Charge {
   ChargePart part[kMaxParts] = {};
 
   constexpr void add(ChargePart p) { part[parts++] = p; }
+  // Has it a linear part and a quadratic one?
+  constexpr bool is_mixed() const noexcept {
+    for (int p = 0; p < parts; ++p)
+      if (part[p].power != power) return true;
+    return false;
+  }
   // The unit that a part's line belongs to.
   EMMY_INLINE constexpr int unit_of(const ChargePart& p, int line) const noexcept {
     return p.lines == 1 ? line : line % units;
@@ -47,7 +54,7 @@ struct Charges {
 };
 
 // The generator of a site's action, for messages and reports.
-enum class Kind : unsigned char { rescaling, factor_balance, translation, scale };
+enum class Kind : unsigned char { rescaling, factor_balance, translation, scale, exp_unit };
 
 template <class... Symmetry>
 struct Symmetries {
@@ -58,8 +65,9 @@ namespace detail {
 
 // What a symmetry search needs to know of each node.
 struct NodeFacts {
-  bool affine, homogeneous, scales, ignores_scale;  // scales: its own weights can scale its units
-  int from;
+  // scales: its own weights can scale its units; multiplies: two tensors
+  bool affine, homogeneous, scales, ignores_scale, exponential, multiplies;
+  int from, skip;
   Ratio degree;
 };
 template <class L>
@@ -79,8 +87,8 @@ template <class... N>
 consteval auto facts_of(Nodes<N...>) {
   return FactsOf<N...>{
       {{kIsAffine<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>,
-        kScalesUnits<typename N::layer>, kIsScaleInvariant<typename N::layer>, N::kFrom,
-        degree_of<typename N::layer>()}...}};
+        kScalesUnits<typename N::layer>, kIsScaleInvariant<typename N::layer>, kIsExponential<typename N::layer>,
+        __is_same(typename N::layer, Multiply), N::kFrom, N::kSkip, degree_of<typename N::layer>()}...}};
 }
 template <class Net>
 inline constexpr auto kFacts = facts_of(typename Net::nodes{});
@@ -90,7 +98,7 @@ template <class Net>
 consteval int only_consumer(int t) {
   if (kPlan<Net>.tensor[t].consumers != 1) return -1;
   for (int i = 0; i < Net::kNodes; ++i)
-    if (kFacts<Net>.node[i].from == t) return i;
+    if (kFacts<Net>.node[i].from == t || kFacts<Net>.node[i].skip == t) return i;
   return -1;
 }
 

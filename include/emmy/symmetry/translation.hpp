@@ -51,7 +51,7 @@ consteval auto charges_of(Translation<Site>) {
     c.charge[b].incoming_node = c.charge[b].outgoing_node = kSite;
     if (kSite == Net::kNodes - 1) c.charge[b].of_loss = true;
     else c.charge[b].invariant = kInvariants<Net, kReader>;
-    c.charge[b].add({kFirst + b, Axis::row, {1, 1}, false});
+    c.charge[b].add({kFirst + b, Axis::row, {1, 1}, false, 1, 1});
   }
   return c;
 }

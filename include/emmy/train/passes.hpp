@@ -8,6 +8,7 @@
 #include <emmy/layers/dense.hpp>
 #include <emmy/layers/flatten.hpp>
 #include <emmy/layers/frozen.hpp>
+#include <emmy/layers/glu.hpp>
 #include <emmy/layers/max_pool.hpp>
 #include <emmy/layers/norm.hpp>
 #include <emmy/parametrize/product.hpp>
@@ -40,12 +41,27 @@ EMMY_NODE void forward_node(const Memory<Net, Batch, Training>& m) noexcept {
   } else if constexpr (kIsElementwise<L>) {
     const auto f = m.template frame<I>();
     elementwise_forward<kRows, kCols, kPlan<Net>.tensor[N::kFrom].stride>(L{}, f.x, f.y);
-  } else if constexpr (__is_same(L, Add)) {
-    add_rows<kRows, kCols, kPlan<Net>.tensor[N::kFrom].stride, kPlan<Net>.tensor[N::kSkip].stride>(
-        m.template act<N::kFrom>(), m.template act<N::kSkip>(), m.template frame<I>().y);
+  } else if constexpr (kIsJoin<L>) {
+    join_rows<__is_same(L, Multiply), kRows, kCols, kPlan<Net>.tensor[N::kFrom].stride,
+              kPlan<Net>.tensor[N::kSkip].stride>(m.template act<N::kFrom>(), m.template act<N::kSkip>(),
+                                                  m.template frame<I>().y);
   } else {
     forward(L{}, m.template frame<I>());
   }
+}
+
+// What the join I gives tensor To, Other the other side.
+template <int I, int To, int Other, class Net, int Batch, bool Training>
+EMMY_INLINE void backward_join(const Memory<Net, Batch, Training>& m) noexcept {
+  using N = node_at<Net, I>;
+  constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
+  constexpr bool kAdds = kAddsTo<Net, I, To>;
+  if constexpr (!kPlan<Net>.needs_delta[To]) return;
+  else if constexpr (__is_same(typename N::layer, Multiply))
+    multiply_backward<kAdds, kRows, kCols, kPlan<Net>.tensor[Other].stride>(
+        static_cast<const typename Net::scalar*>(m.template delta<I + 1>()), m.template act<Other>(),
+        m.template delta<To>());
+  else pass_on<kAdds>(m.template delta<I + 1>(), m.template delta<To>(), kRows * padded<typename Net::scalar>(kCols));
 }
 
 template <int I, class Net, int Batch, bool Training>
@@ -55,11 +71,9 @@ EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
   constexpr auto& plan = kPlan<Net>;
   constexpr bool kNeeded = plan.needs_delta[N::kFrom], kAdds = kAddsTo<Net, I, N::kFrom>;
   constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
-  if constexpr (__is_same(L, Add)) {
-    constexpr int kCount = kRows * padded<typename Net::scalar>(kCols);
-    if constexpr (kNeeded) pass_on<kAdds>(m.template delta<I + 1>(), m.template delta<N::kFrom>(), kCount);
-    if constexpr (plan.needs_delta[N::kSkip])
-      pass_on<kAddsTo<Net, I, N::kSkip>>(m.template delta<I + 1>(), m.template delta<N::kSkip>(), kCount);
+  if constexpr (kIsJoin<L>) {
+    backward_join<I, N::kFrom, N::kSkip>(m);
+    backward_join<I, N::kSkip, N::kFrom>(m);
   } else if constexpr (!kNeeded || kFusedBackward<Net, I> || kIsView<Net, I>) {
     return;
   } else if constexpr (kIsElementwise<L>) {
