@@ -80,7 +80,7 @@ struct Streamed {
 };
 
 template <class S>
-using Positions = Net<Scalar<S>, Input<6, 5>, Dense<7>, Tanh, Residual<LayerNorm<>, Dense<9>, Silu, Dense<7>>,
+using Positions = Net<Scalar<S>, Input<6, 5>, Dense<7>, Tanh, Residual<LayerNorm<>, Dense<9>, Silu, Dense<7>>, Glu<8>,
                       user::Difference, Sigmoid, RmsNorm<>, Dense<3>>;
 
 template <class S>

@@ -113,9 +113,9 @@ EMMY_INLINE bool next_node(const NextMemory<Net>& m) noexcept {
     if constexpr (kIsAffine<L>) forward(L{}, f, Identity{});
     else if constexpr (kIsElementwise<L>)
       elementwise_forward<1, kCols, detail::kNextStride<Net, N::kFrom>>(L{}, f.x, f.y);
-    else if constexpr (__is_same(L, Add))
-      add_rows<1, kCols, detail::kNextStride<Net, N::kFrom>, detail::kNextStride<Net, N::kSkip>>(
-          f.x, m.template row<N::kSkip>(), f.y);
+    else if constexpr (kIsJoin<L>)
+      join_rows<__is_same(L, Multiply), 1, kCols, detail::kNextStride<Net, N::kFrom>,
+                detail::kNextStride<Net, N::kSkip>>(f.x, m.template row<N::kSkip>(), f.y);
     else forward(L{}, f);
     return true;
   }
