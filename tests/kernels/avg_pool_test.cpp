@@ -28,6 +28,12 @@ TYPED_TEST_SUITE(AvgPool, Types);
 
 using Values = std::vector<double>;
 
+// Windows of `Window` positions, and of Down x Along ones of an image.
+template <int Positions, int Window>
+using Line = emmy::PoolWindows<1, Positions, 1, Window>;
+template <int Height, int Width, int Down, int Along>
+using Image = emmy::PoolWindows<Height, Width, Down, Along>;
+
 Values magnitudes(Values values) {
   for (double& v : values) v = std::fabs(v);
   return values;
@@ -36,31 +42,32 @@ Values magnitudes(Values values) {
 // One size of the kernels. Their checks are compiled once a scalar.
 template <class T>
 struct Case {
-  int batch, positions, window, channels, stride;  // stride: of the rows of x that forward reads
-  bool adds, masks;                                // below is a ReLU
+  int batch;
+  reference::Grid grid;
+  int channels, stride;  // stride: of the rows of x that forward reads
+  bool adds, masks;      // below is a ReLU
   void (*forward)(const T* x, T* y);
   void (*backward)(const T* x, const T* dy, T* dx);
 };
-template <class T, int Batch, int Positions, int Window, int Channels, int Stride, class Below, bool kAdd>
+template <class T, int Batch, class W, int Channels, int Stride, class Below, bool kAdd>
 Case<T> make_case() {
-  return {Batch,
-          Positions,
-          Window,
-          Channels,
-          Stride,
-          kAdd,
-          std::is_same_v<Below, emmy::Relu>,
-          [](const T* x, T* y) { emmy::avg_pool_forward<Batch, Positions, Window, Channels, Stride>(x, y); },
-          [](const T* x, const T* dy, T* dx) {
-            emmy::avg_pool_backward<kAdd, Batch, Positions, Window, Channels>(x, dy, dx, Below{});
-          }};
+  return {
+      Batch,
+      reference::pooling(W::kPositions / W::kWidth, W::kWidth, W::kDown, W::kAlong),
+      Channels,
+      Stride,
+      kAdd,
+      std::is_same_v<Below, emmy::Relu>,
+      [](const T* x, T* y) { emmy::avg_pool_forward<Batch, W, Channels, Stride>(x, y); },
+      [](const T* x, const T* dy, T* dx) { emmy::avg_pool_backward<kAdd, Batch, W, Channels>(x, dy, dx, Below{}); }};
 }
 
 template <class T>
 void check(const Case<T>& kernel, std::size_t gap) {
-  const int batch = kernel.batch, positions = kernel.positions, window = kernel.window, channels = kernel.channels,
+  const reference::Grid& grid = kernel.grid;
+  const int batch = kernel.batch, positions = grid.h * grid.w, window = grid.kh * grid.kw, channels = kernel.channels,
             stride = kernel.stride, pad = emmy::padded<T>(channels), in_rows = batch * positions,
-            out_rows = batch * (positions / window);
+            out_rows = batch * grid.oh * grid.ow;
   Random random(static_cast<std::uint64_t>(positions * 1000 + window * 100 + channels));
   // Rows of padded length come with their pads, others end at the fence.
   Fenced<T> x(static_cast<std::size_t>(stride == pad ? in_rows * pad : (in_rows - 1) * stride + channels), gap);
@@ -74,8 +81,8 @@ void check(const Case<T>& kernel, std::size_t gap) {
   ASSERT_TRUE(x.intact() && y.intact());
   const auto xs = unpadded(whole.data(), in_rows, channels, pad), got = unpadded(y.data(), out_rows, channels, pad);
   Values mean(got.size()), size(got.size());
-  reference::avg_pool_forward(mean.data(), xs.data(), batch, positions, window, channels);
-  reference::avg_pool_forward(size.data(), magnitudes(xs).data(), batch, positions, window, channels);
+  reference::avg_pool_forward(mean.data(), xs.data(), batch, grid, channels);
+  reference::avg_pool_forward(size.data(), magnitudes(xs).data(), batch, grid, channels);
   for (std::size_t k = 0; k < got.size(); ++k) {
     // The double reference of f64 has rounded as often.
     ASSERT_LE(std::fabs(got[k] - mean[k]),
@@ -92,8 +99,8 @@ void check(const Case<T>& kernel, std::size_t gap) {
   kernel.backward(whole.data(), dy.data(), dx.data());
   ASSERT_TRUE(whole.intact() && dy.intact() && dx.intact());
   Values expected(xs.size());
-  reference::avg_pool_backward(expected.data(), unpadded(dy.data(), out_rows, channels, pad).data(), batch, positions,
-                               window, channels);
+  reference::avg_pool_backward(expected.data(), unpadded(dy.data(), out_rows, channels, pad).data(), batch, grid,
+                               channels);
   const auto slopes = unpadded(dx.data(), in_rows, channels, pad);
   for (std::size_t k = 0; k < xs.size(); ++k) {
     if (kernel.masks && !(xs[k] > 0)) expected[k] = 0;
@@ -112,7 +119,7 @@ TYPED_TEST(AvgPool, IsTheMeanOfEachWindow) {
     constexpr int kChannels = decltype(channels)::value, kWindow = 1 + kChannels % 5;
     // Positions that fill no window are left.
     constexpr int kPositions = 3 * kWindow + kChannels % kWindow;
-    check(make_case<T, 2, kPositions, kWindow, kChannels, kChannels, std::nullptr_t, kChannels % 2 == 0>(),
+    check(make_case<T, 2, Line<kPositions, kWindow>, kChannels, kChannels, std::nullptr_t, kChannels % 2 == 0>(),
           kChannels % 16);
   });
 }
@@ -120,10 +127,22 @@ TYPED_TEST(AvgPool, IsTheMeanOfEachWindow) {
 TYPED_TEST(AvgPool, OnPaddedRowsWithAnActivationBelow) {
   using T = TypeParam;
   for (std::size_t gap = 0; gap < 16; ++gap) {
-    check(make_case<T, 3, 7, 2, 5, emmy::padded<T>(5), emmy::Relu, false>(), gap);
-    check(make_case<T, 2, 9, 3, support::kLanes<T>, support::kLanes<T>, emmy::Relu, true>(), gap);
-    check(make_case<T, 1, 41, 41, support::kLanes<T> + 1, support::kLanes<T> + 1, std::nullptr_t, false>(), gap);
+    check(make_case<T, 3, Line<7, 2>, 5, emmy::padded<T>(5), emmy::Relu, false>(), gap);
+    check(make_case<T, 2, Line<9, 3>, support::kLanes<T>, support::kLanes<T>, emmy::Relu, true>(), gap);
+    check(make_case<T, 1, Line<41, 41>, support::kLanes<T> + 1, support::kLanes<T> + 1, std::nullptr_t, false>(), gap);
   }
+}
+
+// Rows and columns that fill no window are left; windows as wide as the image, of one row, of one column, of all of it.
+TYPED_TEST(AvgPool, OfImages) {
+  using T = TypeParam;
+  constexpr int kLanes = support::kLanes<T>;
+  check(make_case<T, 2, Image<5, 7, 2, 2>, 3, 3, std::nullptr_t, false>(), 1);
+  check(make_case<T, 2, Image<6, 5, 3, 2>, kLanes + 1, 2 * kLanes, emmy::Relu, true>(), 2);
+  check(make_case<T, 1, Image<4, 3, 2, 3>, 5, 5, std::nullptr_t, false>(), 3);
+  check(make_case<T, 3, Image<3, 8, 1, 3>, 6, emmy::padded<T>(6), emmy::Relu, false>(), 4);
+  check(make_case<T, 2, Image<7, 2, 3, 1>, 4, 4, std::nullptr_t, true>(), 5);
+  check(make_case<T, 2, Image<5, 3, 5, 3>, 9, 9, std::nullptr_t, false>(), 6);
 }
 
 // NaN is not lost, wherever in the window it is.
@@ -135,7 +154,7 @@ TYPED_TEST(AvgPool, NotANumberComesThrough) {
     Random random(static_cast<std::uint64_t>(at));
     support::fill(x.data(), x.size(), random);
     for (int c = 0; c < kChannels; c += 2) x.data()[at * kChannels + c] = std::numeric_limits<T>::quiet_NaN();
-    emmy::avg_pool_forward<1, 3, 3, kChannels, kChannels>(static_cast<const T*>(x.data()), y.data());
+    emmy::avg_pool_forward<1, Line<3, 3>, kChannels, kChannels>(static_cast<const T*>(x.data()), y.data());
     for (int c = 0; c < kChannels; ++c) EXPECT_EQ(std::isnan(y.data()[c]), c % 2 == 0) << at << ' ' << c;
   }
 }

@@ -343,6 +343,8 @@ TEST(Traits, PromiseARescaling) {
 
 using emmy::AvgPool;
 using emmy::Conv1d;
+using emmy::Conv2d;
+using emmy::DepthwiseConv2d;
 using emmy::Flatten;
 using emmy::GlobalAvgPool;
 using emmy::Input;
@@ -366,6 +368,39 @@ TEST(Traits, AWindowIsAllThatAPositionSees) {
     }
   }
   static_assert(emmy::kWindowOf<Dense<4>> == 1);
+}
+
+// windows: what they say of strides and zeros is all that a position sees, and from where: tap k of an output is where the axes put
+// it.
+template <class L>
+void check_windows() {
+  using Net = Of<Input<5, 6, 2>, L>;
+  using W = typename L::template windows<emmy::Shape<5, 6, 2>>;
+  constexpr int kOut = Net::output::kChannels;
+  static_assert(Net::output::kHeight == W::rows::kOut && Net::output::kWidth == W::columns::kOut &&
+                W::kTaps == emmy::kWindowOf<L>);
+  Model<Net> model(43);
+  const auto x = some_input(60, 44), y = model(x);
+  for (int at = 0; at < 30; ++at) {
+    auto other = x;
+    for (int i = 0; i < 2; ++i) other[static_cast<std::size_t>(at * 2 + i)] += 0.5;
+    const auto z = model(other);
+    for (int p = 0; p < Net::output::kPositions; ++p) {
+      const int down = at / 6 - (p / W::columns::kOut * W::rows::kStride - W::rows::kBefore),
+                along = at % 6 - (p % W::columns::kOut * W::columns::kStride - W::columns::kBefore);
+      const bool sees = down >= 0 && down < W::rows::kTaps && along >= 0 && along < W::columns::kTaps;
+      for (int o = 0; o < kOut; ++o) {
+        const auto k = static_cast<std::size_t>(p * kOut + o);
+        EXPECT_EQ(y[k] != z[k], sees) << at << ' ' << p;
+      }
+    }
+  }
+}
+TEST(Traits, WindowsOfAnImageLieWhereTheySay) {
+  check_windows<Conv2d<3, 2, 3>>();
+  check_windows<Conv2d<3, 3, 3, emmy::Same, NoBias>>();
+  check_windows<Conv2d<3, 3, 2, emmy::Stride<2>, emmy::Padding<1>>>();
+  check_windows<DepthwiseConv2d<2, 4, emmy::Same, emmy::Stride<2, 1>>>();
 }
 
 // kPlainWeights of a window: row k in + i is what channel i of its position k is multiplied with.
@@ -410,20 +445,56 @@ TEST(Traits, PartsOfAWindowAreChannels) {
   }
 }
 
+// Of an image the same, zeros and strides or not; of a depthwise convolution the columns are both, and a factor in a channel of x is
+// one in that channel of y.
+template <class L, int Lines>
+void check_parts(bool by_row) {
+  using Net = Of<Input<5, 4, 3>, L>;
+  constexpr int kOut = Net::output::kChannels;
+  const auto x = some_input(60, 46);
+  for (int j = 0; j < kOut; ++j) {
+    Model<Net> model(45);
+    auto y = model(x);
+    for (const auto& part : emmy::detail::incoming_of<L>().part) model.scale_line(part.block, part.axis, j, 1.7);
+    for (std::size_t p = 0; p < y.size(); p += kOut) y[p + static_cast<std::size_t>(j)] *= 1.7;
+    expect_near(model(x), y, 1e-14);
+  }
+  for (int j = 0; j < 3; ++j) {
+    Model<Net> model(45);
+    const auto y = model(x);
+    auto larger = x;
+    for (std::size_t p = 0; p < x.size(); p += 3) larger[p + static_cast<std::size_t>(j)] *= 1.7;
+    EXPECT_GT(distance(model(larger), y), 1e-3);
+    for (const auto& part : emmy::detail::outgoing_of<L>().part) {
+      EXPECT_EQ(part.axis == emmy::Axis::row, by_row);
+      for (int k = 0; k < Lines; ++k) model.scale_line(part.block, part.axis, k * 3 + j, 1 / 1.7);
+    }
+    expect_near(model(larger), y, 1e-14);
+  }
+}
+TEST(Traits, PartsOfAnImageAreChannels) {
+  check_parts<Conv2d<4, 3, 2, emmy::Same>, 6>(true);
+  check_parts<Conv2d<4, 1, 1>, 1>(true);
+  check_parts<DepthwiseConv2d<3, 2, emmy::Stride<2>, emmy::Padding<1>>, 1>(false);
+  static_assert(emmy::kIsByChannel<DepthwiseConv2d<3, 2>> && !emmy::kHasPlainWeights<DepthwiseConv2d<3, 2>> &&
+                !emmy::kIsHomogeneous<DepthwiseConv2d<3, 2>> && emmy::kHasPlainWeights<Conv2d<4, 3, 2>>);
+}
+
 // kByChannel and kDegree: a factor in channel j of x is a factor in the channels j, in + j ... of y and in no other one.
-template <class L, int Positions, int Channels>
+template <class L, int... Dims>
 void check_channels() {
+  constexpr int kChannels = emmy::Shape<Dims...>::kChannels;
   static_assert(emmy::kIsByChannel<L> && !emmy::kIsElementwise<L> && emmy::kIsHomogeneous<L>);
   static_assert(L::kDegree.numerator == L::kDegree.denominator);
-  using Net = Of<Input<Positions, Channels>, L>;
+  using Net = Of<Input<Dims...>, L>;
   Model<Net> model(37);
   const auto x = some_input(Net::kInputs, 38);
-  for (int j = 0; j < Channels; ++j) {
+  for (int j = 0; j < kChannels; ++j) {
     for (const double c : {0.3, 7.0}) {
       auto larger = x, y = model(x);
-      for (std::size_t k = 0; k < x.size(); ++k) larger[k] *= static_cast<int>(k) % Channels == j ? c : 1.0;
+      for (std::size_t k = 0; k < x.size(); ++k) larger[k] *= static_cast<int>(k) % kChannels == j ? c : 1.0;
       for (std::size_t k = 0; k < y.size(); ++k) {
-        y[k] *= static_cast<int>(k) % Net::output::kChannels % Channels == j ? c : 1.0;
+        y[k] *= static_cast<int>(k) % Net::output::kChannels % kChannels == j ? c : 1.0;
       }
       expect_near(model(larger), y, 1e-15);
     }
@@ -434,6 +505,10 @@ TEST(Traits, PoolingAndReshapingKeepChannelsApart) {
   check_channels<AvgPool<2>, 7, 3>();
   check_channels<GlobalAvgPool, 7, 3>();
   check_channels<Flatten, 4, 3>();
+  check_channels<MaxPool<2>, 5, 4, 3>();
+  check_channels<AvgPool<2, 3>, 5, 4, 3>();
+  check_channels<GlobalAvgPool, 5, 4, 3>();
+  check_channels<Flatten, 2, 2, 3>();
   static_assert(!emmy::kIsByChannel<Dense<3>> && !emmy::kIsByChannel<Conv1d<3, 1>> && emmy::kIsByChannel<emmy::Relu>);
 }
 
@@ -473,6 +548,8 @@ TEST(Traits, TakesTheDerivativeOfTheActivationBelow) {
 TEST(Traits, StatesItsRoundings) {
   static_assert(emmy::kRoundingsOf<Flatten, emmy::Shape<4, 3>> == 8);
   static_assert(emmy::kRoundingsOf<GlobalAvgPool, emmy::Shape<120, 3>> == 66);
+  static_assert(emmy::kRoundingsOf<AvgPool<6>, emmy::Shape<120, 3>> == 9);
+  static_assert(emmy::kRoundingsOf<AvgPool<6>, emmy::Shape<12, 10, 3>> == 24);
   using Long = Of<Input<120, 3>, Dense<5>, emmy::Relu, GlobalAvgPool, Dense<2>>;
   static_assert(emmy::detail::kMostRoundings<Long> == 66);
 }

@@ -13,6 +13,7 @@
 namespace {
 
 using namespace emmy;  // the names of nets
+using fixture::Images;
 using fixture::TwoHidden;
 using fixture::Windows;
 using reference::UnitCharge;
@@ -48,6 +49,12 @@ const UnitCharge kFactoredSecond{2, {{4, false, 1}, {6, true, -1}}};
 // last layer for each of 2 positions.
 const UnitCharge kFirstChannels{2, {{0, false, 1}, {1, false, 1}, {2, true, -1, 5}}};
 const UnitCharge kSecondChannels{2, {{2, false, 1}, {3, false, 1}, {4, true, -1, 4}}};
+// Images: W0 b0, depthwise W1 b1, W2, W3 b3. A unit of the first convolution meets a column of the depthwise one, that one's, squared,
+// a row of the next for each of 2 x 2 positions, and its units a row of the last layer for each of 2 x 2 positions.
+const UnitCharge kImageFirst{2, {{0, false, 1}, {1, false, 1}, {2, false, -1}}};
+const UnitCharge kImageDepthwise{2, {{2, false, 1}, {3, false, 1}, {4, true, -2, 5}}};
+const UnitCharge kImageLast{2, {{4, false, 1}, {5, true, -1, 4}}};
+const UnitCharge kImageLogits{1, {{5, true, 1}}}, kImageLogitBias{1, {{6, true, 1}}};
 // Normed: W0 b0, gain bias, W1 b1, gain, W2 b2.
 const UnitCharge kFirstScale{2, {{0, true, 1, 1}, {1, true, 1, 1}}},
     kSecondScale{2, {{4, true, 1, 1}, {5, true, 1, 1}}};
@@ -136,6 +143,10 @@ struct Books {
       compare(Rescaling<Layer<0, 0, 0>>{}, kGated, 0, 9);
       compare(ExpUnit<Layer<3>>{}, kFirstExp, 0, 6);
       compare(ExpUnit<Layer<6>>{}, kSecondExp, 0, 5);
+    } else if constexpr (std::is_same_v<N, Images<double>>) {
+      compare(Rescaling<Layer<2>>{}, kImageFirst, 0, 5);
+      compare(Rescaling<Layer<4>>{}, kImageDepthwise, 0, 5);
+      compare(Rescaling<Layer<7>>{}, kImageLast, 0, 4);
     } else if constexpr (std::is_same_v<N, Normed<double>>) {
       compare(Scale<Layer<0>>{}, kFirstScale, 0, 1);
       compare(Translation<Layer<0>>{}, kNormedRows, 0, 7);
@@ -150,9 +161,9 @@ struct Books {
     if constexpr (std::is_same_v<typename B::Loss, CrossEntropy> && !std::is_same_v<N, Exponentials<double>>) {
       constexpr int kInputs = kPlan<N>.block[kPlan<N>.kBlocks - 2].rows;
       using Last = Layer<N::kNodes - 1>;
-      constexpr bool kNormed = std::is_same_v<N, Normed<double>>;
-      compare(Translation<Last>{}, kNormed ? kNormedLogits : kLogits, 0, kInputs);
-      compare(Translation<Last>{}, kNormed ? kNormedLogitBias : kLogitBias, kInputs, 1);
+      constexpr bool kNormed = std::is_same_v<N, Normed<double>>, kImage = std::is_same_v<N, Images<double>>;
+      compare(Translation<Last>{}, kNormed ? kNormedLogits : kImage ? kImageLogits : kLogits, 0, kInputs);
+      compare(Translation<Last>{}, kNormed ? kNormedLogitBias : kImage ? kImageLogitBias : kLogitBias, kInputs, 1);
     }
   }
 };
@@ -167,6 +178,7 @@ using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicM
                                 Booked<Normed<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Windows<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Exponentials<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
+                                Booked<Images<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<TwoFrozen<double>, BasicMomentum<double>, SquaredError>,
                                 Booked<Factored<double>, BasicMomentum<double>, SquaredError>>;
 TYPED_TEST_SUITE(BudgetOf, Bookings);
@@ -272,6 +284,16 @@ TYPED_TEST(Identity, HoldsAtEveryWeightAndBatch) {
   });
 }
 
+// Of the channels of convolutions, depthwise ones between them.
+TYPED_TEST(Identity, HoldsForTheChannelsOfImages) {
+  worst_identity<Images<TypeParam>>(67, [](const auto&, auto check) {
+    check({{&kImageFirst, 5}}, 0);
+    check({{&kImageDepthwise, 5}}, 0);
+    check({{&kImageLast, 4}}, 0);
+    check({{&kImageLogits, 16}, {&kImageLogitBias, 1}}, 0);
+  });
+}
+
 // Of norms too: the scale of what they read but for what their epsilon makes.
 TYPED_TEST(Identity, HoldsForWhatNormsRead) {
   // Not behind a ReLU: where one unit alone is alive, the whole gradient is what epsilon makes, and rounding.
@@ -342,9 +364,10 @@ using ExpChannels =
     Net<Scalar<S>, Input<7, 4>, emmy::Glu<6>, Conv1d<5, 2>, Exp, AvgPool<2>, Conv1d<4, 2>, Exp, Flatten, Dense<3>>;
 template <class N>
 struct SeveralRows : testing::Test {};
-using SeveralRowsNets = testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>,
-                                       FlatColumn<double>, Signal<float>, Signal<double>, Means<float>, Means<double>,
-                                       Norms<float>, Norms<double>, ExpChannels<float>, ExpChannels<double>>;
+using SeveralRowsNets =
+    testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>, FlatColumn<double>, Signal<float>,
+                   Signal<double>, Images<float>, Means<float>, Means<double>, Norms<float>, Norms<double>,
+                   ExpChannels<float>, ExpChannels<double>>;
 TYPED_TEST_SUITE(SeveralRows, SeveralRowsNets);
 
 // Residuals and identities within their bounds, from one sample and from more; and not by sums of nothing.

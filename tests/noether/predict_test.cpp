@@ -11,6 +11,7 @@
 namespace {
 
 using namespace emmy;  // the names of nets and rules
+using fixture::Images;
 using fixture::TwoHidden;
 using fixture::Windows;
 
@@ -38,7 +39,7 @@ using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<One
                             Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
                             Run<Normed<double>, BasicSgd<double>, 1>, Run<Normed<double>, BasicMomentum<double>>,
                             Run<Factored<double>, BasicMomentum<double>>, Run<Windows<double>, BasicSgd<double>, 1>,
-                            Run<Windows<double>, BasicMomentum<double>>,
+                            Run<Windows<double>, BasicMomentum<double>>, Run<Images<double>, BasicMomentum<double>>,
                             Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
 TYPED_TEST_SUITE(Predicted, Runs);
 

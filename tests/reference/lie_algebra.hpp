@@ -61,18 +61,20 @@ inline Jet activation(const Stage& s, const Jet& x, double at, double y, Residue
   return on_piece(s, x, at, y);
 }
 
-// y[r, o] = b[o] + sum of w over the window of r
+// y[r, o] = b[o] + sum of w over the window of r, of a depthwise convolution in one channel
 inline void affine_forward(Jets& y, const Stage& s, const Jets& x, const Jet* w, const Jet* b, int samples) {
-  const auto in = static_cast<std::size_t>(s.in * s.kernel), out = static_cast<std::size_t>(s.out);
-  for (int n = 0; n < samples; ++n)
-    for (int p = 0; p < s.positions; ++p) {
-      const Jet* window = x.data() + (n * s.from_positions + p) * s.in;
-      Jet* to = y.data() + (n * s.positions + p) * s.out;
-      for (std::size_t o = 0; o < out; ++o) {
-        if (b != nullptr) to[o] = b[o];
-        for (std::size_t i = 0; i < in; ++i) to[o] += window[i] * w[i * out + o];
-      }
+  const auto size = [](int n) { return static_cast<std::size_t>(n); };
+  const std::size_t in = size(s.in), out = size(s.out);
+  for (std::size_t at = 0; b != nullptr && at < y.size(); ++at) y[at] = b[at % out];
+  for_taps(s.grid, samples, [&](int row, int tap, int position) {
+    const Jet* from = x.data() + size(position) * in;
+    for (std::size_t o = 0; o < out; ++o) {
+      Jet& to = y[size(row) * out + o];
+      if (s.depthwise) to += from[o] * w[size(tap) * out + o];
+      else
+        for (std::size_t i = 0; i < in; ++i) to += from[i] * w[(size(tap) * in + i) * out + o];
     }
+  });
 }
 
 inline Jets outputs(const Model& model, const std::vector<std::size_t>& first, const Jets& theta,
@@ -148,7 +150,7 @@ class LieAlgebra {
   }
 
   Values draw_inputs(int samples) {
-    Values x(static_cast<std::size_t>(samples * model_[0].from_positions * model_[0].in));
+    Values x(static_cast<std::size_t>(samples * model_[0].grid.h * model_[0].grid.w * model_[0].in));
     for (double& v : x) v = draw_number(rng_);
     return x;
   }

@@ -8,6 +8,8 @@
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/avg_pool.hpp>
 #include <emmy/layers/conv1d.hpp>
+#include <emmy/layers/conv2d.hpp>
+#include <emmy/layers/depthwise.hpp>
 #include <emmy/layers/flatten.hpp>
 #include <emmy/layers/frozen.hpp>
 #include <emmy/layers/max_pool.hpp>
@@ -32,10 +34,12 @@ enum class Factors { none, by_element, by_input, by_output };
 struct Stage {
   bool affine = false, bias = false, adds = false, multiplies = false;
   int from = 0, skip = -1;
-  int in = 0, out = 0, positions = 1, from_positions = 1, first_block = 0;  // positions: of what it makes
-  int kernel = 1, pool = 0;                                                 // of a convolution, of a pooling layer
-  bool averages = false;                                                    // the pooling layer takes means
-  bool norm = false, centred = false;                                       // of the channels of each position
+  int in = 0, out = 0, positions = 1, first_block = 0;  // positions: of what it makes
+  Grid grid{};                           // of a convolution or a pooling layer, else each position by itself
+  bool pools = false, averages = false;  // the largest, or means
+  bool depthwise = false;
+  bool image = false, same = false;    // of rows and columns; padded to as many outputs
+  bool norm = false, centred = false;  // of the channels of each position
   double epsilon = 0;
   Factors factors = Factors::none;
   void (*forward)(double* y, const double* x, int n) = nullptr;
@@ -70,21 +74,26 @@ void describe(Stage& s, emmy::PowerRelu<P, Q>) {
 inline void describe(Stage& s, emmy::Add) { s.adds = true; }
 inline void describe(Stage& s, emmy::Multiply) { s.multiplies = true; }
 inline void describe(Stage& s, emmy::Flatten) { describe(s, emmy::Identity{}); }
-template <int Window>
-void describe(Stage& s, emmy::MaxPool<Window>) {
-  s.pool = Window;
+// The grid of a pooling layer over `down` rows of `along` columns.
+inline void pool(Stage& s, int down, int along) {
+  s.pools = true;
+  s.grid = pooling(s.grid.h, s.grid.w, down, along);
 }
-template <int Window>
-void describe(Stage& s, emmy::AvgPool<Window>) {
-  s.pool = Window;
+template <int Window, int Along>
+void describe(Stage& s, emmy::MaxPool<Window, Along>) {
+  pool(s, s.image ? Window : 1, Along > 0 ? Along : Window);
+}
+template <int Window, int Along>
+void describe(Stage& s, emmy::AvgPool<Window, Along>) {
+  describe(s, emmy::MaxPool<Window, Along>{});
   s.averages = true;
 }
 inline void describe(Stage& s, emmy::GlobalAvgPool) {
-  s.pool = s.from_positions;
+  pool(s, s.grid.h, s.grid.w);
   s.averages = true;
 }
 inline void describe(Stage& s, emmy::WithBias) { s.bias = true; }
-inline void describe(Stage&, emmy::NoBias) {}
+inline void describe(Stage& s, emmy::NoBias) { s.bias = false; }
 inline void describe(Stage& s, emmy::Product) { s.factors = Factors::by_element; }
 inline void describe(Stage& s, emmy::ProductByInput) { s.factors = Factors::by_input; }
 inline void describe(Stage& s, emmy::ProductByOutput) { s.factors = Factors::by_output; }
@@ -100,10 +109,43 @@ void describe(Stage& s, emmy::Dense<Out, Bias>) {
   s.affine = true;
   describe(s, Bias{});
 }
-template <int Channels, int Kernel, class Bias>
-void describe(Stage& s, emmy::Conv1d<Channels, Kernel, Bias>) {
-  describe(s, emmy::Dense<Channels, Bias>{});
-  s.kernel = Kernel;
+// What follows the sizes of a convolution.
+template <int Down, int Along>
+void describe(Stage& s, emmy::Stride<Down, Along>) {
+  s.grid.sh = s.image ? Down : 1, s.grid.sw = Along;
+}
+template <int Down, int Along>
+void describe(Stage& s, emmy::Padding<Down, Along>) {
+  s.grid.ph = s.image ? Down : 0, s.grid.pw = Along;
+}
+inline void describe(Stage& s, emmy::Same) { s.same = true; }
+template <class... Options>
+void convolve(Stage& s, int kh, int kw) {
+  Grid& g = s.grid;
+  g.kh = kh, g.kw = kw;
+  s.affine = s.bias = true;
+  (describe(s, Options{}), ...);
+  const auto outputs = [&](int size, int kernel, int stride, int& before) {
+    if (!s.same) return (size + 2 * before - kernel) / stride + 1;
+    const int count = (size + stride - 1) / stride, zeros = (count - 1) * stride + kernel - size;
+    before = zeros > 0 ? zeros / 2 : 0;
+    return count;
+  };
+  g.oh = outputs(g.h, kh, g.sh, g.ph);
+  g.ow = outputs(g.w, kw, g.sw, g.pw);
+}
+template <int Channels, int Kernel, class... Options>
+void describe(Stage& s, emmy::Conv1d<Channels, Kernel, Options...>) {
+  convolve<Options...>(s, 1, Kernel);
+}
+template <int Channels, int Height, int Width, class... Options>
+void describe(Stage& s, emmy::Conv2d<Channels, Height, Width, Options...>) {
+  convolve<Options...>(s, Height, Width);
+}
+template <int Rank, int Height, int Width, class... Options>
+void describe(Stage& s, emmy::detail::Depthwise<Rank, Height, Width, Options...>) {
+  convolve<Options...>(s, Height, Width);
+  s.depthwise = true;
 }
 template <int Out, class Bias, class P>
 void describe(Stage& s, emmy::Parametrized<emmy::Dense<Out, Bias>, P>) {
@@ -122,7 +164,8 @@ Model model_of() {
       s.in = Node::in::kChannels;
       s.out = Node::out::kChannels;
       s.positions = Node::out::kPositions;
-      s.from_positions = Node::in::kPositions;
+      s.image = Node::in::kRank == 3;
+      s.grid = {Node::in::kHeight, Node::in::kWidth, 1, 1};
       s.from = Node::kFrom;
       s.skip = Node::kSkip;
       s.first_block = emmy::kPlan<Net>.first_block[model.size()];
@@ -221,14 +264,15 @@ inline std::vector<Values> forward(const Model& model, const Blocks& theta, cons
     const Values& in = act[static_cast<std::size_t>(s.from)];
     if (s.affine) {
       const Effective e = effective_of(s, theta);
-      conv_forward(y.data(), in.data(), e.w.data(), s.bias ? e.b.data() : nullptr, samples, s.from_positions, s.kernel,
-                   s.in, s.out);
+      const double* b = s.bias ? e.b.data() : nullptr;
+      if (s.depthwise) depthwise_forward(y.data(), in.data(), e.w.data(), b, samples, s.grid, s.in);
+      else conv2d_forward(y.data(), in.data(), e.w.data(), b, samples, s.grid, s.in, s.out);
     } else if (s.norm) {
       const auto at = static_cast<std::size_t>(s.first_block);
       norm_forward(y.data(), in.data(), theta[at].data(), s.bias ? theta[at + 1].data() : nullptr, rows, s.out,
                    s.centred, s.epsilon);
-    } else if (s.pool > 0) {
-      (s.averages ? avg_pool_forward : max_pool_forward)(y.data(), in.data(), samples, s.from_positions, s.pool, s.out);
+    } else if (s.pools) {
+      (s.averages ? avg_pool_forward : max_pool_forward)(y.data(), in.data(), samples, s.grid, s.out);
     } else if (s.adds) {
       for (std::size_t k = 0; k < y.size(); ++k) y[k] = in[k] + act[static_cast<std::size_t>(s.skip)][k];
     } else if (s.multiplies) {
@@ -256,8 +300,12 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
     if (s.affine) {
       const Effective e = effective_of(s, theta);
       Effective g{Values(e.w.size()), Values(e.b.size())};
-      conv_backward(dx.data(), g.w.data(), s.bias ? g.b.data() : nullptr, d.data(), act[from].data(), e.w.data(),
-                    samples, s.from_positions, s.kernel, s.in, s.out);
+      double* db = s.bias ? g.b.data() : nullptr;
+      if (s.depthwise)
+        depthwise_backward(dx.data(), g.w.data(), db, d.data(), act[from].data(), e.w.data(), samples, s.grid, s.in);
+      else
+        conv2d_backward(dx.data(), g.w.data(), db, d.data(), act[from].data(), e.w.data(), samples, s.grid, s.in,
+                        s.out);
       pull_back(s, theta, g, gradient);
     } else if (s.norm) {
       const auto at = static_cast<std::size_t>(s.first_block);
@@ -275,9 +323,9 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
         delta[skip][n] += d[n] * act[from][n];
       }
     } else if (s.averages) {
-      avg_pool_backward(dx.data(), d.data(), samples, s.from_positions, s.pool, s.out);
-    } else if (s.pool > 0) {
-      max_pool_backward(dx.data(), d.data(), act[from].data(), samples, s.from_positions, s.pool, s.out);
+      avg_pool_backward(dx.data(), d.data(), samples, s.grid, s.out);
+    } else if (s.pools) {
+      max_pool_backward(dx.data(), d.data(), act[from].data(), samples, s.grid, s.out);
     } else {
       s.backward(dx.data(), d.data(), act[from].data(), static_cast<int>(d.size()));
     }

@@ -1,4 +1,4 @@
-// refuses: emmy: fold_units takes nets in which a unit has one row of outgoing weights: no Conv1d, no Flatten
+// refuses: emmy: fold_units takes nets in which a unit has one row of outgoing weights: no convolution, no Flatten
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/conv1d.hpp>
 #include <emmy/parametrize/fold.hpp>

@@ -1,4 +1,4 @@
-// refuses: emmy: GlobalAvgPool takes Shape<positions, channels>, such as Conv1d gives
+// refuses: emmy: GlobalAvgPool takes Shape<positions, channels> or Shape<height, width, channels>
 #include <emmy/layers/avg_pool.hpp>
 #include <emmy/net/net.hpp>
 

@@ -184,13 +184,18 @@ inline bool near_a_kink(const NetCase<double>& net, const std::vector<double>& x
   for (const auto& stage : net.model) {
     if (stage.affine || stage.adds || stage.norm) continue;
     const auto& in = act[static_cast<std::size_t>(stage.from)];
-    for (int at = 0; stage.pool > 0 && !stage.averages && at < net.batch * stage.positions * stage.out; ++at) {
-      const int p = at / stage.out,
-                first = p / stage.positions * stage.from_positions + p % stage.positions * stage.pool;
-      const auto value = [&](int k) { return in[static_cast<std::size_t>((first + k) * stage.out + at % stage.out)]; };
-      for (int k = 0; k < stage.pool; ++k) {
-        for (int l = 0; l < k; ++l) {
-          if (value(k) != value(l) && std::fabs(value(k) - value(l)) < 1e-4) return true;
+    std::vector<std::vector<int>> windows(static_cast<std::size_t>(net.batch * stage.positions));
+    if (stage.pools && !stage.averages)
+      reference::for_taps(stage.grid, net.batch,
+                          [&](int out, int, int at) { windows[static_cast<std::size_t>(out)].push_back(at); });
+    for (const auto& window : windows) {
+      for (int c = 0; c < stage.out; ++c) {
+        for (const int k : window) {
+          for (const int l : window) {
+            const double gap = std::fabs(in[static_cast<std::size_t>(k * stage.out + c)] -
+                                         in[static_cast<std::size_t>(l * stage.out + c)]);
+            if (gap > 0 && gap < 1e-4) return true;
+          }
         }
       }
     }

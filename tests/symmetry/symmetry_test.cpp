@@ -38,6 +38,7 @@ using ByOutput = Of<Input<7>, Parametrized<Dense<9>, ProductByOutput>, Relu,
                     Parametrized<Dense<5, NoBias>, ProductByOutput>, PowerRelu<2>, Dense<3>>;
 using ByElement = Of<Input<7>, Parametrized<Dense<9>, Product>, Relu, Dense<3>>;
 using Windows = fixture::Windows<double>;
+using Images = fixture::Images<double>;
 using Signal = Of<Input<9, 3>, MaxPool<2>, Conv1d<5, 2, NoBias>, PowerRelu<2>, MaxPool<2>, Conv1d<4, 1>>;
 using Means = Of<Input<10, 3>, Conv1d<5, 2>, Relu, AvgPool<2>, Conv1d<6, 2>, Relu, GlobalAvgPool, Dense<4>>;
 using Normed = Of<Input<4>, Dense<5>, emmy::LayerNorm<WithBias, 0>, Relu, Dense<6>, emmy::RmsNorm<NoBias, 0>, Dense<3>>;
@@ -70,6 +71,10 @@ static_assert(kHasExactly<ByOutput, FactorBalance<Layer<0>>, Rescaling<Layer<1>>
 static_assert(kHasExactly<ByElement, Rescaling<Layer<1>>, Translation<Layer<2>>>, "one charge a weight: not watched");
 static_assert(kHasExactly<Windows, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Translation<Layer<6>>>,
               "channels are units, through pooling and behind a Flatten too");
+static_assert(kHasExactly<Images, Rescaling<Layer<2>>, Rescaling<Layer<4>>, Rescaling<Layer<7>>, Translation<Layer<8>>>,
+              "of a depthwise convolution too: from both sides");
+static_assert(kHasExactly<Of<Input<4, 4, 3>, Conv2d<5, 3, 3>, DepthwiseConv2d<2, 2>>, Rescaling<Layer<0>>>,
+              "its logits do not translate: each sees its own channel");
 static_assert(kHasExactly<Signal, Rescaling<Layer<3>>, Translation<Layer<4>>>, "logits of a convolution translate");
 static_assert(kHasExactly<Means, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Translation<Layer<6>>>, "means are linear");
 static_assert(kHasExactly<Normed, Scale<Layer<0>>, Translation<Layer<0>>, Rescaling<Layer<2>>, Scale<Layer<3>>,
@@ -174,8 +179,8 @@ struct Action : testing::Test {
     return worst;
   }
 };
-using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Signal,
-                            Means, Normed, Norms, Exponentials, Gates, Flat>;
+using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Images,
+                            Signal, Means, Normed, Norms, Exponentials, Gates, Flat>;
 TYPED_TEST_SUITE(Action, Nets);
 
 template <class... Symmetry, class F>
@@ -247,6 +252,19 @@ TEST(ChargeTable, WeighsOutgoingPartsByTheDegree) {
   const Charge stacked = charges_of<Stacked>(Rescaling<Layer<3>>{}).charge[0];
   EXPECT_EQ(stacked.parts, 2) << "no biases";
   EXPECT_EQ(stacked.part[1].weight.numerator, -2 * stacked.part[1].weight.denominator) << "degrees multiply";
+}
+
+// Lines of the outgoing side: rows of a window or of all positions, one column of a depthwise convolution.
+TEST(ChargeTable, CountsTheLinesOfAChannel) {
+  const auto outgoing = []<class Site>(Rescaling<Site> symmetry) {
+    const Charge charge = charges_of<Images>(symmetry).charge[0];
+    return charge.part[charge.parts - 1];
+  };
+  EXPECT_EQ(outgoing(Rescaling<Layer<2>>{}).lines, 1);
+  EXPECT_EQ(outgoing(Rescaling<Layer<2>>{}).axis, Axis::column);
+  EXPECT_EQ(outgoing(Rescaling<Layer<4>>{}).lines, 4);
+  EXPECT_EQ(outgoing(Rescaling<Layer<4>>{}).axis, Axis::row);
+  EXPECT_EQ(outgoing(Rescaling<Layer<7>>{}).lines, 4);
 }
 
 TEST(ChargeTable, TranslationsSumTheRowsOfTheLastLayer) {

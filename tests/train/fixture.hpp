@@ -24,6 +24,13 @@ using OneHidden = emmy::Net<emmy::Scalar<S>, emmy::Input<6>, emmy::Dense<11>, em
 template <class S>
 using Windows = emmy::Net<emmy::Scalar<S>, emmy::Input<9, 3>, emmy::Conv1d<5, 3>, emmy::Relu, emmy::MaxPool<2>,
                           emmy::Conv1d<4, 2>, emmy::LeakyRelu<1, 8>, emmy::Flatten, emmy::Dense<3>>;
+// Windows over an image: with zeros on both sides or on one, a stride, a channel that meets a column of a depthwise convolution, and
+// one that makes it.
+template <class S>
+using Images = emmy::Net<emmy::Scalar<S>, emmy::Input<6, 5, 2>, emmy::Conv2d<5, 3, 2, emmy::Same>, emmy::Relu,
+                         emmy::MaxPool<2>, emmy::DepthwiseConv2d<2, 2, emmy::Same>, emmy::PowerRelu<2>,
+                         emmy::Conv2d<4, 2, 2, emmy::Padding<1>, emmy::Stride<2>, emmy::NoBias>, emmy::Relu,
+                         emmy::Flatten, emmy::Dense<3>>;
 // A small one of 128 steps x 6 sensors, 16 and 32 channels, 6 classes: rows of whole pads.
 using Sensors = emmy::Net<emmy::Input<18, 6>, emmy::Conv1d<16, 5>, emmy::Relu, emmy::MaxPool<2>, emmy::Conv1d<32, 3>,
                           emmy::Relu, emmy::MaxPool<2>, emmy::Flatten, emmy::Dense<6>>;

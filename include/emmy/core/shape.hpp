@@ -5,6 +5,11 @@
 
 namespace emmy {
 
+namespace detail {
+template <int First, int...>
+inline constexpr int kFirst = First;
+}  // namespace detail
+
 // A tensor of one sample: Shape<64> is a vector, Shape<8, 8, 3> an image of 3 channels. In memory the positions (all
 // but the last dimension) are rows; activations pad each row of channels, user data does not.
 template <int... Dims>
@@ -14,6 +19,8 @@ struct Shape {
   static constexpr int kSize = (1 * ... * Dims);
   static constexpr int kChannels = (Dims, ...);
   static constexpr int kPositions = kSize / kChannels;
+  // Of an image; a vector of positions is one row of them.
+  static constexpr int kHeight = kRank == 3 ? detail::kFirst<Dims...> : 1, kWidth = kPositions / kHeight;
 };
 
 // The first entry of a net: the shape of one sample.

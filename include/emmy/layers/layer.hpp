@@ -9,7 +9,8 @@
 //   kDegree = Ratio{p, q}                       f(c x) = c^(p/q) f(x) for every c > 0 (unit_homogeneous)
 //   kExponential                                f(x + a) = e^a f(x)
 //   kAffine                                     y = x W + b with blocks of weights
-//   kWindow                                     ... on windows of so many positions, rows of W position by position
+//   kWindow                                     ... on windows of so many positions, rows of W position by position;
+//   template <class InShape> using windows      where they lie (kernels/window_axis.hpp)
 //   kByChannel                                  channel c of y is made of channel c of x alone (of c mod the channels of
 //                                               x where there are fewer)
 //   kPositionwise                               position p of y is made of position p of x alone (elementwise layers and

@@ -63,8 +63,8 @@ template <class Net, class Init = He>
 void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
   using S = typename Net::scalar;
   for (S& v : params.data) v = S(0);
-  const auto draw_block = [&](const PlannedBlock& block, int window) {
-    const S limit = inner::limit_of<S>(how, block.rows, window * block.cols);
+  const auto draw_block = [&](const PlannedBlock& block, int out) {
+    const S limit = inner::limit_of<S>(how, block.rows, out);
     for (int i = 0; i < block.rows; ++i)
       for (int o = 0; o < block.cols; ++o)
         params.data[block.offset + i * block.stride + o] = limit * S(2.0f * rng.uniform() - 1.0f);
@@ -77,7 +77,8 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
       for (int o = 0; o < gain.cols; ++o) params.data[gain.offset + o] = S(1);
     } else if constexpr (kFirst < kLast) {
       constexpr bool kFactors = kPlan<Net>.block[kFirst].role == Role::factor;
-      draw_block(kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)], kWindowOf<typename N::layer>);
+      const auto& block = kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)];
+      draw_block(block, kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));
       if constexpr (kFactors)
         split_factors(typename N::layer{}, std::integral_constant<int, N::in::kChannels>{},
                       params.data + kPlan<Net>.block[kFirst].offset);

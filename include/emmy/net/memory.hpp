@@ -16,7 +16,8 @@ struct Params {
   using scalar = typename Net::scalar;
   alignas(kAlign<scalar>) scalar data[detail::at_least_one(kPlan<Net>.params)];
 
-  // W[out, in] and b[out] of the layer that Site names, whatever the packing; of a convolution W[out, in, position].
+  // W[out, in] and b[out] of the layer that Site names, whatever the packing; of a convolution W[out, in, position], positions
+  // of its kernel row by row, of a depthwise one W[channel, 0, position].
   template <class Site>
   EMMY_INLINE constexpr scalar& weight(int out, int in, int position = 0) noexcept {
     return data[at<Site, Role::weight>(row<Site>(in, position), out)];
@@ -56,6 +57,7 @@ struct Params {
   EMMY_INLINE static constexpr int row(int in, int position) noexcept {
     constexpr int kNode = kNodeOf<Net, Site>;
     if constexpr (kNode < 0) return in;  // `at` says so
+    else if constexpr (kIsByChannel<typename node_at<Net, kNode>::layer>) return position + in;
     else return position * node_at<Net, kNode>::in::kChannels + in;
   }
   template <class Site, Role Wanted>

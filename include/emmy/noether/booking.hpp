@@ -13,7 +13,7 @@
 // Bound of the Noether residual: each side is a sum over batch rows of delta times pre-activation; its scale is
 // sum_r |delta_r| max_r |(x_r, 1)| |w| (incoming), sum_r |a_r| max_r |dy_r| |w| (outgoing), times the terms of each sum.
 // Of a norm x_r is what it makes before its gain; of a convolution x_r is a window, an outgoing unit several rows, each of
-// which brings its own scale.
+// which brings its own scale, or of a depthwise one a column, with the taps' square root of that scale.
 // A norm's epsilon makes N_eps of B(g, theta): epsilon = -2 s e N_eps, taken out of noether and of the residual, whose
 // bound takes in the rounding of the norm's own sums (Invariance).
 // Source: theory.md section 2 (booking order, rounding bound). Test: tests/noether/ledger_test.cpp.
@@ -247,6 +247,7 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
   constexpr int kWindow = kWindowOf<typename N::layer>;
   // A row of x is a window of so many rows of its tensor, or all of them as one.
   constexpr S kRowsSeen = S(detail::kRootAbove<kWindow * kPlan<Net>.tensor[kIn].positions / N::in::kPositions>);
+  constexpr S kTapsOfUnit = S(kIsByChannel<typename N::layer> ? detail::kRootAbove<kWindow> : 1);
   const S rows = batch * S(N::out::kPositions);
   const auto activity = [&]() EMMY_LAMBDA {
     return load_units(ledger.act_abs + kActivity<Net, kIn> + line % kPlan<Net>.tensor[kIn].channels, n);
@@ -264,9 +265,10 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
         S(2) * (S(kWindow * (Incoming ? N::in::kChannels : N::out::kChannels)) + rows + S(detail::kMostRoundings<Net>));
     const S seen =
         kIsNorm<typename N::layer> ? S(detail::kRootAbove<N::in::kChannels>) : kRowsSeen * ledger.act[kIn].row_norm;
-    const auto scaled = Incoming ? simd::mul(simd::set(terms * (S(1) + seen) * partner),
-                                             load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n))
-                                 : simd::mul(simd::set(terms * ledger.delta[kOut].row_norm * partner), activity());
+    const auto scaled =
+        Incoming ? simd::mul(simd::set(terms * (S(1) + seen) * partner),
+                             load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n))
+                 : simd::mul(simd::set(terms * kTapsOfUnit * ledger.delta[kOut].row_norm * partner), activity());
     return simd::mul(scaled, scaled);
   }
 }

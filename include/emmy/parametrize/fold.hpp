@@ -185,8 +185,9 @@ Status fold_units(const Params<Net>& from, Params<Target>& to, int& live) noexce
   static_assert(detail::is_chain(typename Net::nodes{}) && detail::is_chain(typename Target::nodes{}) &&
                     Net::kNodes == Target::kNodes,
                 "emmy: fold_units needs two chains of the same layers (no Residual); only the widths may differ");
-  static_assert(detail::has_single_rows(typename Net::nodes{}) && detail::has_single_rows(typename Target::nodes{}),
-                "emmy: fold_units takes nets in which a unit has one row of outgoing weights: no Conv1d, no Flatten");
+  static_assert(
+      detail::has_single_rows(typename Net::nodes{}) && detail::has_single_rows(typename Target::nodes{}),
+      "emmy: fold_units takes nets in which a unit has one row of outgoing weights: no convolution, no Flatten");
   static_assert(Net::kInputs == Target::kInputs && Net::kOutputs == Target::kOutputs,
                 "emmy: fold_units keeps inputs and outputs");
   static_assert(__is_same(Net, plain_of<Net>), "emmy: fold_units takes plain weights: call fold first");

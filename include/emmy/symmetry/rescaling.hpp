@@ -8,7 +8,7 @@ namespace emmy {
 // in_j -> c in_j, b_j -> c b_j, out_j -> c^(-p/q) out_j for c > 0 leaves the net's function as it is when the units
 // between two affine layers are positively homogeneous of degree p/q (ReLU, leaky, PowerRelu, linear; pools and Flatten
 // too). A norm makes units as well: in_j is its gain. The units of a convolution are its channels, out_j all weights that
-// channel j meets: several rows.
+// channel j meets: several rows, or its column of a depthwise one.
 // Site: the last layer before the next affine one (Layer<1> in Dense, Relu, Dense; the Dense itself in Dense, Dense), or of
 // a branch that is multiplied by another one (the up projection of a Glu, whose gate takes no part).
 // Charge of unit j: |in_j|^2 + b_j^2 - (p/q) |out_j|^2. Noether identity: the same with <g, theta> in place of squares
@@ -91,14 +91,16 @@ consteval bool can_rescale() {
 // The weights of node Consumer that its units meet, all lines of each; less the degree of what is between.
 template <class Net, int Consumer>
 consteval void add_outgoing(Charge& charge, Ratio degree) {
-  using N = node_at<Net, Consumer>;
-  constexpr auto out = outgoing_of<typename N::layer>();
-  for (int i = 0; i < out.kCount; ++i)
-    charge.add({kPlan<Net>.first_block[Consumer] + out.part[i].block,
+  constexpr auto out = outgoing_of<typename node_at<Net, Consumer>::layer>();
+  for (int i = 0; i < out.kCount; ++i) {
+    const int block = kPlan<Net>.first_block[Consumer] + out.part[i].block;
+    const auto& b = kPlan<Net>.block[block];
+    charge.add({block,
                 out.part[i].axis,
                 {-out.part[i].sign * degree.numerator, degree.denominator},
                 false,
-                N::in::kChannels / charge.units * kWindowOf<typename N::layer>});
+                (out.part[i].axis == Axis::row ? b.rows : b.cols) / charge.units});
+  }
 }
 
 template <class Net, int Node>

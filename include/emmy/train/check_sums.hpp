@@ -2,7 +2,26 @@
 #pragma once
 
 #include <emmy/kernels/rows.hpp>
+#include <emmy/kernels/window_axis.hpp>
 #include <emmy/train/passes.hpp>
+
+namespace emmy {
+namespace detail {
+// Where the windows of an affine layer lie; without any, all positions of a batch are one row.
+template <class L, class InShape, int Batch>
+struct WindowsOf {
+  static constexpr int kRows = Batch * InShape::kPositions;
+  using type = WindowAxes<WindowAxis<1, 1, 0, 1, 1>, WindowAxis<1, 1, 0, kRows, kRows>>;
+};
+template <class L, class InShape, int Batch>
+requires requires { typename L::template windows<InShape>; }
+struct WindowsOf<L, InShape, Batch> {
+  using type = typename L::template windows<InShape>;
+};
+template <class L, class InShape, int Batch>
+using windows_of = typename WindowsOf<L, InShape, Batch>::type;
+}  // namespace detail
+}  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {
 
@@ -32,35 +51,61 @@ template <class Net, int I, int Batch>
 struct ExpectedRows {
   using S = typename Net::scalar;
   using N = node_at<Net, I>;
+  using F = frame_of<Net, I, Batch>;
   static constexpr int kIn = N::in::kChannels, kWindow = kWindowOf<typename N::layer>;
   // Whole vectors of a position's row reach into those of the next one, which they add 0 to.
   static constexpr int kRow = padded<S>((kWindow - 1) * kIn) + padded<S>(kIn);
   alignas(kAlign<S>) S row[kRow];
   S total = 0;
 
-  // A few rows of dy at a time: their sums first, then each vector of what they add.
-  EMMY_INLINE explicit ExpectedRows(const frame_of<Net, I, Batch>& f) noexcept {
-    using F = frame_of<Net, I, Batch>;
+  // A few rows of dy at a time, of those whose windows follow one another: their sums first, then each vector of what they
+  // add.
+  EMMY_INLINE explicit ExpectedRows(const F& f) noexcept {
+    using W = detail::windows_of<typename N::layer, typename N::in, Batch>;
+    using R = typename W::rows;
+    using C = typename W::columns;
     constexpr int kFew = 16, kStride = F::kInStride;
-    // Rows of dy whose windows follow one another: all of them, or one sample's, which has kWindow - 1 positions more.
-    constexpr int kRun = kWindow == 1 ? F::kOutRows : N::out::kPositions, kNextRun = kRun + kWindow - 1;
     const int lanes = static_cast<int>(simd::lanes<S>());
     clear(row, kRow);
-    for (int run = 0; run < F::kOutRows / kRun; ++run)
-      for_row_tiles<kRun, kFew>([&](int first, auto rows) EMMY_LAMBDA {
+    for (int run = 0; run < F::kOutRows / C::kOut; ++run)
+      for_row_tiles<C::kOut, kFew>([&](int first, auto rows) EMMY_LAMBDA {
         constexpr int kRows = decltype(rows)::value;
         S d[kRows];
-        row_totals<kRows, F::kOutStride>(f.dy + (run * kRun + first) * F::kOutStride, d);
+        row_totals<kRows, F::kOutStride>(f.dy + (run * C::kOut + first) * F::kOutStride, d);
         for (int r = 0; r < kRows; ++r) total += d[r];
-        for (int k = 0; k < kWindow; ++k)
-          for (int c = 0; c < kIn; c += lanes) {
-            const S* x = f.x + (run * kNextRun + first + k) * kStride;
-            auto sum = simd::load(row + k * kIn + c);
-            for (int r = 0; r < kRows; ++r, x += kStride)
-              sum = simd::mul_add(simd::set(d[r]), load_part<kIn, kStride>(x, c), sum);
-            simd::store(sum, row + k * kIn + c);
+        const int sample = run / R::kOut, output = run % R::kOut;
+        const WindowRange down = taps_seen<R>(output);
+        for (int k = down.first; k < down.first + down.count; ++k)
+          for (int l = 0; l < C::kTaps; ++l) {
+            const WindowRange seeing = outputs_seeing<C>(l);
+            int from = 0, to = kRows;  // of these rows
+            if constexpr (!kAllWhole<C>) {
+              from = seeing.first > first ? seeing.first - first : 0;
+              to = seeing.first + seeing.count < first + kRows ? seeing.first + seeing.count - first : kRows;
+            }
+            const int line = sample * R::kIn + output * R::kStride - R::kBefore + k,
+                      start = line * C::kIn + (first + from) * C::kStride - C::kBefore + l;
+            S* const to_row = row + (k * C::kTaps + l) * kIn;
+            for (int c = 0; c < kIn; c += lanes) {
+              const S* x = f.x + start * kStride;
+              auto sum = simd::load(to_row + c);
+              for (int r = from; r < to; ++r, x += C::kStride * kStride)
+                sum = simd::mul_add(simd::set(d[r]), load_part<kIn, kStride>(x, c), sum);
+              simd::store(sum, to_row + c);
+            }
           }
       });
+  }
+};
+// The rows of a depthwise convolution are not made of one x: the biases alone are known.
+template <class Net, int I, int Batch>
+requires(kIsByChannel<typename node_at<Net, I>::layer>) struct ExpectedRows<Net, I, Batch> {
+  using S = typename Net::scalar;
+  S total = 0;
+
+  EMMY_INLINE explicit ExpectedRows(const frame_of<Net, I, Batch>& f) noexcept {
+    using F = frame_of<Net, I, Batch>;
+    for (int r = 0; r < F::kOutRows; ++r) total += row_total<S, F::kOutStride>(f.dy + r * F::kOutStride);
   }
 };
 // The same of a column: what all of it must add up to.

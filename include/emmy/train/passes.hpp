@@ -5,7 +5,9 @@
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/avg_pool.hpp>
 #include <emmy/layers/conv1d.hpp>
+#include <emmy/layers/conv2d.hpp>
 #include <emmy/layers/dense.hpp>
+#include <emmy/layers/depthwise.hpp>
 #include <emmy/layers/flatten.hpp>
 #include <emmy/layers/frozen.hpp>
 #include <emmy/layers/glu.hpp>
