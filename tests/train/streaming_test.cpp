@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <vector>
 
@@ -79,9 +80,38 @@ struct Streamed {
   }
 };
 
+// Windows of positions that follow each other, that begin before the first one, that leave some out and that lie apart.
+template <class S>
+using Recordings = Net<Scalar<S>, Input<17, 3>, StreamingConv1d<6, 4>, Relu, emmy::Streaming<MaxPool<2>>,
+                       emmy::Streaming<DepthwiseConv1d<3, Padding<2>>>, Tanh, StreamingConv1d<5, 1, NoBias>,
+                       StreamingConv1d<4, 2, Stride<2>>, Dense<3>>;
+template <class S>
+using Means = Net<Scalar<S>, Input<14, 2>, emmy::Streaming<AvgPool<3>>, StreamingConv1d<5, 3, Same>, Sigmoid,
+                  emmy::Streaming<DepthwiseConv1d<2, NoBias>>, Dense<3>>;
+
 template <class S>
 using Positions = Net<Scalar<S>, Input<6, 5>, Dense<7>, Tanh, Residual<LayerNorm<>, Dense<9>, Silu, Dense<7>>, Glu<8>,
                       user::Difference, Sigmoid, RmsNorm<>, Dense<3>>;
+
+// `count` positions of the output, those of the window in turn, as soon as each is known: positions of the input at which it is.
+template <class N>
+void expect_the_stream(std::uint64_t seed, std::initializer_list<int> positions, double tolerance) {
+  Streamed<N> s(seed);
+  for (int turn = 0; turn < 2; ++turn) {
+    auto next = positions.begin();
+    for (int p = 0; p < N::input::kPositions; ++p) {
+      const auto [status, ready] = s.at(p);
+      ASSERT_EQ(status, Status::ok);
+      ASSERT_EQ(ready, next != positions.end() && *next == p) << p;
+      if (!ready) continue;
+      const auto row = next++ - positions.begin();
+      for (int o = 0; o < s.kOut; ++o)
+        ASSERT_NEAR(static_cast<double>(s.row[o]), static_cast<double>(s.window[row * s.kOut + o]), tolerance) << p;
+    }
+    ASSERT_EQ(next, positions.end());
+    reset(s.buffers);
+  }
+}
 
 template <class S>
 struct Streaming : testing::Test {};
@@ -94,6 +124,14 @@ TYPED_TEST(Streaming, GivesThePositionsOfTheWindow) {
   EXPECT_TRUE(s.at(0).ready) << "the stream goes on";
   reset(s.buffers);
   s.expect_the_window(1, tolerance);
+}
+
+// A convolution of 4 positions, a pool of 2, a convolution that begins before its first position, one with a stride: the first output
+// comes with position 6 of the input, the next ones every 4 positions.
+TYPED_TEST(Streaming, ConvolutionsAndPoolsGiveThePositionsOfTheWindow) {
+  const double tolerance = sizeof(TypeParam) == 4 ? 2e-6 : 1e-14;
+  expect_the_stream<Recordings<TypeParam>>(7, {6, 10, 14}, tolerance);
+  expect_the_stream<Means<TypeParam>>(8, {8, 11}, tolerance);
 }
 
 // Neither what is not finite nor what becomes so moves the stream on.
@@ -113,6 +151,37 @@ TYPED_TEST(Streaming, BadInputLeavesTheStreamWhereItWas) {
     s.x[3 * 5 + 2] = kept;
     EXPECT_TRUE(s.at(3).ready);
   }
+}
+
+// The ring and the phase of a convolution stay too.
+TYPED_TEST(Streaming, BadInputLeavesTheRingAsItWas) {
+  using S = TypeParam;
+  Streamed<Recordings<S>> s(9);
+  for (int p = 0; p < 9; ++p) ASSERT_EQ(s.at(p).status, Status::ok);
+  const fixture::Snapshot<Buffers<Recordings<S>>> before(s.buffers);
+  const S kept = std::exchange(s.x[9 * 3 + 1], std::numeric_limits<S>::infinity());
+  EXPECT_EQ(s.at(9).status, Status::not_finite);
+  EXPECT_TRUE(before.still_is(s.buffers));
+  s.x[9 * 3 + 1] = kept;
+  EXPECT_FALSE(s.at(9).ready);
+  EXPECT_FALSE(before.still_is(s.buffers));
+  EXPECT_TRUE(s.at(10).ready);
+}
+
+// It trains on whole windows as the layer that it is made of.
+TYPED_TEST(Streaming, TrainsOnWindows) {
+  using S = TypeParam;
+  using N = Recordings<S>;
+  static_assert(sizeof(Buffers<N>) > 0 && emmy::kPlan<N>.buffers > 0);
+  static Trainer<N, BasicSgd<S>, 2> trainer{};
+  Pcg32 rng{11};
+  fixture::randomise(trainer.params, rng, 0.8);
+  fixture::Data<N, 2> data{};
+  data.refill(rng, false);
+  const auto before = trainer.params;
+  ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, BasicSgd<S>{S(0.1)}).status, Status::ok);
+  EXPECT_NE(std::memcmp(&before, &trainer.params, sizeof before), 0);
+  support::check_against_reference(support::NetObjects<N, 2>::get(), 12);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <emmy/layers/glu.hpp>
 #include <emmy/layers/max_pool.hpp>
 #include <emmy/layers/norm.hpp>
+#include <emmy/layers/streaming.hpp>
 #include <emmy/parametrize/product.hpp>
 #include <emmy/train/frames.hpp>
 

@@ -2,7 +2,7 @@
 //
 // infer_next gives position p of the output when it gets the last position that this one sees: the same values as `infer` on
 // the whole window. Layers take part by position: elementwise ones, Dense, norms, and all behind a layer that leaves one
-// position (Last). Others bring text of their own:
+// position (Last). Others, such as Streaming<L> (layers/streaming.hpp), bring text of their own:
 //   forward_next(L, frame)   y from x, one row each, and from frame.buffers, which it leaves alone; false: no position of y
 //                            ends here, and y is not written
 //   commit_next(L, frame)    moves frame.buffers on, x and y as forward_next left them
@@ -107,9 +107,10 @@ EMMY_INLINE bool next_node(const NextMemory<Net>& m) noexcept {
   if constexpr (requires { forward_next(L{}, f); }) {
     return forward_next(L{}, f);
   } else {
-    static_assert(kIsPositionwise<L> || N::in::kPositions == 1,
-                  "emmy: infer_next takes layers that see one position at a time (Dense, activations, norms), Rnn, Gru "
-                  "and Last, and any behind Last; use infer on whole windows");
+    static_assert(
+        kIsPositionwise<L> || N::in::kPositions == 1,
+        "emmy: infer_next takes layers that see one position at a time (Dense, activations, norms), Streaming "
+        "convolutions and pools, Rnn, Gru and Last, and any behind Last; use infer on whole windows");
     if constexpr (kIsAffine<L>) forward(L{}, f, Identity{});
     else if constexpr (kIsElementwise<L>)
       elementwise_forward<1, kCols, detail::kNextStride<Net, N::kFrom>>(L{}, f.x, f.y);
