@@ -23,6 +23,10 @@ using Mixed = Net<Input<7>, Parametrized<Dense<9>, ProductByInput>, Tanh, Dense<
 // Windows on rows with and without pads.
 using Sensors = Net<Input<18, 6>, Conv1d<16, 5>, Relu, MaxPool<2>, Conv1d<5, 3>, Relu, MaxPool<2>, Flatten, Dense<6>>;
 
+// Windows of fewer taps at the edges of an image, a stride, a depthwise convolution.
+using Picture = Net<Input<6, 5, 2>, Conv2d<5, 3, 3, Same>, Relu, DepthwiseConv2d<3, 3, Padding<1>>, Relu,
+                    Conv2d<4, 3, 2, Stride<2>, Padding<1>>, Relu, AvgPool<2>, Flatten, Dense<4>>;
+
 template <class N, int Batch, class Rule>
 std::uint64_t hash_after(int steps, const Rule& rule) {
   static Trainer<N, Rule, Batch> trainer;
@@ -61,6 +65,9 @@ TEST(Strict, ClippedFactors) {
 }
 TEST(Strict, Convolutions) {
   EXPECT_EQ((hash_after<Sensors, 4>(500, Momentum{0.02f, 0.9f, 1e-4f, 0.1f})), 0x1bb5e45ea09ba479ULL);
+}
+TEST(Strict, ConvolutionsOfImages) {
+  EXPECT_EQ((hash_after<Picture, 4>(500, Momentum{0.02f, 0.9f, 1e-4f, 0.1f})), 0x7c1e8fb9ba6b0d76ULL);
 }
 
 }  // namespace
