@@ -12,6 +12,7 @@
 #include <emmy/parametrize/certificate.hpp>
 #include <emmy/parametrize/fold.hpp>
 #include <emmy/simd/strict.hpp>
+#include <emmy/train/balance.hpp>
 #include <emmy/train/streaming.hpp>
 #include <emmy/train/trainer.hpp>
 #include <emmy/train/verbs.hpp>

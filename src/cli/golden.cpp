@@ -77,7 +77,7 @@ std::optional<std::vector<PartOf>> parts_of(const ChargeDefinition& definition, 
     const auto at = static_cast<int>(found - block.begin());
     if (b.group != 1) return std::nullopt;
     if (is_whole(definition)) parts.push_back({at, true, b.s, b.power});
-    else if (definition.type == "unit") parts.push_back({at, b.axis == 0, b.s, b.power});
+    else if (definition.type == "unit" || definition.type == "gram") parts.push_back({at, b.axis == 0, b.s, b.power});
     else if (definition.type == "total" && d.block[at].rows == 1) parts.push_back({at, false, b.s, b.power});
     else return std::nullopt;
   }
@@ -102,8 +102,8 @@ int find_charge(const ChargeDefinition& definition, const Description& d, const 
   const auto parts = parts_of(definition, d, block);
   if (!parts) return -1;
   for (int c = 0; c < d.charges; ++c)
-    if (d.charge[c].is_whole == is_whole(definition) && (shift_invariant || !d.charge[c].of_loss) &&
-        same_parts(d.charge[c], *parts))
+    if (d.charge[c].is_whole == is_whole(definition) && d.charge[c].is_matrix == (definition.type == "gram") &&
+        (shift_invariant || !d.charge[c].of_loss) && same_parts(d.charge[c], *parts))
       return c;
   return -1;
 }
@@ -214,6 +214,11 @@ Outcome compute(const Job& job, Outcome (*run)(const Task&, Results&) noexcept, 
   computed["final_full_loss"] = {r.final_full_loss};
   if (task.clip != Clip::none) computed["steps_clipped"] = {static_cast<double>(r.steps_clipped)};
   name_charges(job, r, computed);
+  if (d.angular > 0 && task.rule != RuleKind::sgd) {
+    computed["angular_before"].assign(r.angular_before, r.angular_before + d.angular);
+    computed["angular_after"].assign(r.angular_after, r.angular_after + d.angular);
+    computed["angular_factor_per_step"] = {r.angular_factor};
+  }
   if (!d.certified) return outcome;
   // The kind's support are the weights above 1e-6; its margin is that of the removed ones, 0 for the others.
   auto &support = computed["support"], &margin = computed["margin"];
@@ -297,7 +302,9 @@ std::vector<const Runner*> find_runners(const char* target) {
                                  find_table<LayerNormEpsilon64>(target),
                                  find_table<LayerNormEpsilon128>(target),
                                  find_table<RmsNormScale>(target),
-                                 find_table<SwiGluKind>(target)};
+                                 find_table<SwiGluKind>(target),
+                                 find_table<Linear3>(target),
+                                 find_table<LoraKind>(target)};
   if (std::find(all.begin(), all.end(), nullptr) != all.end()) all.clear();
   return all;
 }

@@ -191,7 +191,10 @@ void read_charges(const Field& c, Case& out) {
 // The kinds of KINDS in golden.py: trained on X with Y or labels.
 void read_training(const Field& c, Case& out) {
   read_optimizer(c.at("optimizer"), out.optimizer);
-  read_expected(c, {"losses", "final_full_loss", "final", "final_buf", "charges", "steps_clipped"}, out);
+  read_expected(c,
+                {"losses", "final_full_loss", "final", "final_buf", "charges", "steps_clipped", "angular_before",
+                 "angular_after", "angular_factor_per_step"},
+                out);
   const Field o = c.at("optimizer");
   for (const auto& [name, shape] : c.at("shapes").members()) static_cast<void>(c.at("params").at(name));  // there?
   for (const auto& [name, value] : c.at("params").members()) {
@@ -201,6 +204,7 @@ void read_training(const Field& c, Case& out) {
     p.buffer = channels_last(c.at("buf0").at(name).array());
     c.at("buf0").at(name).require(p.buffer.shape == p.value.shape, "has another shape than params." + name);
   }
+  if (out.kind == "lora") out.params.push_back({"W0", c.at("constants").at("W0").array(2), {}, 0, 0});
   const Field data = c.at("data");
   const std::size_t rank = out.kind == "conv1d" ? 3 : 2;
   out.inputs = channels_last(data.at("X").array(rank));
@@ -256,8 +260,9 @@ void read_case(const Field& c, Case& out) {
   out.kind = c.at("kind").text();
   c.at("optimizer").require(c.at("optimizer").is_object(), "is not an object");
   try {
-    const bool trains = is_one_of(out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_exp", "mlp1_relu_squared", "mlp2_relu",
-                                             "product_unit_relu", "swiglu", "conv1d", "layernorm", "rmsnorm"});
+    const bool trains =
+        is_one_of(out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_exp", "mlp1_relu_squared", "mlp2_relu",
+                             "product_unit_relu", "swiglu", "linear3", "lora", "conv1d", "layernorm", "rmsnorm"});
     if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
     out.optimizer.kind = c.at("optimizer").at("kind").text();
     if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);

@@ -2,6 +2,7 @@
 // is fixed here but nets and shapes; golden_run.hpp has the plain data that goes in and out.
 #pragma once
 
+#include <emmy/train/balance.hpp>
 #include <emmy/train/dispatch.hpp>
 #include <utility>
 
@@ -113,6 +114,22 @@ struct SwiGluKind {
   static constexpr const char* kParams[] = {"Wu", "Wg", "W2"};
 };
 
+struct Linear3 {
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<5>, Dense<4, NoBias>, Dense<3, NoBias>, Dense<2, NoBias>>;
+  using batches = Batches<9>;
+  static constexpr const char* kName = "linear3";
+  static constexpr const char* kParams[] = {"W1", "W2", "W3"};
+};
+// x (W0 + B A)', W0 a constant
+struct LoraKind {
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<5>, Lora<Dense<3, NoBias>, 2>>;
+  using batches = Batches<9>;
+  static constexpr const char* kName = "lora";
+  static constexpr const char* kParams[] = {"W0", "A", "B"};
+};
+
 template <class K>
 concept IsKind = requires {
   K::kParams;
@@ -157,6 +174,29 @@ EMMY_INLINE constexpr MomentumCoefficients<S> coefficients(const CaseMomentum<S>
   return coefficients(static_cast<const BasicMomentum<S>&>(r), clip);
 }
 
+// f(symmetry) for each of the net's balance matrices.
+template <class... Symmetry, class F>
+constexpr void for_each_balance(Symmetries<Symmetry...>, [[maybe_unused]] F&& f) {
+  (f(Symmetry{}), ...);
+}
+template <class Net, class List>
+struct BalanceLedgersOf;
+template <class Net, class... Site>
+struct BalanceLedgersOf<Net, Symmetries<Balance<Site>...>> : BalanceLedger<Net, Site>... {
+  static constexpr int kCount = sizeof...(Site);
+};
+template <class Net>
+using BalanceLedgers = BalanceLedgersOf<Net, balances_of<Net>>;
+
+constexpr PartOf part_of(const ChargePart& part) {
+  return {part.block, part.axis == Axis::column, double(part.weight.numerator) / part.weight.denominator, part.power};
+}
+
+template <class S>
+EMMY_INLINE constexpr S angular_factor(const CaseMomentum<S>& r) noexcept {
+  return emmy::angular_factor(coefficients(r, S(1)));
+}
+
 template <class K>
 consteval Description describe() {
   using Net = typename K::template Net<double>;
@@ -164,7 +204,7 @@ consteval Description describe() {
   constexpr auto& table = kCharges<Net, WatchAll>;
   static_assert(plan.kBlocks == static_cast<int>(sizeof K::kParams / sizeof *K::kParams) &&
                 plan.kBlocks <= Description::kMaxBlocks);
-  static_assert(table.kCharges <= Description::kMaxCharges && table.units <= Description::kMaxUnits);
+  static_assert(table.kCharges + BalanceLedgers<Net>::kCount <= Description::kMaxCharges);
   static_assert(!kIsCertified<K> || Net::kInputs <= Description::kMaxWeights);
   Description d{};
   d.kind = K::kName;
@@ -175,13 +215,21 @@ consteval Description describe() {
   d.charges = table.kCharges;
   for (int c = 0; c < d.charges; ++c) {
     const Charge& charge = table.charge[c];
-    d.charge[c] = {table.unit[c], charge.units, charge.of_loss, charge.is_whole, charge.parts, {}};
+    d.charge[c] = {table.unit[c], charge.units, charge.of_loss, charge.is_whole, false, charge.parts, {}};
     for (int p = 0; p < charge.parts; ++p) {
-      const ChargePart& part = charge.part[p];
-      d.charge[c].part[p] = {part.block, part.axis == Axis::column,
-                             double(part.weight.numerator) / part.weight.denominator, part.power};
+      d.charge[c].part[p] = part_of(charge.part[p]);
     }
   }
+  int unit = table.units;
+  for_each_balance(balances_of<Net>{}, [&]<class Site>(Balance<Site>) {
+    constexpr Charge kMatrix = matrix_of<Net>(Balance<Site>{});
+    ChargeOf& charge = d.charge[d.charges++];
+    charge = {unit, kMatrix.units * kMatrix.units, false, false, true, kMatrix.parts, {}};
+    for (int p = 0; p < kMatrix.parts; ++p) charge.part[p] = part_of(kMatrix.part[p]);
+    if (unit == table.units) d.angular = charge.units;
+    unit += charge.units;
+  });
+  if (unit > Description::kMaxUnits) __builtin_unreachable();  // no constant: too many units
   d.epsilon = kEpsilonOf<K>;
   d.clips_momentum = kClipsMomentum<K>;
   d.certified = kIsCertified<K>;
@@ -348,6 +396,42 @@ void report_charges(const Ledger<Net>& ledger, int step, const Task& task, Resul
   }
 }
 
+template <class Net>
+void report_balances([[maybe_unused]] const BalanceLedgers<Net>& balances, [[maybe_unused]] int step,
+                     [[maybe_unused]] const Task& task, [[maybe_unused]] Results& results) noexcept {
+  constexpr auto& table = kCharges<Net, WatchAll>;
+  [[maybe_unused]] int unit = table.units, charge = table.kCharges;
+  for_each_balance(balances_of<Net>{}, [&]<class Site>(Balance<Site>) {
+    const BalanceLedger<Net, Site>& ledger = balances;
+    constexpr int kUnits = BalanceLedger<Net, Site>::kUnits;
+    for (int at = 0; at < kUnits * kUnits; ++at, ++unit) {
+      const int i = at / kUnits, j = at % kUnits;
+      if (step == 0) {
+        results.before[unit] = static_cast<double>(ledger.before(i, j));
+        results.after_one[unit] = static_cast<double>(ledger.charge(i, j));
+      }
+      if (step + 1 < task.steps) continue;
+      results.after[unit] = static_cast<double>(ledger.charge(i, j));
+      for (int c = 0; c < Results::kCauses; ++c)
+        results.budget[c][unit] = static_cast<double>(ledger.total(i, j).amount[c]);
+    }
+    results.max_noether[charge] = static_cast<double>(ledger.extremes.noether);
+    results.max_residual[charge++] = static_cast<double>(ledger.extremes.residual);
+  });
+}
+// Of the first matrix.
+template <class Net>
+void report_angular([[maybe_unused]] const BalanceLedgers<Net>& balances, [[maybe_unused]] double* angular) noexcept {
+  [[maybe_unused]] bool told = false;
+  for_each_balance(balances_of<Net>{}, [&]<class Site>(Balance<Site>) {
+    if (told) return;
+    const BalanceLedger<Net, Site>& ledger = balances;
+    for (int i = 0; i < ledger.kUnits; ++i)
+      for (int j = 0; j < ledger.kUnits; ++j) *angular++ = static_cast<double>(ledger.angular(i, j));
+    told = true;
+  });
+}
+
 // The certificate: folded weights, their gradient on all data, and lambda - |gradient| of each.
 template <class Net>
 Status certify(const Params<Net>& params, const Task& task, Results& results) noexcept {
@@ -379,6 +463,7 @@ Outcome train(const Task& task, const Rule& rule, Results& results) noexcept {
   Params<Net> params{};
   State<Net, Rule> state{};
   Ledger<Net> ledger{};
+  BalanceLedgers<Net> balances{};
   Gradient<Net> g{};
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
     load<Net>(task.param[b].value, b, params.data);
@@ -390,10 +475,21 @@ Outcome train(const Task& task, const Rule& rule, Results& results) noexcept {
     if (r.status != Status::ok) return {r.status, t};
     results.losses[t] = static_cast<double>(r.loss);
     if constexpr (Rule::kClips) results.steps_clipped += clips(g, state, rule);
+    for_each_balance(balances_of<Net>{}, [&]<class Site>(Balance<Site>) {
+      begin_balance(static_cast<BalanceLedger<Net, Site>&>(balances), params, state, g, rule);
+    });
+    if (t == 0) report_angular<Net>(balances, results.angular_before);
     // With CrossEntropy for every loss: it only lets the ledger book Translation, which nobody reads under another one.
     if (const Status s = apply(params, state, g, rule, ledger, CrossEntropy{}); s != Status::ok) return {s, t};
+    for_each_balance(balances_of<Net>{}, [&]<class Site>(Balance<Site>) {
+      end_balance(static_cast<BalanceLedger<Net, Site>&>(balances), params, state);
+    });
     report_charges(ledger, t, task, results);
+    report_balances<Net>(balances, t, task, results);
   }
+  report_angular<Net>(balances, results.angular_after);
+  if constexpr (requires { angular_factor(of_block(rule, 0)); })
+    results.angular_factor = static_cast<double>(angular_factor(of_block(rule, 0)));
   const auto last = batch_gradient<K>(params, task, 0, task.samples, g);
   results.final_full_loss = static_cast<double>(last.loss);
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {

@@ -21,14 +21,15 @@ struct PartOf {
 struct ChargeOf {
   static constexpr int kMaxParts = 8;
   int first_unit, units;
-  bool of_loss;   // needs a loss that ignores a number added to all outputs
-  bool is_whole;  // one unit of all lines of its blocks
+  bool of_loss;    // needs a loss that ignores a number added to all outputs
+  bool is_whole;   // one unit of all lines of its blocks
+  bool is_matrix;  // a balance matrix: its units are the entries, row by row
   int parts;
   PartOf part[kMaxParts];
 };
 
 struct Description {
-  static constexpr int kMaxBlocks = 8, kMaxCharges = 8, kMaxUnits = 32, kMaxWeights = 16;
+  static constexpr int kMaxBlocks = 8, kMaxCharges = 8, kMaxUnits = 48, kMaxWeights = 16;
   const char* kind;
   int inputs, outputs, blocks;
   BlockName block[kMaxBlocks];
@@ -37,6 +38,7 @@ struct Description {
   double epsilon;       // of its norm
   bool clips_momentum;  // clips with momentum too, not only without
   bool certified;       // ends with a certificate instead of charges
+  int angular;          // entries of the angular momentum, that of its first balance matrix
 };
 
 enum class RuleKind { sgd, momentum, momentum_decoupled, nesterov };
@@ -69,6 +71,7 @@ struct Results {
   double before[Description::kMaxUnits], after_one[Description::kMaxUnits], after[Description::kMaxUnits];
   double budget[kCauses][Description::kMaxUnits], epsilon[Description::kMaxUnits];
   double max_noether[Description::kMaxCharges], max_residual[Description::kMaxCharges];
+  double angular_before[Description::kMaxUnits], angular_after[Description::kMaxUnits], angular_factor;
   double weight[Description::kMaxWeights], gradient[Description::kMaxWeights],
       margin[Description::kMaxWeights];  // certified kinds
 };

@@ -22,6 +22,7 @@
 //   kNorm                                       its weights meet values whose squares add up to at most the channels
 //   kScaleInvariant                             y stays as it is when x is scaled, but for an epsilon
 //   kShiftInvariant                             y stays as it is when a number is added to all channels of a position of x
+//   kStartsAtZero                               `init` leaves its weights 0
 //   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
 //                                               layers do)
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
@@ -156,6 +157,10 @@ inline constexpr bool kIsFrozen = requires {
 template <class L>
 inline constexpr bool kIsHomogeneous = requires {
   L::kDegree.numerator;
+};
+template <class L>
+inline constexpr bool kIsZeroAtFirst = requires {
+  requires L::kStartsAtZero;
 };
 template <class L>
 inline constexpr bool kIsExponential = requires {

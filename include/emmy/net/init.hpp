@@ -58,7 +58,7 @@ EMMY_INLINE S limit_of(Uniform<Limit> u, int, int) noexcept {
 }  // namespace inner
 
 // Draws every block of every layer, in the order of the net, row by row; pad lanes become 0. A parametrised layer draws
-// its effective weights and splits them over its factors (parametrize/product.hpp). Test: tests/net/init_test.cpp.
+// its effective weights and splits them over its factors (parametrize/product.hpp); an adapter's way back stays 0. Test: tests/net/init_test.cpp.
 template <class Net, class Init = He>
 void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
   using S = typename Net::scalar;
@@ -75,7 +75,7 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
     if constexpr (kIsNorm<typename N::layer>) {
       const auto& gain = kPlan<Net>.block[kFirst];
       for (int o = 0; o < gain.cols; ++o) params.data[gain.offset + o] = S(1);
-    } else if constexpr (kFirst < kLast) {
+    } else if constexpr (kFirst < kLast && !kIsZeroAtFirst<typename N::layer>) {
       constexpr bool kFactors = kPlan<Net>.block[kFirst].role == Role::factor;
       const auto& block = kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)];
       draw_block(block, kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));

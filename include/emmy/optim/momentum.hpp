@@ -58,6 +58,20 @@ EMMY_INLINE constexpr MomentumCoefficients<S> coefficients(const BasicMomentum<S
   const S into_buf = kind == Decay::coupled ? share * r.weight_decay : S(0);
   return {S(1) - r.learning_rate * into_theta, r.learning_rate * c, r.momentum, c, r.learning_rate, into_buf};
 }
+template <class S>
+EMMY_INLINE constexpr Combination<S> combination(const MomentumCoefficients<S>& c) noexcept {
+  return {c.eta * c.c, c.eta * c.beta};
+}
+// The factor of an angular momentum a step, J = antisymmetric part of buf times theta: buf' = m + stored theta and
+// theta' = k theta - eta m give (k + eta stored) beta J, since that of g vanishes. Nesterov has no such law.
+template <class S>
+EMMY_INLINE constexpr S angular_factor(const MomentumCoefficients<S>& c) noexcept {
+  return c.beta * (c.k + c.eta * c.stored);
+}
+template <class S, Decay kind>
+EMMY_INLINE constexpr S angular_factor(const BasicMomentum<S, kind>& r) noexcept {
+  return angular_factor(coefficients(r, S(1)));
+}
 template <class S, Decay kind>
 EMMY_INLINE constexpr LawRates<S> law_rates(const BasicMomentum<S, kind>& r) noexcept {
   const auto c = coefficients(r, S(1));
@@ -89,6 +103,10 @@ EMMY_INLINE constexpr NesterovCoefficients<S> coefficients(const BasicNesterov<S
           clip,
           r.learning_rate,
           r.weight_decay};
+}
+template <class S>
+EMMY_INLINE constexpr Combination<S> combination(const NesterovCoefficients<S>& c) noexcept {
+  return {c.eta * c.c * (S(1) + c.beta), c.eta * c.beta * c.beta};
 }
 template <class S>
 EMMY_INLINE constexpr S gradient_share(const BasicNesterov<S>&) noexcept {

@@ -123,6 +123,12 @@ EMMY_INLINE constexpr auto law_rates(const ClipByNorm<Rule>& r) noexcept -> decl
   return law_rates(r.rule);
 }
 
+// A rule's u as a sum: u = gradient g + memory buf. Overloads of combination(coefficients) give it where it is one.
+template <class S>
+struct Combination {
+  S gradient, memory;
+};
+
 // The limit of a clip must be positive; every block's rates must be in range.
 template <class Rule>
 EMMY_INLINE constexpr bool clip_ok(const Rule& rule) noexcept {

@@ -32,6 +32,10 @@ EMMY_INLINE constexpr SgdCoefficients<S> coefficients(const BasicSgd<S>& r, S cl
   return {S(1) - r.learning_rate * r.weight_decay, r.learning_rate * clip};
 }
 template <class S>
+EMMY_INLINE constexpr Combination<S> combination(const SgdCoefficients<S>& c) noexcept {
+  return {c.a0, S(0)};
+}
+template <class S>
 EMMY_INLINE constexpr LawRates<S> law_rates(const BasicSgd<S>& r) noexcept {
   return {coefficients(r, S(1)).k, r.learning_rate, S(0), S(0)};
 }

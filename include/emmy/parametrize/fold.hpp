@@ -1,4 +1,4 @@
-// From a parametrised, pruned net to the net that is deployed.
+// From a parametrised, adapted or pruned net to the net that is deployed.
 #pragma once
 
 #include <utility>
@@ -17,6 +17,17 @@ consteval bool is_chain(Nodes<N...>) {
   int at = 0;
   return (true && ... && (N::kFrom == at++ && N::kSkip < 0));
 }
+// Is node I the frozen layer of a Lora?
+template <class L>
+inline constexpr bool kIsAdapterUp = false;
+template <class L>
+inline constexpr bool kIsAdapterUp<AdapterUp<L>> = true;
+template <class Net, int I>
+inline constexpr bool kIsAdapted = [] {
+  if constexpr (I + 2 < Net::kNodes)
+    return kIsAdapterUp<typename node_at<Net, I + 2>::layer> && node_at<Net, I + 1>::kFrom == node_at<Net, I>::kFrom;
+  else return false;
+}();
 // Does every unit meet one row of the next weights? Not where windows or other shapes give it several.
 template <class... N>
 consteval bool has_single_rows(Nodes<N...>) {
@@ -28,39 +39,93 @@ consteval bool has_single_rows(Nodes<N...>) {
 
 namespace emmy::inline EMMY_TARGET {
 
-// The effective weights of every layer, as the plain net with the same layers. Same function, bit for bit in the
-// weights that its forward pass uses. Test: tests/parametrize/fold_test.cpp.
+namespace inner {
+
+// Node I of a net as node To of the plain one.
+template <int I, int To, class Net, class Plain>
+EMMY_INLINE void fold_node(const Params<Net>& from, Params<Plain>& to) noexcept {
+  using N = node_at<Net, I>;
+  constexpr int kFirst = kPlan<Net>.first_block[I], kEnd = kPlan<Net>.first_block[I + 1],
+                kTarget = kPlan<Plain>.first_block[To];
+  if constexpr (kFirst < kEnd) {
+    const auto* source = from.data + kPlan<Net>.block[kFirst].offset;
+    auto* target = to.data + kPlan<Plain>.block[kTarget].offset;
+    if constexpr (kPlan<Net>.block[kFirst].role == Role::factor) {
+      // Effective weights and bias follow each other as the plain layer's blocks do; without a bias there is no such row.
+      constexpr int kIn = N::in::kChannels;
+      constexpr int kRows = kIn + (N::layer::kHasBias ? 1 : 0);
+      if constexpr (kPlan<Plain>.block[kTarget].column) {
+        constexpr int kPad = padded<typename Net::scalar>(1);
+        alignas(kAlign<typename Net::scalar>) typename Net::scalar w[kRows * kPad];
+        effective_weights<kIn, kRows>(typename N::layer{}, source, w);
+        for (int i = 0; i < padded<typename Net::scalar>(kIn); ++i) target[i] = i < kIn ? w[i * kPad] : 0;
+        for (int o = 0; o < (N::layer::kHasBias ? kPad : 0); ++o)
+          target[padded<typename Net::scalar>(kIn) + o] = w[kIn * kPad + o];
+      } else {
+        effective_weights<kIn, kRows>(typename N::layer{}, source, target);
+      }
+    } else {
+      for (int b = kFirst; b < kEnd; ++b)
+        for (int i = 0; i < kPlan<Net>.block[b].size(); ++i) *target++ = *source++;
+    }
+  }
+}
+
+// W += A B: the adapter whose nodes are I + 1 and I + 2.
+template <int I, int To, class Net, class Plain>
+EMMY_INLINE void add_adapter(const Params<Net>& from, Params<Plain>& to) noexcept {
+  constexpr auto down = kPlan<Net>.block[kPlan<Net>.first_block[I + 1]],
+                 up = kPlan<Net>.block[kPlan<Net>.first_block[I + 2]],
+                 w = kPlan<Plain>.block[kPlan<Plain>.first_block[To]];
+  for (int i = 0; i < w.rows; ++i)
+    for (int r = 0; r < down.cols; ++r) {
+      const auto a = from.data[down.offset + i * down.stride + r];
+      for (int o = 0; o < w.cols; ++o)
+        to.data[w.offset + i * w.stride + o] += a * from.data[up.offset + r * up.stride + o];
+    }
+}
+
+// f(constant<I>, constant<To>, constant<is it adapted>) for every node I that is node To of the plain net.
+template <class Net, int I = 0, int To = 0, class F>
+EMMY_INLINE void for_plain_nodes(F&& f) noexcept {
+  if constexpr (I < Net::kNodes) {
+    constexpr bool kAdapted = detail::kIsAdapted<Net, I>;
+    f(std::integral_constant<int, I>{}, std::integral_constant<int, To>{}, std::bool_constant<kAdapted>{});
+    for_plain_nodes<Net, I + (kAdapted ? 4 : 1), To + 1>(f);  // a Dense, two ways of its adapter, Add
+  }
+}
+
+}  // namespace inner
+
+// The effective weights of every layer, as the plain net with the same layers; adapters become part of what they adapt.
+// Without adapters the same function, bit for bit in the weights that its forward pass uses. Test:
+// tests/parametrize/fold_test.cpp, tests/layers/lora_test.cpp.
 template <class Net>
 void fold(const Params<Net>& from, Params<plain_of<Net>>& to) noexcept {
+  inner::for_plain_nodes<Net>([&]<int I, int To, bool Adapted>(std::integral_constant<int, I>,
+                                                               std::integral_constant<int, To>,
+                                                               std::bool_constant<Adapted>) EMMY_LAMBDA {
+    inner::fold_node<I, To>(from, to);
+    if constexpr (Adapted) inner::add_adapter<I, To>(from, to);
+  });
+}
+
+// The way there: all weights from the plain net, but for the adapters, which stay as they are (init: B is 0, and the net is
+// the plain one). Test: tests/layers/lora_test.cpp.
+template <class Net>
+void adapt(const Params<plain_of<Net>>& from, Params<Net>& to) noexcept {
   using Plain = plain_of<Net>;
-  const auto one = [&]<int I>(std::integral_constant<int, I>) {
-    using N = node_at<Net, I>;
-    constexpr int kFirst = kPlan<Net>.first_block[I], kEnd = kPlan<Net>.first_block[I + 1];
-    if constexpr (kFirst < kEnd) {
-      const auto* source = from.data + kPlan<Net>.block[kFirst].offset;
-      auto* target = to.data + kPlan<Plain>.block[kPlan<Plain>.first_block[I]].offset;
-      if constexpr (kPlan<Net>.block[kFirst].role == Role::factor) {
-        // Effective weights and bias follow each other as the plain layer's blocks do; without a bias there is no such row.
-        constexpr int kIn = N::in::kChannels;
-        constexpr int kRows = kIn + (N::layer::kHasBias ? 1 : 0);
-        if constexpr (kPlan<Plain>.block[kPlan<Plain>.first_block[I]].column) {
-          constexpr int kPad = padded<typename Net::scalar>(1);
-          alignas(kAlign<typename Net::scalar>) typename Net::scalar w[kRows * kPad];
-          effective_weights<kIn, kRows>(typename N::layer{}, source, w);
-          for (int i = 0; i < padded<typename Net::scalar>(kIn); ++i) target[i] = i < kIn ? w[i * kPad] : 0;
-          for (int o = 0; o < (N::layer::kHasBias ? kPad : 0); ++o)
-            target[padded<typename Net::scalar>(kIn) + o] = w[kIn * kPad + o];
-        } else {
-          effective_weights<kIn, kRows>(typename N::layer{}, source, target);
-        }
-      } else {
-        for (int b = kFirst; b < kEnd; ++b)
-          for (int i = 0; i < kPlan<Net>.block[b].size(); ++i) *target++ = *source++;
-      }
+  static_assert(!kHasFactors<Net>, "emmy: adapt takes a net of plain weights and adapters: factors are not unique");
+  inner::for_plain_nodes<Net>([&]<int I, int To, bool Adapted>(std::integral_constant<int, I>,
+                                                               std::integral_constant<int, To>,
+                                                               std::bool_constant<Adapted>) EMMY_LAMBDA {
+    constexpr int kFirst = kPlan<Net>.first_block[I], kCount = kPlan<Net>.first_block[I + 1] - kFirst,
+                  kSource = kPlan<Plain>.first_block[To];
+    for (int b = 0; b < kCount; ++b) {
+      const auto &source = kPlan<Plain>.block[kSource + b], &target = kPlan<Net>.block[kFirst + b];
+      for (int i = 0; i < target.size(); ++i) to.data[target.offset + i] = from.data[source.offset + i];
     }
-  };
-  [&]<int... I>(std::integer_sequence<int, I...>) { (one(std::integral_constant<int, I>{}), ...); }
-  (std::make_integer_sequence<int, Net::kNodes>{});
+  });
 }
 
 namespace inner {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <emmy/layers/dense.hpp>
+#include <emmy/layers/lora.hpp>
 #include <emmy/net/net.hpp>
 
 namespace emmy {
@@ -37,6 +38,11 @@ template <class Join, class... A, class... B>
 struct PlainLayer<Parallel<Join, Branch<A...>, Branch<B...>>> {
   using type = Parallel<Join, Branch<typename PlainLayer<A>::type...>, Branch<typename PlainLayer<B>::type...>>;
 };
+// An adapted layer is the one that it adapts.
+template <class L, class Down, class Up>
+struct PlainLayer<Parallel<Add, Branch<Frozen<L>>, Branch<Down, AdapterUp<Up>>>> {
+  using type = L;
+};
 template <class Net>
 struct PlainNet;
 template <class... L>
@@ -45,7 +51,7 @@ struct PlainNet<Net<L...>> {
 };
 }  // namespace detail
 
-// The same net with plain weights: what a parametrised net is at inference, and what its certificate is taken on.
+// The same net with plain weights: what a parametrised or adapted net is at inference, and what its certificate is taken on.
 template <class Net>
 using plain_of = typename detail::PlainNet<Net>::type;
 

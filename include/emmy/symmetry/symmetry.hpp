@@ -54,7 +54,7 @@ struct Charges {
 };
 
 // The generator of a site's action, for messages and reports.
-enum class Kind : unsigned char { rescaling, factor_balance, translation, scale, exp_unit };
+enum class Kind : unsigned char { rescaling, factor_balance, translation, scale, exp_unit, balance };
 
 template <class... Symmetry>
 struct Symmetries {
