@@ -304,7 +304,8 @@ std::vector<const Runner*> find_runners(const char* target) {
                                  find_table<RmsNormScale>(target),
                                  find_table<SwiGluKind>(target),
                                  find_table<Linear3>(target),
-                                 find_table<LoraKind>(target)};
+                                 find_table<LoraKind>(target),
+                                 find_table<RnnRelu>(target)};
   if (std::find(all.begin(), all.end(), nullptr) != all.end()) all.clear();
   return all;
 }

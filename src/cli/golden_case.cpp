@@ -207,7 +207,7 @@ void read_training(const Field& c, Case& out) {
   if (out.kind == "lora") out.params.push_back({"W0", c.at("constants").at("W0").array(2), {}, 0, 0});
   const Field data = c.at("data");
   const std::size_t rank = out.kind == "conv1d" ? 3 : 2;
-  out.inputs = channels_last(data.at("X").array(rank));
+  out.inputs = out.kind == "rnn_relu" ? samples_first(data.at("X").array(3)) : channels_last(data.at("X").array(rank));
   const std::string loss = c.at("loss").text();
   if (loss == "mse") {
     out.outputs = channels_last(data.at("Y").array(rank));
@@ -260,9 +260,9 @@ void read_case(const Field& c, Case& out) {
   out.kind = c.at("kind").text();
   c.at("optimizer").require(c.at("optimizer").is_object(), "is not an object");
   try {
-    const bool trains =
-        is_one_of(out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_exp", "mlp1_relu_squared", "mlp2_relu",
-                             "product_unit_relu", "swiglu", "linear3", "lora", "conv1d", "layernorm", "rmsnorm"});
+    const bool trains = is_one_of(
+        out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_exp", "mlp1_relu_squared", "mlp2_relu", "product_unit_relu",
+                   "swiglu", "linear3", "lora", "conv1d", "layernorm", "rmsnorm", "rnn_relu"});
     if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
     out.optimizer.kind = c.at("optimizer").at("kind").text();
     if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);
@@ -292,6 +292,16 @@ Array channels_last(const Array& array) {
     for (int p = 0; p < positions; ++p)
       for (int c = 0; c < channels; ++c)
         turned.values.push_back(array.values[static_cast<std::size_t>((n * channels + c) * positions + p)]);
+  return turned;
+}
+
+Array samples_first(const Array& array) {
+  const int positions = array.shape[0], samples = array.shape[1], channels = array.shape[2];
+  Array turned{{samples, positions * channels}, {}};
+  for (int n = 0; n < samples; ++n)
+    for (int p = 0; p < positions; ++p)
+      for (int c = 0; c < channels; ++c)
+        turned.values.push_back(array.values[static_cast<std::size_t>((p * samples + n) * channels + c)]);
   return turned;
 }
 

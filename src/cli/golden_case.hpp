@@ -17,6 +17,8 @@ struct Array {
 // Of three dimensions, channels before positions, it becomes two, positions before channels as Emmy has them:
 // [n][c][p] -> [n][p c].
 [[nodiscard]] Array channels_last(const Array& array);
+// Windows with positions before samples: [p][n][c] -> [n][p c].
+[[nodiscard]] Array samples_first(const Array& array);
 
 struct Param {
   std::string name;
@@ -64,7 +66,7 @@ struct Case {
   std::vector<Expectation> expected;
 };
 
-// All cases of a file, in its order; arrays of three dimensions by channels_last. Fields that only explain a case (about, needs, seed, set, variant) are not read.
+// All cases of a file, in its order; arrays of three dimensions by channels_last, windows by samples_first. Fields that only explain a case (about, needs, seed, set, variant) are not read.
 // The error names file, case and field.
 [[nodiscard]] io::Result<std::vector<Case>> read_cases(const std::string& path);
 

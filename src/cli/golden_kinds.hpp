@@ -129,6 +129,14 @@ struct LoraKind {
   static constexpr const char* kName = "lora";
   static constexpr const char* kParams[] = {"W0", "A", "B"};
 };
+// The last of four states; cases have positions before samples.
+struct RnnRelu {
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<4, 3>, Rnn<4, Relu>, Last, Dense<2, NoBias>>;
+  using batches = Batches<9>;
+  static constexpr const char* kName = "rnn_relu";
+  static constexpr const char* kParams[] = {"Wx", "Wh", "b", "Wo"};
+};
 
 template <class K>
 concept IsKind = requires {

@@ -509,7 +509,96 @@ TEST(Traits, PoolingAndReshapingKeepChannelsApart) {
   check_channels<AvgPool<2, 3>, 5, 4, 3>();
   check_channels<GlobalAvgPool, 5, 4, 3>();
   check_channels<Flatten, 2, 2, 3>();
+  check_channels<emmy::Last, 7, 3>();
   static_assert(!emmy::kIsByChannel<Dense<3>> && !emmy::kIsByChannel<Conv1d<3, 1>> && emmy::kIsByChannel<emmy::Relu>);
+}
+
+// ---- layers with a state
+
+using emmy::Gru;
+using emmy::Last;
+using emmy::Rnn;
+
+// incoming() with recurring(): scaling the columns j by c and the rows j of what states meet by 1/c scales unit j of every
+// state and no other one.
+template <class L>
+void check_states() {
+  static_assert(emmy::kIsRecurrent<L> && !emmy::kIsAffine<L> && emmy::kGatesOf<L> == 1);
+  using Net = Of<Input<6, 3>, L>;
+  const auto x = some_input(18, 52);
+  double moved = 0;
+  for (int j = 0; j < 4; ++j) {
+    Model<Net> model(51);
+    auto y = model(x);
+    for (const auto& part : emmy::detail::incoming_of<L>().part) model.scale_line(part.block, part.axis, j, 1.7);
+    moved += distance(model(x), y);
+    for (const auto& part : emmy::detail::recurring_of<L>().part) model.scale_line(part.block, part.axis, j, 1 / 1.7);
+    for (std::size_t p = 0; p < 6; ++p) y[p * 4 + static_cast<std::size_t>(j)] *= 1.7;
+    expect_near(model(x), y, 1e-13);
+  }
+  EXPECT_GT(moved, 1e-2);
+}
+TEST(Traits, RecurringPartsScaleOneUnitOfEveryState) {
+  check_states<Rnn<4, emmy::Relu>>();
+  check_states<Rnn<4, emmy::LeakyRelu<1, 4>>>();
+  check_states<Rnn<4, emmy::Identity>>();
+  static_assert(emmy::detail::incoming_of<Rnn<4>>().kCount == 0 && emmy::detail::recurring_of<Rnn<4>>().kCount == 0);
+  static_assert(emmy::detail::incoming_of<Gru<4>>().kCount == 0 && emmy::detail::recurring_of<Gru<4>>().kCount == 0);
+}
+
+// outgoing() and kGates: scaling the rows j, in + j ... by 1/c undoes a c in channel j of x.
+template <class L>
+void check_gates(int gates) {
+  EXPECT_EQ(emmy::kGatesOf<L>, gates);
+  Model<Of<Input<6, 3>, L>> model(53);
+  const auto x = some_input(18, 54), y = model(x);
+  for (int j = 0; j < 3; ++j) {
+    Model<Of<Input<6, 3>, L>> other(53);
+    auto larger = x;
+    for (std::size_t p = 0; p < 6; ++p) larger[p * 3 + static_cast<std::size_t>(j)] *= 1.7;
+    for (const auto& part : emmy::detail::outgoing_of<L>().part) {
+      for (int gate = 0; gate < gates; ++gate) other.scale_line(part.block, part.axis, gate * 3 + j, 1 / 1.7);
+    }
+    EXPECT_GT(distance(other(x), y), 1e-3);
+    expect_near(other(larger), y, 1e-14);
+  }
+}
+TEST(Traits, GatesReadTheSameChannels) {
+  check_gates<Rnn<4>>(1);
+  check_gates<Rnn<4, emmy::Relu>>(1);
+  check_gates<Gru<4>>(3);
+}
+
+// kPositionwise: position p of y is a function of position p of x.
+template <class... L>
+bool is_positionwise() {
+  Model<Of<Input<4, 3>, L...>> model(55);
+  const auto x = some_input(12, 56), y = model(x);
+  const std::size_t row = y.size() / 4;
+  bool apart = y.size() % 4 == 0;
+  for (std::size_t p = 0; p < 4 && apart; ++p) {
+    auto other = x;
+    for (std::size_t c = 0; c < 3; ++c) other[p * 3 + c] += 0.5 + 0.25 * static_cast<double>(c);
+    const auto z = model(other);
+    for (std::size_t k = 0; k < y.size(); ++k) apart = apart && (y[k] != z[k] || k / row != p);
+    for (std::size_t k = 0; k < y.size(); ++k) apart = apart && (y[k] == z[k] || k / row == p);
+  }
+  return apart;
+}
+TEST(Traits, PositionwiseIffClaimed) {
+  const auto check = [](auto layer) {
+    EXPECT_EQ(is_positionwise<decltype(layer)>(), emmy::kIsPositionwise<decltype(layer)>);
+  };
+  check(Dense<5>{});
+  check(emmy::Sigmoid{});
+  check(emmy::LayerNorm<>{});
+  check(emmy::RmsNorm<>{});
+  check(Rnn<5>{});
+  check(Gru<5>{});
+  check(Conv1d<5, 2>{});
+  check(MaxPool<2>{});
+  check(Last{});
+  static_assert(emmy::kIsPositionwise<emmy::Add>);
 }
 
 // kReshapes: the values of x in their order.
@@ -542,6 +631,7 @@ TEST(Traits, TakesTheDerivativeOfTheActivationBelow) {
   static_assert(emmy::kTakesBelow<AvgPool<2>> && emmy::kTakesBelow<GlobalAvgPool>);
   check_below<MaxPool<2>>();
   check_below<AvgPool<2>>();
+  check_below<emmy::Last>();
 }
 
 // kRoundings: the ledger's bound of a net knows the longest sum of a layer without weights.
@@ -550,6 +640,8 @@ TEST(Traits, StatesItsRoundings) {
   static_assert(emmy::kRoundingsOf<GlobalAvgPool, emmy::Shape<120, 3>> == 66);
   static_assert(emmy::kRoundingsOf<AvgPool<6>, emmy::Shape<120, 3>> == 9);
   static_assert(emmy::kRoundingsOf<AvgPool<6>, emmy::Shape<12, 10, 3>> == 24);
+  static_assert(emmy::kRoundingsOf<emmy::Rnn<30>, emmy::Shape<4, 3>> == 3 + 30 + 8);
+  static_assert(emmy::kRoundingsOf<emmy::Gru<30>, emmy::Shape<4, 3>> == 3 + 3 * 30 + 8);
   using Long = Of<Input<120, 3>, Dense<5>, emmy::Relu, GlobalAvgPool, Dense<2>>;
   static_assert(emmy::detail::kMostRoundings<Long> == 66);
 }

@@ -14,6 +14,7 @@ namespace {
 
 using namespace emmy;  // the names of nets
 using fixture::Images;
+using fixture::States;
 using fixture::TwoHidden;
 using fixture::Windows;
 using reference::UnitCharge;
@@ -55,6 +56,12 @@ const UnitCharge kImageFirst{2, {{0, false, 1}, {1, false, 1}, {2, false, -1}}};
 const UnitCharge kImageDepthwise{2, {{2, false, 1}, {3, false, 1}, {4, true, -2, 5}}};
 const UnitCharge kImageLast{2, {{4, false, 1}, {5, true, -1, 4}}};
 const UnitCharge kImageLogits{1, {{5, true, 1}}}, kImageLogitBias{1, {{6, true, 1}}};
+// States: Wx Wh b of either layer, W b; Wh counts on both sides.
+const UnitCharge kFirstStates{2, {{0, false, 1}, {1, false, 1}, {2, false, 1}, {3, true, -1}, {1, true, -1}}};
+const UnitCharge kSecondStates{2, {{3, false, 1}, {4, false, 1}, {5, false, 1}, {6, true, -1}, {4, true, -1}}};
+const UnitCharge kStateLogits{1, {{6, true, 1}}}, kStateLogitBias{1, {{7, true, 1}}};
+// Gated: a unit of the Dense meets a row of each gate.
+const UnitCharge kGatedUnits{2, {{0, false, 1}, {1, false, 1}, {2, true, -1, 6}}};
 // Normed: W0 b0, gain bias, W1 b1, gain, W2 b2.
 const UnitCharge kFirstScale{2, {{0, true, 1, 1}, {1, true, 1, 1}}},
     kSecondScale{2, {{4, true, 1, 1}, {5, true, 1, 1}}};
@@ -147,6 +154,12 @@ struct Books {
       compare(Rescaling<Layer<2>>{}, kImageFirst, 0, 5);
       compare(Rescaling<Layer<4>>{}, kImageDepthwise, 0, 5);
       compare(Rescaling<Layer<7>>{}, kImageLast, 0, 4);
+    } else if constexpr (std::is_same_v<N, States<double>>) {
+      compare(Rescaling<Layer<0>>{}, kFirstStates, 0, 6);
+      compare(Rescaling<Layer<2>>{}, kSecondStates, 0, 5);
+      compare(Translation<Layer<3>>{}, kStateLogits, 0, 5);
+      compare(Translation<Layer<3>>{}, kStateLogitBias, 5, 1);
+      return;
     } else if constexpr (std::is_same_v<N, Normed<double>>) {
       compare(Scale<Layer<0>>{}, kFirstScale, 0, 1);
       compare(Translation<Layer<0>>{}, kNormedRows, 0, 7);
@@ -179,6 +192,7 @@ using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicM
                                 Booked<Windows<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Exponentials<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Images<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
+                                Booked<States<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<TwoFrozen<double>, BasicMomentum<double>, SquaredError>,
                                 Booked<Factored<double>, BasicMomentum<double>, SquaredError>>;
 TYPED_TEST_SUITE(BudgetOf, Bookings);
@@ -341,6 +355,18 @@ TEST(ExpUnits, MoveByTheirLaw) {
   }
 }
 
+template <class S>
+using Gated = Net<Scalar<S>, Input<4, 3>, Dense<6>, Relu, emmy::Gru<5>, emmy::Last, Dense<3>>;
+
+// Of units with a state too, and of what a Gru reads. Not of logits: states grow until softmax is all rounding.
+TYPED_TEST(Identity, HoldsForStates) {
+  worst_identity<States<TypeParam>>(67, [](const auto&, auto check) {
+    check({{&kFirstStates, 6}}, 0);
+    check({{&kSecondStates, 5}}, 0);
+  });
+  worst_identity<Gated<TypeParam>>(71, [](const auto&, auto check) { check({{&kGatedUnits, 6}}, 0); });
+}
+
 // ---- units that meet several rows
 
 // Behind a Flatten that copies and one that does not, factors and a column; logits of a convolution.
@@ -367,7 +393,7 @@ struct SeveralRows : testing::Test {};
 using SeveralRowsNets =
     testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>, FlatColumn<double>, Signal<float>,
                    Signal<double>, Images<float>, Means<float>, Means<double>, Norms<float>, Norms<double>,
-                   ExpChannels<float>, ExpChannels<double>>;
+                   ExpChannels<float>, ExpChannels<double>, States<float>, Gated<double>>;
 TYPED_TEST_SUITE(SeveralRows, SeveralRowsNets);
 
 // Residuals and identities within their bounds, from one sample and from more; and not by sums of nothing.

@@ -12,6 +12,7 @@ namespace {
 
 using namespace emmy;  // the names of nets and rules
 using fixture::Images;
+using fixture::States;
 using fixture::TwoHidden;
 using fixture::Windows;
 
@@ -33,14 +34,15 @@ using Normed = Net<Scalar<S>, Input<5>, Dense<7>, emmy::LayerNorm<WithBias, 1, 6
 template <class R>
 struct Predicted : testing::Test {};
 // One sample: from norms alone where the rule has no memory.
-using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<OneOutput<double>, BasicSgd<double>, 1>,
-                            Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
-                            Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
-                            Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
-                            Run<Normed<double>, BasicSgd<double>, 1>, Run<Normed<double>, BasicMomentum<double>>,
-                            Run<Factored<double>, BasicMomentum<double>>, Run<Windows<double>, BasicSgd<double>, 1>,
-                            Run<Windows<double>, BasicMomentum<double>>, Run<Images<double>, BasicMomentum<double>>,
-                            Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
+using Runs =
+    testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<OneOutput<double>, BasicSgd<double>, 1>,
+                   Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
+                   Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
+                   Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
+                   Run<Normed<double>, BasicSgd<double>, 1>, Run<Normed<double>, BasicMomentum<double>>,
+                   Run<Factored<double>, BasicMomentum<double>>, Run<Windows<double>, BasicSgd<double>, 1>,
+                   Run<Windows<double>, BasicMomentum<double>>, Run<Images<double>, BasicMomentum<double>>,
+                   Run<States<double>, BasicMomentum<double>>, Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
 TYPED_TEST_SUITE(Predicted, Runs);
 
 template <class S>

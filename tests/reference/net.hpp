@@ -14,6 +14,7 @@
 #include <emmy/layers/frozen.hpp>
 #include <emmy/layers/max_pool.hpp>
 #include <emmy/layers/norm.hpp>
+#include <emmy/layers/recurrent.hpp>
 #include <emmy/net/memory.hpp>
 #include <emmy/parametrize/product.hpp>
 #include <tests/reference/activations.hpp>
@@ -21,6 +22,7 @@
 #include <tests/reference/losses.hpp>
 #include <tests/reference/norm.hpp>
 #include <tests/reference/product.hpp>
+#include <tests/reference/recurrent.hpp>
 
 namespace reference {
 
@@ -41,6 +43,8 @@ struct Stage {
   bool image = false, same = false;    // of rows and columns; padded to as many outputs
   bool norm = false, centred = false;  // of the channels of each position
   double epsilon = 0;
+  bool gru = false, last = false;
+  double (*state)(double) = nullptr, (*slope)(double) = nullptr;  // of an Rnn: f, and f' from its value
   Factors factors = Factors::none;
   void (*forward)(double* y, const double* x, int n) = nullptr;
   void (*backward)(double* dx, const double* dy, const double* x, int n) = nullptr;
@@ -104,6 +108,28 @@ void describe(Stage& s, emmy::detail::Norm<Centred, Bias, Numerator, Denominator
   s.epsilon = static_cast<double>(Numerator) / Denominator;
   describe(s, Bias{});
 }
+inline void describe_states(Stage& s, emmy::Tanh) {
+  s.state = [](double a) { return std::tanh(a); };
+  s.slope = [](double y) { return 1 - y * y; };
+}
+inline void describe_states(Stage& s, emmy::Relu) {
+  s.state = [](double a) { return a > 0 ? a : 0; };
+  s.slope = [](double y) { return y > 0 ? 1.0 : 0.0; };
+}
+template <int N, int D>
+void describe_states(Stage& s, emmy::LeakyRelu<N, D>) {
+  s.state = [](double a) { return a > 0 ? a : a * N / D; };
+  s.slope = [](double y) { return y > 0 ? 1.0 : double{N} / D; };
+}
+template <int Units, class Activation>
+void describe(Stage& s, emmy::Rnn<Units, Activation>) {
+  describe_states(s, Activation{});
+}
+template <int Units>
+void describe(Stage& s, emmy::Gru<Units>) {
+  s.gru = true;
+}
+inline void describe(Stage& s, emmy::Last) { s.last = true; }
 template <int Out, class Bias>
 void describe(Stage& s, emmy::Dense<Out, Bias>) {
   s.affine = true;
@@ -256,6 +282,9 @@ inline Targets labels(const std::vector<int>& label, int classes) {
   return t;
 }
 
+inline double tanh_of(double x) { return std::tanh(x); }
+inline double sigmoid_of(double x) { return 1 / (1 + std::exp(-x)); }
+
 inline std::vector<Values> forward(const Model& model, const Blocks& theta, const Values& x, int samples) {
   std::vector<Values> act{x};
   for (const Stage& s : model) {
@@ -271,6 +300,15 @@ inline std::vector<Values> forward(const Model& model, const Blocks& theta, cons
       const auto at = static_cast<std::size_t>(s.first_block);
       norm_forward(y.data(), in.data(), theta[at].data(), s.bias ? theta[at + 1].data() : nullptr, rows, s.out,
                    s.centred, s.epsilon);
+    } else if (s.gru || s.state != nullptr) {
+      const auto at = static_cast<std::size_t>(s.first_block);
+      const Window window{samples, s.positions, s.in, s.out};
+      const double *wx = theta[at].data(), *wh = theta[at + 1].data(), *b = theta[at + 2].data();
+      Values gates(y.size() * 4);
+      if (s.gru) gru_forward(y.data(), gates.data(), in.data(), wx, wh, b, window, tanh_of, sigmoid_of);
+      else rnn_forward(y.data(), in.data(), wx, wh, b, window, s.state);
+    } else if (s.last) {
+      last_forward(y.data(), in.data(), samples, s.grid.h * s.grid.w, s.out);
     } else if (s.pools) {
       (s.averages ? avg_pool_forward : max_pool_forward)(y.data(), in.data(), samples, s.grid, s.out);
     } else if (s.adds) {
@@ -311,6 +349,21 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
       const auto at = static_cast<std::size_t>(s.first_block);
       norm_backward(dx.data(), gradient[at].data(), s.bias ? gradient[at + 1].data() : nullptr, d.data(),
                     act[from].data(), theta[at].data(), samples * s.positions, s.out, s.centred, s.epsilon);
+    } else if (s.gru || s.state != nullptr) {
+      const auto at = static_cast<std::size_t>(s.first_block);
+      const Window window{samples, s.positions, s.in, s.out};
+      const double *wx = theta[at].data(), *wh = theta[at + 1].data(), *b = theta[at + 2].data();
+      double *dwx = gradient[at].data(), *dwh = gradient[at + 1].data(), *db = gradient[at + 2].data();
+      Values states = act[k + 1], deltas = d, gates(d.size() * 4);
+      if (s.gru) {
+        gru_forward(states.data(), gates.data(), act[from].data(), wx, wh, b, window, tanh_of, sigmoid_of);
+        gru_backward(dx.data(), dwx, dwh, db, deltas.data(), gates.data(), states.data(), act[from].data(), wx, wh,
+                     window);
+      } else {
+        rnn_backward(dx.data(), dwx, dwh, db, deltas.data(), states.data(), act[from].data(), wx, wh, window, s.slope);
+      }
+    } else if (s.last) {
+      last_backward(dx.data(), d.data(), samples, s.grid.h * s.grid.w, s.out);
     } else if (s.adds) {
       for (std::size_t n = 0; n < d.size(); ++n) {
         dx[n] += d[n];

@@ -181,9 +181,11 @@ void check_against_reference(const NetCase<S>& net, std::uint64_t seed) {
 // Can a step of 1e-6 in a weight carry a value over the kink of an activation, or one maximum past another?
 inline bool near_a_kink(const NetCase<double>& net, const std::vector<double>& x) {
   const auto act = reference::forward(net.model, net.read(net.params), x, net.batch);
-  for (const auto& stage : net.model) {
-    if (stage.affine || stage.adds || stage.norm) continue;
-    const auto& in = act[static_cast<std::size_t>(stage.from)];
+  for (std::size_t node = 0; node < net.model.size(); ++node) {
+    const auto& stage = net.model[node];
+    if (stage.affine || stage.adds || stage.norm || stage.gru || stage.last) continue;
+    const auto& in =
+        act[stage.state != nullptr ? node + 1 : static_cast<std::size_t>(stage.from)];  // states show kinks
     std::vector<std::vector<int>> windows(static_cast<std::size_t>(net.batch * stage.positions));
     if (stage.pools && !stage.averages)
       reference::for_taps(stage.grid, net.batch,

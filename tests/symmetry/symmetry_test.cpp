@@ -50,6 +50,11 @@ using Exponentials = Of<Input<9, 3>, Conv1d<5, 2>, Exp, AvgPool<2>, PowerRelu<3,
 using Gates = Of<Input<7>, emmy::Glu<9, emmy::Silu, WithBias>, Dense<5>,
                  Parallel<Multiply, emmy::Branch<Dense<4>, Relu>, emmy::Branch<Dense<4>, PowerRelu<2>>>,
                  PowerRelu<3, 2>, Dense<3>>;
+using Recurrent = Of<Input<4, 3>, Dense<6>, Relu, emmy::Rnn<5, LeakyRelu<1, 4>>, emmy::Rnn<4, Relu>, emmy::Last,
+                     PowerRelu<2>, Dense<3>>;
+using Reset =
+    Of<Input<4, 3>, Dense<5>, Relu, emmy::Gru<4>, emmy::RmsNorm<NoBias, 0>, emmy::Rnn<3>, emmy::Last, Dense<3>>;
+using NormedStates = Of<Input<4, 3>, emmy::Rnn<5, LeakyRelu<1, 4>>, emmy::LayerNorm<NoBias, 0>, Flatten, Dense<3>>;
 using Flat = Of<Input<4, 3>, Dense<5>, Flatten, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
 static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
@@ -90,6 +95,17 @@ static_assert(kHasExactly<Gates, Rescaling<Layer<0, 0, 0>>, Rescaling<Layer<2, 0
                           Translation<Layer<4>>>,
               "each homogeneous side of a product, but not the gate of a Glu");
 static_assert(kHasExactly<Flat, Rescaling<Layer<2>>, FactorBalance<Layer<3>>>);
+
+static_assert(
+    kHasExactly<Recurrent, Rescaling<Layer<1>>, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Translation<Layer<6>>>,
+    "units that meet their own weights, before and behind other units");
+static_assert(kHasExactly<Reset, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<6>>>,
+              "gates and tanh keep no scale, but take that of their inputs");
+static_assert(kHasExactly<NormedStates, Scale<Layer<0>>, Rescaling<Layer<2>>, Translation<Layer<3>>>);
+static_assert(kHasExactly<Of<Input<4, 3>, emmy::Gru<5>, emmy::Last, Dense<3>>, Translation<Layer<2>>>);
+static_assert(kHasExactly<Of<Input<4, 3>, emmy::Rnn<5, Relu>>>, "the outputs are seen");
+static_assert(kHasExactly<Of<Input<4, 3>, emmy::Rnn<5, Relu>, Exp, Dense<3>>, Translation<Layer<2>>>,
+              "the bias of a state is no shift of it");
 
 // None where the units are not homogeneous, where others read them, or where no affine layer follows.
 static_assert(kHasExactly<Of<Input<7>, Dense<9>, Tanh, Dense<5>, Sigmoid, Dense<3>>, Translation<Layer<4>>>);
@@ -180,7 +196,7 @@ struct Action : testing::Test {
   }
 };
 using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Images,
-                            Signal, Means, Normed, Norms, Exponentials, Gates, Flat>;
+                            Signal, Means, Normed, Norms, Exponentials, Gates, Recurrent, Reset, NormedStates, Flat>;
 TYPED_TEST_SUITE(Action, Nets);
 
 template <class... Symmetry, class F>
@@ -232,6 +248,27 @@ TEST(ScaleCharge, IsOfWeightsAndBias) {
   EXPECT_EQ(charges.charge[0].outgoing_node, 1);
   EXPECT_EQ(charges.charge[0].invariant, 0);
   EXPECT_EQ(charges_of<Normed>(Scale<Layer<3>>{}).charge[0].invariant, 1);
+}
+
+// Wh[j, j] is on both sides of a recurrent unit; the scale of what a norm reads leaves Wh out.
+TEST(RecurrentCharge, MeetsItsOwnWeightsTwice) {
+  const Charge first = charges_of<Recurrent>(Rescaling<Layer<2>>{}).charge[0],
+               second = charges_of<Recurrent>(Rescaling<Layer<5>>{}).charge[0],
+               gates = charges_of<Reset>(Rescaling<Layer<1>>{}).charge[0];
+  ASSERT_EQ(first.parts, 5);
+  const int blocks[] = {2, 3, 4, 5, 3};  // Wx, Wh, b, the next Wx, Wh again
+  for (int p = 0; p < 5; ++p) {
+    EXPECT_EQ(first.part[p].block, blocks[p]);
+    EXPECT_EQ(first.part[p].axis, p < 3 ? Axis::column : Axis::row);
+    EXPECT_EQ(first.part[p].weight.numerator, p < 3 ? 1 : -1);
+    EXPECT_EQ(first.part[p].is_incoming, p < 3);
+  }
+  EXPECT_EQ(second.part[3].weight.numerator, -2) << "the square behind Last";
+  EXPECT_EQ(second.part[4].weight.numerator, -1) << "not between positions";
+  EXPECT_EQ(gates.part[2].lines, 3);
+  const Charge scale = charges_of<NormedStates>(Scale<Layer<0>>{}).charge[0];
+  ASSERT_EQ(scale.parts, 2);
+  EXPECT_EQ(scale.part[1].block, 2);
 }
 
 // What the generator takes from one side it gives to the other, to second order in the flow's parameter: the charge is

@@ -31,6 +31,10 @@ using Images = emmy::Net<emmy::Scalar<S>, emmy::Input<6, 5, 2>, emmy::Conv2d<5, 
                          emmy::MaxPool<2>, emmy::DepthwiseConv2d<2, 2, emmy::Same>, emmy::PowerRelu<2>,
                          emmy::Conv2d<4, 2, 2, emmy::Padding<1>, emmy::Stride<2>, emmy::NoBias>, emmy::Relu,
                          emmy::Flatten, emmy::Dense<3>>;
+// Units that meet their own weights, position after position, one layer of them behind the other.
+template <class S>
+using States = emmy::Net<emmy::Scalar<S>, emmy::Input<4, 3>, emmy::Rnn<6, emmy::Relu>,
+                         emmy::Rnn<5, emmy::LeakyRelu<1, 8>>, emmy::Last, emmy::Dense<3>>;
 // A small one of 128 steps x 6 sensors, 16 and 32 channels, 6 classes: rows of whole pads.
 using Sensors = emmy::Net<emmy::Input<18, 6>, emmy::Conv1d<16, 5>, emmy::Relu, emmy::MaxPool<2>, emmy::Conv1d<32, 3>,
                           emmy::Relu, emmy::MaxPool<2>, emmy::Flatten, emmy::Dense<6>>;

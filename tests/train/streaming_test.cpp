@@ -112,6 +112,10 @@ void expect_the_stream(std::uint64_t seed, std::initializer_list<int> positions,
     reset(s.buffers);
   }
 }
+// States of all kinds, one on top of the other; what Last leaves goes on in any layer.
+template <class S>
+using States =
+    Net<Scalar<S>, Input<9, 3>, Rnn<18, Relu>, user::Difference, Gru<7>, LayerNorm<>, Rnn<4>, Last, Flatten, Dense<2>>;
 
 template <class S>
 struct Streaming : testing::Test {};
@@ -132,6 +136,26 @@ TYPED_TEST(Streaming, ConvolutionsAndPoolsGiveThePositionsOfTheWindow) {
   const double tolerance = sizeof(TypeParam) == 4 ? 2e-6 : 1e-14;
   expect_the_stream<Recordings<TypeParam>>(7, {6, 10, 14}, tolerance);
   expect_the_stream<Means<TypeParam>>(8, {8, 11}, tolerance);
+}
+
+// In one lane and in strict text the same bits.
+TYPED_TEST(Streaming, GoesOnFromTheStateBefore) {
+  using S = TypeParam;
+  using N = States<S>;
+  static_assert(kPlan<N>.buffers >= 18 + 19 + 7 + 4);
+  Streamed<N> s(7);
+  for (int turn = 0; turn < 2; ++turn) {
+    reset(s.buffers);
+    for (int p = 0; p < 9; ++p) ASSERT_EQ(s.at(p).ready, p > 0);
+    for (int o = 0; o < 2; ++o) {
+      if (one_lane<S>() && !kHasPanels<S>) ASSERT_EQ(s.row[o], s.window[o]);
+      else ASSERT_NEAR(static_cast<double>(s.row[o]), static_cast<double>(s.window[o]), 100 * support::kRoundoff<S>);
+    }
+  }
+  // Another past, another output.
+  const S kept = s.row[0];
+  ASSERT_TRUE(s.at(8).ready);
+  EXPECT_NE(s.row[0], kept);
 }
 
 // Neither what is not finite nor what becomes so moves the stream on.

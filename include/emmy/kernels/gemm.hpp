@@ -62,10 +62,11 @@ EMMY_INLINE auto& pick(V& v, Rest&... rest) noexcept {
 }
 
 // c[m, n] = start(m, n) + sum_{k < K} a[k ak + m am] b[k bs + n lanes], handed to finish(m, n, c). Where the left operand
-// has gaps, the same sum goes on over Groups runs of K terms: a starts a group ag further, b goes on where it was.
+// has gaps, the same sum goes on over Groups runs of K terms: a starts a group ag further, b bg further (0: it goes on
+// where it was).
 template <class T, int M, int N, int Groups = 1, class Start, class Finish>
 EMMY_INLINE void tile(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t bs, std::size_t K,
-                      Start&& start, Finish&& finish, std::size_t ag = 0) noexcept {
+                      Start&& start, Finish&& finish, std::size_t ag = 0, std::size_t bg = 0) noexcept {
   with_vectors<T, M * N>([&](auto&... c) EMMY_LAMBDA {
     [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
       ((c = start(I / N, I % N)), ...);
@@ -80,7 +81,7 @@ EMMY_INLINE void tile(const T* a, std::size_t am, std::size_t ak, const T* b, st
       };
       if constexpr (Groups == 1) run(a, b);
       else
-        for (std::size_t g = 0; g < Groups; ++g) run(a + g * ag, b + g * K * bs);
+        for (std::size_t g = 0; g < Groups; ++g) run(a + g * ag, b + g * (bg == 0 ? K * bs : bg));
       (finish(I / N, I % N, c), ...);
     }
     (std::make_integer_sequence<int, M * N>{});
@@ -195,16 +196,16 @@ EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, st
 
 // dW in tiles, never stored as a matrix: put(row, m, col, v) gets the vectors of row + m of g[i, o] =
 // sum_{r < Rows} x[r ldx + i] dy[r Padded + o]; end(row, constant<M>) follows those of M rows. In groups, x starts each
-// xg after the last one.
+// xg after the last one, dy dyg after it (0: where it ended).
 template <int In, int Padded, int Rows, int Groups = 1, class T, class Put, class End>
-EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Put&& put, End&& end,
-                                    std::size_t xg = 0) noexcept {
+EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Put&& put, End&& end, std::size_t xg = 0,
+                                    std::size_t dyg = 0) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   for_row_tiles<In, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
     for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
       tile<T, decltype(m_)::value, decltype(n_)::value, Groups>(
           x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-          [&](int m, int n, auto c) EMMY_LAMBDA { put(row, m, col + n * lanes, c); }, xg);
+          [&](int m, int n, auto c) EMMY_LAMBDA { put(row, m, col + n * lanes, c); }, xg, dyg);
     });
     end(row, m_);
   });
@@ -212,8 +213,8 @@ EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Pu
 
 // The same in whole rows: visit(row, constant<M>, g) gets M rows of g in rows of Padded scalars.
 template <int In, int Padded, int Rows, int Groups = 1, class T, class Visit>
-EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit,
-                                   std::size_t xg = 0) noexcept {
+EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit, std::size_t xg = 0,
+                                   std::size_t dyg = 0) noexcept {
   alignas(kAlign<T>) T g[kTileRows * Padded];
   for_gradient_tiles<In, Padded, Rows, Groups>(
       x, ldx, dy, [&](int, int m, int col, auto v) EMMY_LAMBDA { simd::store(v, g + m * Padded + col); },
@@ -221,7 +222,7 @@ EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Vis
         EMMY_GRADIENT_HOOK(g, decltype(m_)::value * Padded);
         visit(row, m_, static_cast<const T*>(g));
       },
-      xg);
+      xg, dyg);
 }
 
 // db[o] = sum_{r < Rows} dy[r, o], one padded row.

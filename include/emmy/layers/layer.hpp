@@ -25,8 +25,14 @@
 //   kStartsAtZero                               `init` leaves its weights 0
 //   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
 //                                               layers do)
+//   kRecurrent                                  its second block of weights meets what it makes, a position later; `deltas`
+//                                               makes of dy what its weights and dx see
+//   kGates                                      so many matrices of in rows one after the other in its first block, of units
+//                                               in the second
+//   kOtherDeltas                                so many rows of deltas a row of y where those are not dy alone
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
-//   incoming(), outgoing(), internal() consteval the parts of its blocks that rescalings act on
+//   incoming(), outgoing(), internal(), recurring() consteval the parts of its blocks that rescalings act on: of its units,
+//                                               of those before it, of neither, and where its units meet its own weights
 //   kBuffers<InShape>, kKept<S, InShape, Batch>, kWork<S, InShape, Batch>   scalars it keeps for ever (one set of them, written by
 //       `commit` and `commit_next` only) / from forward to update / in backward
 // Each of these is a claim that tests/layers/traits_test.cpp checks numerically for every layer.
@@ -36,6 +42,7 @@
 //   elementwise: activate(L, v), derivative_from_output(L, y) or derivative_from_input(L, x)   on vectors
 //   others:      forward(L, frame), backward<kAdd>(L, frame), gradients(L, frame, visitor), commit(L, frame)
 //   kScaleInvariant: invariance(L, frame), what its epsilon makes
+//   kRecurrent:  deltas(L, frame), before backward and gradients; kOtherDeltas: other_deltas(L, frame), where they are
 //   in a stream: forward_next(L, frame) of layers that are not positionwise, commit_next(L, frame) (train/streaming.hpp)
 //   affine:      forward(L, frame, activation); kTakesBelow: backward<kAdd>(L, frame, below), below an activation or nullptr
 #pragma once
@@ -133,6 +140,20 @@ template <class L>
 inline constexpr bool kIsReshape = requires {
   requires L::kReshapes;
 };
+template <class L>
+inline constexpr bool kIsRecurrent = requires {
+  requires L::kRecurrent;
+};
+template <class L>
+inline constexpr int kGatesOf = [] {
+  if constexpr (requires { L::kGates; }) return L::kGates;
+  else return 1;
+}();
+template <class L>
+inline constexpr int kOtherDeltasOf = [] {
+  if constexpr (requires { L::kOtherDeltas; }) return L::kOtherDeltas;
+  else return 0;
+}();
 template <class L>
 inline constexpr bool kTakesBelow = kIsAffine<L> || requires {
   requires L::kTakesBelow;

@@ -10,7 +10,8 @@
 namespace emmy {
 
 // Uniform in [-limit, limit) with   He: limit = sqrt(6 / in) (variance 2 / in)   Glorot: sqrt(6 / (in + out)), in and out
-// the weights that meet in an output and that an input meets: kernel times the channels of a convolution.
+// the weights that meet in an output and that an input meets: kernel times the channels of a convolution, each gate of a
+// recurrent layer by itself.
 // Biases become 0, gains 1. Sources: He et al. 2015; Glorot, Bengio 2010.
 struct He {};
 struct Glorot {};
@@ -63,8 +64,8 @@ template <class Net, class Init = He>
 void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
   using S = typename Net::scalar;
   for (S& v : params.data) v = S(0);
-  const auto draw_block = [&](const PlannedBlock& block, int out) {
-    const S limit = inner::limit_of<S>(how, block.rows, out);
+  const auto draw_block = [&](const PlannedBlock& block, int in, int out) {
+    const S limit = inner::limit_of<S>(how, in, out);
     for (int i = 0; i < block.rows; ++i)
       for (int o = 0; o < block.cols; ++o)
         params.data[block.offset + i * block.stride + o] = limit * S(2.0f * rng.uniform() - 1.0f);
@@ -78,14 +79,20 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
     } else if constexpr (kFirst < kLast && !kIsZeroAtFirst<typename N::layer>) {
       constexpr bool kFactors = kPlan<Net>.block[kFirst].role == Role::factor;
       const auto& block = kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)];
-      draw_block(block, kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));
+      constexpr int kGates = kGatesOf<typename N::layer>;
+      draw_block(block, block.rows / kGates,
+                 kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));
+      if constexpr (kIsRecurrent<typename N::layer>) {
+        const auto& again = kPlan<Net>.block[kFirst + 1];
+        draw_block(again, again.rows / kGates, again.cols);
+      }
       if constexpr (kFactors)
         split_factors(typename N::layer{}, std::integral_constant<int, N::in::kChannels>{},
                       params.data + kPlan<Net>.block[kFirst].offset);
     }
     if constexpr (kFirst < kLast)
       if constexpr (detail::kBiasesToo<Init> && kPlan<Net>.block[kLast - 1].role == Role::bias)
-        draw_block(kPlan<Net>.block[kLast - 1], 1);
+        draw_block(kPlan<Net>.block[kLast - 1], 1, 1);
   };
   [&]<int... I>(std::integer_sequence<int, I...>) { (draw_node(std::integral_constant<int, I>{}), ...); }
   (std::make_integer_sequence<int, Net::kNodes>{});

@@ -17,7 +17,8 @@ struct Params {
   alignas(kAlign<scalar>) scalar data[detail::at_least_one(kPlan<Net>.params)];
 
   // W[out, in] and b[out] of the layer that Site names, whatever the packing; of a convolution W[out, in, position], positions
-  // of its kernel row by row, of a depthwise one W[channel, 0, position].
+  // of its kernel row by row, of a depthwise one W[channel, 0, position], of a recurrent layer those of x, W[out, in, gate]
+  // and b[out, gate].
   template <class Site>
   EMMY_INLINE constexpr scalar& weight(int out, int in, int position = 0) noexcept {
     return data[at<Site, Role::weight>(row<Site>(in, position), out)];
@@ -27,12 +28,21 @@ struct Params {
     return data[at<Site, Role::weight>(row<Site>(in, position), out)];
   }
   template <class Site>
-  EMMY_INLINE constexpr scalar& bias(int out) noexcept {
-    return data[at<Site, Role::bias>(0, out)];
+  EMMY_INLINE constexpr scalar& bias(int out, int gate = 0) noexcept {
+    return data[at<Site, Role::bias>(gate, out)];
   }
   template <class Site>
-  EMMY_INLINE constexpr const scalar& bias(int out) const noexcept {
-    return data[at<Site, Role::bias>(0, out)];
+  EMMY_INLINE constexpr const scalar& bias(int out, int gate = 0) const noexcept {
+    return data[at<Site, Role::bias>(gate, out)];
+  }
+  // Of a recurrent layer, what unit `from` of the position before gives to unit `out`.
+  template <class Site>
+  EMMY_INLINE constexpr scalar& recurrent_weight(int out, int from, int gate = 0) noexcept {
+    return data[recurrent_at<Site>(out, from, gate)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr const scalar& recurrent_weight(int out, int from, int gate = 0) const noexcept {
+    return data[recurrent_at<Site>(out, from, gate)];
   }
   // The gain of a norm's channel.
   template <class Site>
@@ -59,6 +69,14 @@ struct Params {
     if constexpr (kNode < 0) return in;  // `at` says so
     else if constexpr (kIsByChannel<typename node_at<Net, kNode>::layer>) return position + in;
     else return position * node_at<Net, kNode>::in::kChannels + in;
+  }
+  template <class Site>
+  EMMY_INLINE static constexpr int recurrent_at(int out, int from, int gate) noexcept {
+    constexpr int kBlock = block<Site, Role::weight>(), kNode = kBlock < 0 ? 0 : kPlan<Net>.block[kBlock].node;
+    constexpr bool kFits = kBlock >= 0 && kIsRecurrent<typename node_at<Net, kNode>::layer>;
+    static_assert(kFits, "emmy: this layer has no recurrent weights: Rnn and Gru have");
+    const PlannedBlock& own = kPlan<Net>.block[kFits ? kBlock + 1 : 0];
+    return own.offset + (gate * own.cols + from) * own.stride + out;
   }
   template <class Site, Role Wanted>
   EMMY_INLINE static constexpr int at(int row, int col) noexcept {

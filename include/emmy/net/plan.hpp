@@ -222,13 +222,15 @@ consteval auto make_arena(Nodes<N...>) {
     }
   }
   const int kept[] = {kept_of<typename N::layer, S, typename N::in, Batch>()...};
+  constexpr bool makes_deltas[] = {kIsRecurrent<typename N::layer>...};
   const int work[] = {work_of<typename N::layer, S, typename N::in, Batch>()...};
   for (int i = 0; i < n; ++i) {
     kept_value[i] = count;
     value[count++] = {kept[i], i, Training ? kUpdate : i, 0};
     if (Training) {
       work_value[i] = count;
-      value[count++] = {plan.needs_delta[from[i]] ? work[i] : 0, 2 * n - i, 2 * n - i, 0};  // no dx, no work
+      const bool works = plan.needs_delta[from[i]] || (makes_deltas[i] && plan.needs_delta[i + 1]);
+      value[count++] = {works ? work[i] : 0, 2 * n - i, 2 * n - i, 0};
     }
   }
   Arena<n> arena{};

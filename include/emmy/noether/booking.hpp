@@ -38,6 +38,14 @@ template <class S>
 inline constexpr S kRoundoff = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
 
 namespace detail {
+// The tensor whose values the rows of a block meet: what the layer reads, or, of recurrent weights, what it makes.
+template <class Net>
+EMMY_INLINE constexpr int met_by(int block) noexcept {
+  const int node = kPlan<Net>.block[block].node;
+  const auto& tensor = kPlan<Net>.tensor;
+  if (kFacts<Net>.node[node].recurrent && block == kPlan<Net>.first_block[node] + 1) return tensor[node + 1].root;
+  return tensor[kFacts<Net>.node[node].from].root;
+}
 // Lines of a part that follow each other in its units and in the channels that they are made of; beyond them either starts
 // again (a window, or the positions behind a Flatten).
 template <class Net>
@@ -45,8 +53,7 @@ consteval int run_of(const Charge& charge, const ChargePart& part) {
   const PlannedBlock& block = kPlan<Net>.block[part.block];
   const int lines = part.axis == Axis::row ? block.rows : block.cols;
   if (part.is_incoming || block.role == Role::bias) return lines;
-  const auto& tensor = kPlan<Net>.tensor;
-  const int channels = tensor[tensor[kFacts<Net>.node[block.node].from].root].channels;
+  const int channels = kPlan<Net>.tensor[met_by<Net>(part.block)].channels;
   const int run = part.lines > 1 ? charge.units : channels;
   return run < lines ? run : lines;
 }
@@ -243,10 +250,12 @@ template <class Net, int Block, bool Incoming, int Power, int Invariant, class L
 EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partner, S batch) noexcept {
   constexpr auto block = kPlan<Net>.block[Block];
   using N = node_at<Net, block.node>;
-  constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[block.node + 1].root;
+  constexpr int kIn = detail::met_by<Net>(Block), kOut = kPlan<Net>.tensor[block.node + 1].root;
+  constexpr bool kOfStates = kIn == kOut;  // recurrent weights
   constexpr int kWindow = kWindowOf<typename N::layer>;
   // A row of x is a window of so many rows of its tensor, or all of them as one.
-  constexpr S kRowsSeen = S(detail::kRootAbove<kWindow * kPlan<Net>.tensor[kIn].positions / N::in::kPositions>);
+  constexpr int kRowsOfX = kOfStates ? 1 : kWindow * kPlan<Net>.tensor[kIn].positions / N::in::kPositions;
+  constexpr S kRowsSeen = S(detail::kRootAbove<kRowsOfX>);
   constexpr S kTapsOfUnit = S(kIsByChannel<typename N::layer> ? detail::kRootAbove<kWindow> : 1);
   const S rows = batch * S(N::out::kPositions);
   const auto activity = [&]() EMMY_LAMBDA {

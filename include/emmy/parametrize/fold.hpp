@@ -28,10 +28,11 @@ inline constexpr bool kIsAdapted = [] {
     return kIsAdapterUp<typename node_at<Net, I + 2>::layer> && node_at<Net, I + 1>::kFrom == node_at<Net, I>::kFrom;
   else return false;
 }();
-// Does every unit meet one row of the next weights? Not where windows or other shapes give it several.
+// Does every unit meet one row of the next weights? Not where windows or other shapes give it several, or its own layer.
 template <class... N>
 consteval bool has_single_rows(Nodes<N...>) {
-  return (true && ... && (!kIsWindowed<typename N::layer> && !kIsReshape<typename N::layer>));
+  return (true && ... &&
+          (!kIsWindowed<typename N::layer> && !kIsReshape<typename N::layer> && !kIsRecurrent<typename N::layer>));
 }
 }  // namespace detail
 

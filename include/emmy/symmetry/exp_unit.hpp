@@ -26,7 +26,7 @@ template <class Net, int Site>
 consteval Hidden shifted_units() {
   const auto& facts = kFacts<Net>.node;
   Hidden h = units_before<Net, Site>();
-  if (h.consumer < 0 || !facts[h.consumer].affine) return {};
+  if (h.consumer < 0 || !facts[h.consumer].takes) return {};
   for (int i = Site; i >= 0; i = facts[i].from - 1) {
     if (facts[i].from == 0 || kPlan<Net>.tensor[facts[i].from].consumers != 1) return {};
     if (facts[i].exponential) {
@@ -40,9 +40,10 @@ consteval Hidden shifted_units() {
   return {};
 }
 
-// The incoming part that is a plain bias, -1 where there is none.
+// The incoming part that is a plain bias, -1 where there is none. That of a state comes back, through an activation.
 template <class Net, int Node>
 consteval int bias_part() {
+  if (kIsRecurrent<typename node_at<Net, Node>::layer>) return -1;
   constexpr auto in = incoming_of<typename node_at<Net, Node>::layer>();
   for (int i = 0; i < in.kCount; ++i)
     if (kPlan<Net>.block[kPlan<Net>.first_block[Node] + in.part[i].block].role == Role::bias) return i;

@@ -11,8 +11,10 @@ namespace emmy {
 // channel j meets: several rows, or its column of a depthwise one.
 // Site: the last layer before the next affine one (Layer<1> in Dense, Relu, Dense; the Dense itself in Dense, Dense), or of
 // a branch that is multiplied by another one (the up projection of a Glu, whose gate takes no part).
+// A recurrent unit meets its own layer's weights as well: row j of Wh goes out like out_j, with degree 1, and column j of Wh
+// comes in, so that Wh[j, j] counts on either side and cancels.
 // Charge of unit j: |in_j|^2 + b_j^2 - (p/q) |out_j|^2. Noether identity: the same with <g, theta> in place of squares
-// (without the power 2). Source: theory.md section 1 #1-#4, #20-#22, #26.
+// (without the power 2). Source: theory.md section 1 #1-#4, #20-#23, #26.
 template <class Site>
 struct Rescaling {
   static constexpr Kind kKind = Kind::rescaling;
@@ -74,7 +76,7 @@ consteval Hidden units_behind() {
 template <class Net, int Site>
 consteval Hidden hidden_units() {
   const Hidden h = units_behind<Net, Site>();
-  return h.consumer >= 0 && kFacts<Net>.node[h.consumer].affine ? h : Hidden{};
+  return h.consumer >= 0 && kFacts<Net>.node[h.consumer].takes ? h : Hidden{};
 }
 
 // Below the first layer that trains no delta is ever made, so nobody could measure the charge: frozen units have none.
@@ -117,8 +119,9 @@ consteval auto charges_of(Rescaling<Site>) {
   static_assert(
       detail::can_rescale<Net, kSite>(),
       "emmy: this net has no rescaling symmetry at this site: its units must be positively homogeneous (Relu, "
-      "LeakyRelu, PowerRelu, Identity, MaxPool, AvgPool, GlobalAvgPool, Flatten or none) between two layers, "
-      "the first affine or a norm, the second affine, and Site the last layer before the second");
+      "LeakyRelu, PowerRelu, Identity, MaxPool, AvgPool, GlobalAvgPool, Flatten, Last or none) between two layers, "
+      "the first affine, a norm or an Rnn of such units, the second affine or recurrent, and Site the last layer "
+      "before the second");
   constexpr detail::Hidden h = detail::hidden_units<Net, kSite>();
   constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
   Charges<1> c;
@@ -129,6 +132,12 @@ consteval auto charges_of(Rescaling<Site>) {
     c.charge[0].add(
         {kPlan<Net>.first_block[h.producer] + in.part[i].block, in.part[i].axis, {in.part[i].sign, 1}, true});
   detail::add_outgoing<Net, h.consumer>(c.charge[0], h.degree);
+  constexpr auto again = detail::recurring_of<typename node_at<Net, h.producer>::layer>();
+  for (int i = 0; i < again.kCount; ++i)
+    c.charge[0].add({kPlan<Net>.first_block[h.producer] + again.part[i].block,
+                     again.part[i].axis,
+                     {-again.part[i].sign, 1},
+                     false});
   return c;
 }
 

@@ -7,7 +7,7 @@ namespace emmy {
 
 // W -> c W, b -> c b for c > 0 leaves a net's function as it is where a norm alone reads x W + b, through positively
 // homogeneous layers of degree p/q or at once. The bias belongs to it; before a norm behind a norm the weights are the
-// gains and biases of the first.
+// gains and biases of the first. Recurrent weights Wh stay: they meet a scaled state to make one.
 // Site: the last layer before the norm (the Dense in Dense, LayerNorm). Charge, one for all units: |W|^2 + |b|^2. Noether
 // identity: <g, W> + <g, b> = p/q N, N = epsilon sum_r s_r^2 sum_c d[r, c] n[r, c] what the epsilon of the norm makes
 // (kernels/norm.hpp), booked as Cause::epsilon. Source: theory.md section 1 #11, #12.
@@ -51,7 +51,11 @@ consteval auto charges_of(Scale<Site>) {
   c.charge[0].outgoing_node = h.consumer;
   c.charge[0].invariant = kInvariants<Net, h.consumer>;
   c.charge[0].epsilons = h.degree;
+  constexpr auto again = detail::recurring_of<typename node_at<Net, h.producer>::layer>();
   for (int i = 0; i < in.kCount; ++i) {
+    bool stays = false;  // what its own units come in by and go out by
+    for (int k = 0; k < again.kCount; ++k) stays = stays || again.part[k].block == in.part[i].block;
+    if (stays) continue;
     const int block = kPlan<Net>.first_block[h.producer] + in.part[i].block;
     const auto& b = kPlan<Net>.block[block];
     c.charge[0].add(

@@ -65,8 +65,8 @@ namespace detail {
 
 // What a symmetry search needs to know of each node.
 struct NodeFacts {
-  // scales: its own weights can scale its units; multiplies: two tensors
-  bool affine, homogeneous, scales, ignores_scale, exponential, multiplies;
+  // takes: its weights take the scale of its inputs; scales: its own weights can scale its units; multiplies: two tensors
+  bool takes, homogeneous, scales, ignores_scale, exponential, multiplies, recurrent;
   int from, skip;
   Ratio degree;
 };
@@ -79,6 +79,10 @@ template <class L>
 inline constexpr bool kScalesUnits = kIsAffine<L> || requires {
   incoming(L{});
 };
+template <class L>
+inline constexpr bool kTakesScale = kIsAffine<L> || requires {
+  outgoing(L{});
+};
 template <class... N>
 struct FactsOf {
   NodeFacts node[sizeof...(N)];
@@ -86,9 +90,10 @@ struct FactsOf {
 template <class... N>
 consteval auto facts_of(Nodes<N...>) {
   return FactsOf<N...>{
-      {{kIsAffine<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>,
+      {{kTakesScale<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>,
         kScalesUnits<typename N::layer>, kIsScaleInvariant<typename N::layer>, kIsExponential<typename N::layer>,
-        __is_same(typename N::layer, Multiply), N::kFrom, N::kSkip, degree_of<typename N::layer>()}...}};
+        __is_same(typename N::layer, Multiply), kIsRecurrent<typename N::layer>, N::kFrom, N::kSkip,
+        degree_of<typename N::layer>()}...}};
 }
 template <class Net>
 inline constexpr auto kFacts = facts_of(typename Net::nodes{});
@@ -110,6 +115,11 @@ consteval auto incoming_of() {
 template <class L>
 consteval auto outgoing_of() {
   if constexpr (requires { outgoing(L{}); }) return outgoing(L{});
+  else return Parts<0>{};
+}
+template <class L>
+consteval auto recurring_of() {
+  if constexpr (requires { recurring(L{}); }) return recurring(L{});
   else return Parts<0>{};
 }
 template <class L>

@@ -13,6 +13,7 @@
 #include <emmy/layers/glu.hpp>
 #include <emmy/layers/max_pool.hpp>
 #include <emmy/layers/norm.hpp>
+#include <emmy/layers/recurrent.hpp>
 #include <emmy/layers/streaming.hpp>
 #include <emmy/parametrize/product.hpp>
 #include <emmy/train/frames.hpp>
@@ -74,6 +75,7 @@ EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
   constexpr auto& plan = kPlan<Net>;
   constexpr bool kNeeded = plan.needs_delta[N::kFrom], kAdds = kAddsTo<Net, I, N::kFrom>;
   constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
+  if constexpr (kIsRecurrent<L> && plan.needs_delta[I + 1]) deltas(L{}, m.template frame<I>());
   if constexpr (kIsJoin<L>) {
     backward_join<I, N::kFrom, N::kSkip>(m);
     backward_join<I, N::kSkip, N::kFrom>(m);

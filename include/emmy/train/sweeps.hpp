@@ -302,12 +302,12 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   }
 
   // One vector of the weight gradient, without the gradient's rows.
-  template <class V>
+  template <int Local = 0, class V>
   EMMY_INLINE void vector(int row, int col, V g) noexcept
       requires(!Measuring && kPlan<Net>.block[kFirst].role == Role::weight && kPlan<Net>.block[kFirst].trained &&
                !EMMY_GRADIENT_HOOKED) {
-    auto& weight = static_cast<At<kFirst>&>(*this);
-    const int at = row * kPlan<Net>.block[kFirst].width + col;
+    auto& weight = static_cast<At<kFirst + Local>&>(*this);
+    const int at = row * kPlan<Net>.block[kFirst + Local].width + col;
     S* memory = nullptr;
     if constexpr (Rule::kHasMemory) memory = weight.buf + at;
     sweep_vector(weight.c, weight.theta + at, memory, g);
