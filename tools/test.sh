@@ -111,7 +111,7 @@ if $all; then packages+=(clang clang-format libclang-rt-dev libbenchmark-dev lib
 install_missing "${packages[@]}" || step "installing packages" false || true
 
 if $all; then
-  if build_host release -UEMMY_TEST_TARGETS -DEMMY_TEST_NET_TARGETS=avx2 -DEMMY_GOLDEN_TARGETS=avx2 -DEMMY_BUILD_BENCH=ON -DEMMY_COMPARE_BRIEF=ON -DEMMY_BUILD_FIRMWARE=ON -DEMMY_BUILD_EVIDENCE=ON; then
+  if build_host release -UEMMY_TEST_TARGETS -DEMMY_TEST_NET_TARGETS=avx2 -DEMMY_GOLDEN_TARGETS=avx2 "-DEMMY_ZOO_TARGETS=scalar;avx2" -DEMMY_BUILD_BENCH=ON -DEMMY_COMPARE_BRIEF=ON -DEMMY_BUILD_FIRMWARE=ON -DEMMY_BUILD_EVIDENCE=ON; then
     run_ctest release
     run_ctest release --label-regex '^slow$'
   fi
@@ -122,7 +122,7 @@ if $all; then
     if build "$preset"; then run_ctest "$preset"; fi
   done
   check format format_is_right
-elif build_host release -DEMMY_BUILD_BENCH=OFF -DEMMY_TEST_TARGETS=best; then
+elif build_host release -DEMMY_BUILD_BENCH=OFF -DEMMY_TEST_TARGETS=best "-DEMMY_ZOO_TARGETS=scalar;avx2"; then
   run_ctest release
 fi
 

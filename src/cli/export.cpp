@@ -81,6 +81,9 @@ int run_export(const ExportOptions& options) {
   if (!file) return refuse(file.error().message);
   const auto recipe = read_recipe(file.value(), options.model);
   if (!recipe) return refuse(recipe.error().message);
+  if (recipe.value().net != Dense16::kName)
+    return refuse(io::shown_path(options.model) + ": is of --net " + recipe.value().net +
+                  "; emmy export writes --net digits only");
   const std::string& kind = recipe.value().constraint;
   Params<DenseNet> plain;
   const auto read = kind == "sparse"  ? plain_weights<SparseNet>(file.value(), options.model, plain)

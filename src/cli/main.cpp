@@ -15,9 +15,16 @@ using namespace emmy::app;
 
 // Defaults that depend on the constraint, where the user gave none.
 void fill_defaults(Recipe& r, const CLI::App& train) {
+  const bool exercises = r.net == "exercises", controller = r.net == "controller";
   const bool sparse = r.constraint == "sparse", units = r.constraint == "units";
   const auto given = [&](const char* name) { return train.get_option(name)->count() > 0; };
   if (!given("--epochs") && (sparse || units)) r.epochs = 60;
+  if (!given("--epochs") && exercises) r.epochs = 30;
+  if (!given("--epochs") && controller) r.epochs = 160;
+  if (!given("--learning-rate") && controller) r.learning_rate = 0.2;
+  if (!given("--batch") && controller) r.batch = 32;
+  if (!given("--draw") && exercises) r.drawn = 128;
+  if (!given("--draw") && controller) r.drawn = 2000;
   if (!given("--learning-rate") && sparse) r.learning_rate = 0.1;
   if (!given("--strength")) r.strength = sparse ? 5e-4 : units ? 5e-3 : 0.0;
   if (!given("--partner-decay")) r.partner = sparse ? r.strength : units ? r.strength / 16 : 0.0;
@@ -42,16 +49,32 @@ std::string wrong_seed(const std::string& text) {
 
 void add_train(CLI::App& app, TrainOptions& o) {
   Recipe& r = o.recipe;
-  CLI::App* train = app.add_subcommand("train", "Train 64-32-10 on 8x8 digits and account for its Noether charges");
+  CLI::App* train = app.add_subcommand("train", "Train a small net and account for its Noether charges");
+  train
+      ->add_option(
+          "--net", r.net,
+          "digits (64-32-10 on 8x8 pixels), exercises (convolutions on windows of an accelerometer) or controller "
+          "(13-64-64-4, states of a quadrotor to its motors)")
+      ->capture_default_str();
   train->add_option("--data", o.data,
-                    "Training rows as CSV: 64 values 0..16 and the digit (default: digits that Emmy draws)");
-  train->add_option("--test", o.test, "Test rows as CSV");
-  train->add_option("--draw", r.drawn, "Training digits to draw")->capture_default_str();
-  train->add_option("--epochs", r.epochs, "Epochs (default 20; 60 with a constraint)");
+                    "digits: training rows as CSV, 64 values 0..16 and the digit; exercises: folder of NPY recordings "
+                    "(default: Emmy draws some)");
+  train->add_option("--test", o.test, "digits: test rows as CSV");
+  train->add_option("--split", r.split, "exercises: which 30 % of the recordings are for the test, 0, 1 or 2")
+      ->capture_default_str();
+  train->add_flag("--idle-as-other", r.idle_as_other,
+                  "exercises: windows in which nobody moves are of class other (busiest axis below 0.1 g rms)");
+  train->add_option("--draw", r.drawn,
+                    "Digits (default 4000), states (2000) or recordings (128, for training and test) to draw");
+  train->add_option("--epochs", r.epochs, "Epochs (default 20; 60 with a constraint; exercises 30, controller 160)");
   train->add_option("--stop-after", o.stop_after,
                     "Stop after this epoch; the schedule still ends at --epochs (save, then --resume)");
-  train->add_option("--batch", r.batch, "Batch size: 1, 16 or 64 (16 with a constraint)")->capture_default_str();
-  train->add_option("--learning-rate", r.learning_rate, "Learning rate at the start (default 0.05; 0.1 for sparse)");
+  train
+      ->add_option("--batch", r.batch,
+                   "Batch size: 1, 16 or 64 (16 with a constraint and for exercises, 32 for controller)")
+      ->capture_default_str();
+  train->add_option("--learning-rate", r.learning_rate,
+                    "Learning rate at the start (default 0.05; 0.1 for sparse, 0.2 for controller)");
   train->add_option("--schedule", r.schedule, "linear (to 0 at the last epoch) or constant")->capture_default_str();
   train->add_option("--momentum", r.momentum, "Momentum")->capture_default_str();
   train->add_option("--decay", r.decay, "Weight decay (of weights that no constraint decays)")->capture_default_str();
@@ -71,7 +94,7 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train->add_option("--save", o.save, "Write the run to this file");
   train->add_option("--resume", o.resume, "Go on with a saved run, bit-exactly");
   train->add_option("--json", o.json, "Write the results as JSON to this file");
-  for (const char* name : {"--draw", "--epochs", "--stop-after", "--batch", "--seed", "--fine-tune"})
+  for (const char* name : {"--draw", "--epochs", "--stop-after", "--batch", "--seed", "--fine-tune", "--split"})
     train->get_option(name)->transform(CLI::Validator(without_leading_zeros, ""));
   for (const char* name : {"--data", "--test", "--save", "--resume", "--json"})
     train->get_option(name)->check([name](const std::string& path) {
@@ -128,12 +151,18 @@ int run(int argc, char** argv) {
   }
   if (CLI::App* sub = app.get_subcommand("train"); sub->parsed()) {
     if (sub->get_option("--epochs")->count() > 0) train.epochs = train.recipe.epochs;
-    for (const char* name : {"--draw", "--batch", "--learning-rate", "--schedule", "--momentum", "--decay", "--seed",
-                             "--constraint", "--strength", "--partner-decay", "--fine-tune"})
+    for (const char* name :
+         {"--net", "--split", "--idle-as-other", "--draw", "--batch", "--learning-rate", "--schedule", "--momentum",
+          "--decay", "--seed", "--constraint", "--strength", "--partner-decay", "--fine-tune"})
       train.overrides_recipe = train.overrides_recipe || sub->get_option(name)->count() > 0;
     for (const char* name : {"--strength", "--partner-decay", "--fine-tune"})
       if (train.recipe.constraint == "none" && train.resume.empty() && sub->get_option(name)->count() > 0) {
         std::fprintf(stderr, "emmy: %s needs --constraint sparse or units\n", name);
+        return kBadInput;
+      }
+    for (const char* name : {"--split", "--idle-as-other"})
+      if (train.recipe.net != "exercises" && train.resume.empty() && sub->get_option(name)->count() > 0) {
+        std::fprintf(stderr, "emmy: %s needs --net exercises\n", name);
         return kBadInput;
       }
     fill_defaults(train.recipe, *sub);

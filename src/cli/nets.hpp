@@ -1,6 +1,8 @@
 // The nets that the emmy command trains, for run-time dispatch.
 #pragma once
 
+#include <string_view>
+
 #include <emmy/train/dispatch.hpp>
 
 namespace emmy::app {
@@ -13,14 +15,54 @@ using DenseNet = Net<Input<kInputs>, Dense<kHidden>, Relu, Dense<kClasses>>;
 using SparseNet = Net<Input<kInputs>, Parametrized<Dense<kHidden>, Product>, Relu, Dense<kClasses>>;
 using UnitsNet = Net<Input<kInputs>, Dense<kHidden>, Relu, Parametrized<Dense<kClasses>, ProductByInput>>;
 
-// One configuration of the command: net and batch size.
+// Windows of an accelerometer, 128 times 3 axes: 2,980 weights and biases.
+using ExercisesNet =
+    Net<Input<128, 3>, Conv1d<16, 5>, Relu, MaxPool<2>, Conv1d<32, 5>, Relu, MaxPool<2>, GlobalAvgPool, Dense<4>>;
+// The state of a quadrotor in, its motors out.
+using ControllerNet = Net<Input<13>, Dense<64>, Relu, Dense<64>, Relu, Dense<4>>;
+
+// What --data holds, and what Emmy draws without.
+enum class Source { digits, exercises, controller };
+
+// One configuration of the command: net, batch size, what it learns from.
+template <class NetType, int Batch, Source From, class LossType = CrossEntropy, class TargetType = int>
+struct Trained : Config<NetType, PerBlock<Momentum, NetType>, Batch, LossType, TargetType, emmy::Ledger<NetType>> {
+  static constexpr Source kSource = From;
+  static constexpr bool kConstrained = !__is_same(NetType, plain_of<NetType>);
+};
 template <class NetType, int Batch>
-struct Digits : Config<NetType, PerBlock<Momentum, NetType>, Batch, CrossEntropy, int, emmy::Ledger<NetType>> {};
+struct Digits : Trained<NetType, Batch, Source::digits> {
+  static constexpr const char* kName = "digits";
+  static constexpr const char* kText = "64-32-10, ReLU, softmax cross-entropy";
+};
 
 struct Dense1 : Digits<DenseNet, 1> {};
 struct Dense16 : Digits<DenseNet, 16> {};
 struct Dense64 : Digits<DenseNet, 64> {};
 struct Sparse16 : Digits<SparseNet, 16> {};
 struct Units16 : Digits<UnitsNet, 16> {};
+struct Exercises : Trained<ExercisesNet, 16, Source::exercises> {
+  static constexpr const char* kName = "exercises";
+  static constexpr const char* kText =
+      "128x3, conv 16 k5, ReLU, max pool 2, conv 32 k5, ReLU, max pool 2, mean of all positions, dense 4, softmax "
+      "cross-entropy";
+};
+struct Controller : Trained<ControllerNet, 32, Source::controller, SquaredError, float> {
+  static constexpr const char* kName = "controller";
+  static constexpr const char* kText = "13-64-64-4, ReLU, squared error";
+};
+
+// Calls f(Configuration{}) with the one that net, constraint and batch size name; `otherwise` where there is none.
+template <class Result, class F>
+Result with_configuration(std::string_view net, std::string_view constraint, int batch, Result otherwise, F f) {
+  if (net == Exercises::kName) return f(Exercises{});
+  if (net == Controller::kName) return f(Controller{});
+  if (net != Dense16::kName) return otherwise;
+  if (constraint == "sparse") return f(Sparse16{});
+  if (constraint == "units") return f(Units16{});
+  if (batch == Dense1::kBatch) return f(Dense1{});
+  if (batch == Dense64::kBatch) return f(Dense64{});
+  return f(Dense16{});
+}
 
 }  // namespace emmy::app

@@ -12,6 +12,7 @@ inline constexpr int kOk = 0, kFailed = 1, kBadInput = 2;
 
 // What decides the course of a training run; saved with the model, so that resuming needs no options.
 struct Recipe {
+  std::string net = "digits";       // digits, exercises, controller
   std::string constraint = "none";  // none, sparse, units
   std::string schedule = "linear";  // linear (to 0 at the last epoch), constant
   int epochs = 20;
@@ -23,7 +24,9 @@ struct Recipe {
   double partner = 0.0;   // decay of the layer that could take over their weight
   int fine_tune = 0;      // epochs under the mask, after the certificate
   std::uint64_t seed = 1;
-  int drawn = 4000;  // training digits that Emmy draws when there is no data
+  int drawn = 4000;  // training digits or controller states, or recordings of exercises, drawn when there is no data
+  int split = 0;     // of recordings into training and test
+  bool idle_as_other = false;  // exercises: windows in which nobody moves are of class other
 };
 
 struct TrainOptions {

@@ -1,6 +1,7 @@
 #include "cli/report.hpp"
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 namespace emmy::app {
 
@@ -25,6 +26,27 @@ void print_charges(const std::vector<ChargeReport>& charges) {
         "{:.3f} of its bound\n",
         r.worst_residual, r.residual_ratio, r.relative, r.noether_ratio);
   }
+}
+
+nlohmann::json to_json(const std::vector<ChargeReport>& charges) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const ChargeReport& r : charges) {
+    nlohmann::json causes, shares;
+    for (int c = 0; c < kCauses; ++c) {
+      causes[cause_name(c)] = r.amount[c];
+      shares[cause_name(c)] = r.share[c];
+    }
+    list.push_back({{"symmetry", r.symmetry},
+                    {"charges", r.units},
+                    {"drift", r.drift},
+                    {"amount", causes},
+                    {"share", shares},
+                    {"worst_residual", r.worst_residual},
+                    {"residual_over_bound", r.residual_ratio},
+                    {"residual_relative", r.relative},
+                    {"noether_over_bound", r.noether_ratio}});
+  }
+  return list;
 }
 
 }  // namespace emmy::app

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <emmy/emmy.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 namespace emmy::app {
 
@@ -82,5 +83,6 @@ std::vector<ChargeReport> charge_reports(const Led& ledger, Symmetries<Symmetry.
 }
 
 void print_charges(const std::vector<ChargeReport>& charges);
+nlohmann::json to_json(const std::vector<ChargeReport>& charges);
 
 }  // namespace emmy::app

@@ -12,11 +12,12 @@
 
 namespace emmy::app {
 
-// Loss and accuracy over a data set.
+// Loss over a data set, and how far off the outputs are: classes (labels), or numbers (values).
 struct Score {
-  double loss = 0;      // mean
-  double accuracy = 0;  // 0..1
-  std::size_t correct = 0;
+  double loss = 0;                // mean
+  double accuracy = 0;            // labels: 0..1
+  std::size_t correct = 0;        // labels
+  double mean_squared_error = 0;  // values: over rows and outputs
 };
 
 template <class C>
@@ -25,10 +26,17 @@ class Session {
   using Net = typename C::Net;
   using Plain = plain_of<Net>;
   using Rule = typename C::Rule;
-  static constexpr int kBatch = C::kBatch;
+  using Target = typename C::Target;
+  static constexpr int kBatch = C::kBatch, kFeatures = Net::kInputs, kOutputs = Net::kOutputs;
+  static constexpr bool kLabels = __is_same(Target, int);
+  static constexpr int kTargets = kLabels ? 1 : kOutputs;
 
-  Session(const Recipe& recipe, const Table<C>& table, io::Dataset train, io::Dataset test)
-      : recipe_(recipe), table_(&table), train_(std::move(train)), test_(std::move(test)), order_(train_.rows) {
+  Session(const Recipe& recipe, const Table<C>& table, io::TrainAndTest sets)
+      : recipe_(recipe),
+        table_(&table),
+        train_(std::move(sets.train)),
+        test_(std::move(sets.test)),
+        order_(train_.rows) {
     Pcg32 draw{recipe.seed, 1};
     init(trainer->params, draw);
     progress.rng = Pcg32{recipe.seed, 2};
@@ -71,7 +79,7 @@ class Session {
         copy_sample(order_[static_cast<std::size_t>(s) * kBatch + static_cast<std::size_t>(i)], i);
       const Rule r = rule(learning_rate, done, total, strength, partner);
       const auto from = std::chrono::steady_clock::now();
-      const auto [status, loss] = table_->step(*trainer, x_, labels_, r, *ledger);
+      const auto [status, loss] = table_->step(*trainer, x_, targets_, r, *ledger);
       step_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
       if (status != Status::ok) return {status, 0};
       ++done;
@@ -82,32 +90,16 @@ class Session {
   }
 
   Score score(const io::Dataset& data) {
-    Evaluation<float> all{};
-    double loss = 0;
-    for (std::size_t at = 0; at < data.rows; at += kBatch) {
-      const int count = static_cast<int>(std::min<std::size_t>(kBatch, data.rows - at));
-      stage(data, at, count);
-      all.loss = 0;
-      if (table_->evaluate(trainer->params, trainer->buffers, *scratch_, x_, labels_, count, all) != Status::ok)
-        return {};
-      loss += static_cast<double>(all.loss);
-    }
-    const auto n = static_cast<double>(data.rows);
-    return {loss / n, static_cast<double>(all.correct) / n, static_cast<std::size_t>(all.correct)};
+    if constexpr (kLabels) return score_labels(data);
+    else return score_values(data);
   }
 
   // The class of each row, as `infer` gives it.
   std::vector<int> classes(const io::Dataset& data) {
     std::vector<int> best;
-    float y[kBatch * kClasses];
-    for (std::size_t at = 0; at < data.rows; at += kBatch) {
-      const int count = static_cast<int>(std::min<std::size_t>(kBatch, data.rows - at));
-      stage(data, at, count);
-      if (table_->infer(trainer->params, trainer->buffers, *scratch_, x_, y) != Status::ok) return {};
-      for (int i = 0; i < count; ++i)
-        best.push_back(
-            static_cast<int>(std::max_element(y + i * kClasses, y + (i + 1) * kClasses) - (y + i * kClasses)));
-    }
+    for_outputs(data, [&](std::size_t, const float* y) {
+      best.push_back(static_cast<int>(std::max_element(y, y + kOutputs) - y));
+    });
     return best;
   }
 
@@ -118,14 +110,10 @@ class Session {
     Buffers<Plain> buffers;
     fold(trainer->params, *plain);
     g = {};
-    for (std::size_t at = 0; at < train_.rows; at += kBatch) {
-      const int count = static_cast<int>(std::min<std::size_t>(kBatch, train_.rows - at));
-      stage(train_, at, count);
-      if (table_->gradient(*plain, buffers, *scratch, x_, labels_, count, 1.0f / static_cast<float>(train_.rows), g)
-              .status != Status::ok)
-        return false;
-    }
-    return true;
+    return for_batches(train_, [&](std::size_t, int count) {
+      return table_->gradient(*plain, buffers, *scratch, x_, targets_, count, 1.0f / static_cast<float>(train_.rows), g)
+                 .status == Status::ok;
+    });
   }
 
   std::int64_t steps_per_epoch() const { return steps_per_epoch_; }
@@ -142,15 +130,66 @@ class Session {
     return kPlan<Net>.block[block].role == Role::weight ||
            (kPlan<Net>.block[block].role == Role::bias && kPlan<Net>.block[block].node == 0);
   }
+  static const std::vector<Target>& targets_of(const io::Dataset& data) {
+    if constexpr (kLabels) return data.labels;
+    else return data.values;
+  }
   void copy_sample(std::size_t row, int to) {
-    std::copy_n(train_.x.data() + row * kInputs, kInputs, x_ + to * kInputs);
-    labels_[to] = train_.labels[row];
+    std::copy_n(train_.x.data() + row * kFeatures, kFeatures, x_ + to * kFeatures);
+    std::copy_n(targets_of(train_).data() + row * kTargets, kTargets, targets_ + to * kTargets);
   }
   void stage(const io::Dataset& data, std::size_t at, int count) {
     std::fill(std::begin(x_), std::end(x_), 0.0f);
-    std::fill(std::begin(labels_), std::end(labels_), 0);
-    std::copy_n(data.x.data() + at * kInputs, count * kInputs, x_);
-    std::copy_n(data.labels.data() + at, count, labels_);
+    std::fill(std::begin(targets_), std::end(targets_), Target(0));
+    std::copy_n(data.x.data() + at * kFeatures, count * kFeatures, x_);
+    std::copy_n(targets_of(data).data() + at * kTargets, count * kTargets, targets_);
+  }
+  // Stages all rows, batch by batch; f(first row, number of rows) says whether to go on.
+  template <class F>
+  bool for_batches(const io::Dataset& data, F f) {
+    for (std::size_t at = 0; at < data.rows; at += kBatch) {
+      const int count = static_cast<int>(std::min<std::size_t>(kBatch, data.rows - at));
+      stage(data, at, count);
+      if (!f(at, count)) return false;
+    }
+    return true;
+  }
+  // f(row, its outputs) for all rows.
+  template <class F>
+  bool for_outputs(const io::Dataset& data, F f) {
+    float y[kBatch * kOutputs];
+    return for_batches(data, [&](std::size_t at, int count) {
+      if (table_->infer(trainer->params, trainer->buffers, *scratch_, x_, y) != Status::ok) return false;
+      for (int i = 0; i < count; ++i) f(at + static_cast<std::size_t>(i), y + i * kOutputs);
+      return true;
+    });
+  }
+
+  Score score_labels(const io::Dataset& data) {
+    Evaluation<float> all{};
+    double loss = 0;
+    if (!for_batches(data, [&](std::size_t, int count) {
+          all.loss = 0;
+          const Status status =
+              table_->evaluate(trainer->params, trainer->buffers, *scratch_, x_, targets_, count, all);
+          loss += static_cast<double>(all.loss);
+          return status == Status::ok;
+        }))
+      return {};
+    const auto n = static_cast<double>(data.rows);
+    return {loss / n, static_cast<double>(all.correct) / n, static_cast<std::size_t>(all.correct), 0};
+  }
+  Score score_values(const io::Dataset& data) {
+    double squares = 0;
+    if (!for_outputs(data, [&](std::size_t row, const float* y) {
+          for (std::size_t o = 0; o < kOutputs; ++o) {
+            const double d = static_cast<double>(y[o]) - static_cast<double>(data.values[row * kOutputs + o]);
+            squares += d * d;
+          }
+        }))
+      return {};
+    const auto n = static_cast<double>(data.rows);
+    return {squares / (2 * n), 0, 0, squares / (n * kOutputs)};
   }
 
   Recipe recipe_;
@@ -159,8 +198,8 @@ class Session {
   std::vector<std::uint32_t> order_;
   std::int64_t steps_per_epoch_ = 0;
   std::unique_ptr<Scratch<Net, kBatch, Infer>> scratch_ = std::make_unique<Scratch<Net, kBatch, Infer>>();
-  alignas(64) float x_[kBatch * kInputs] = {};
-  int labels_[kBatch] = {};
+  alignas(64) float x_[kBatch * kFeatures] = {};
+  Target targets_[kBatch * kTargets] = {};
 };
 
 }  // namespace emmy::app

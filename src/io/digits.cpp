@@ -249,7 +249,11 @@ class Writer {
 }  // namespace
 
 Dataset draw_digits(std::size_t count, std::uint64_t seed) {
-  Dataset data{.rows = count, .features = 64, .x = std::vector<float>(count * 64), .labels = std::vector<int>(count)};
+  Dataset data;
+  data.rows = count;
+  data.features = 64;
+  data.x.resize(count * 64);
+  data.labels.resize(count);
   Pcg32 random(seed, kSequence);
   for (std::size_t sample = 0; sample < count; ++sample) {
     const std::size_t digit = sample % kDigits.size();
