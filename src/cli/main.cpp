@@ -51,10 +51,10 @@ void add_train(CLI::App& app, TrainOptions& o) {
   Recipe& r = o.recipe;
   CLI::App* train = app.add_subcommand("train", "Train a small net and account for its Noether charges");
   train
-      ->add_option(
-          "--net", r.net,
-          "digits (64-32-10 on 8x8 pixels), exercises (convolutions on windows of an accelerometer) or controller "
-          "(13-64-64-4, states of a quadrotor to its motors)")
+      ->add_option("--net", r.net,
+                   "digits (64-32-10 on 8x8 pixels), digits-conv (convolutions on them), exercises (convolutions on "
+                   "windows of an accelerometer) or controller "
+                   "(13-64-64-4, states of a quadrotor to its motors)")
       ->capture_default_str();
   train->add_option("--data", o.data,
                     "digits: training rows as CSV, 64 values 0..16 and the digit; exercises: folder of NPY recordings "

@@ -15,6 +15,9 @@ using DenseNet = Net<Input<kInputs>, Dense<kHidden>, Relu, Dense<kClasses>>;
 using SparseNet = Net<Input<kInputs>, Parametrized<Dense<kHidden>, Product>, Relu, Dense<kClasses>>;
 using UnitsNet = Net<Input<kInputs>, Dense<kHidden>, Relu, Parametrized<Dense<kClasses>, ProductByInput>>;
 
+// The same digits as images, 1,898 weights and biases.
+using ConvDigitsNet =
+    Net<Input<8, 8, 1>, Conv2d<8, 3, 3, Same>, Relu, MaxPool<2>, Conv2d<16, 3, 3>, Relu, Flatten, Dense<kClasses>>;
 // Windows of an accelerometer, 128 times 3 axes: 2,980 weights and biases.
 using ExercisesNet =
     Net<Input<128, 3>, Conv1d<16, 5>, Relu, MaxPool<2>, Conv1d<32, 5>, Relu, MaxPool<2>, GlobalAvgPool, Dense<4>>;
@@ -41,6 +44,11 @@ struct Dense16 : Digits<DenseNet, 16> {};
 struct Dense64 : Digits<DenseNet, 64> {};
 struct Sparse16 : Digits<SparseNet, 16> {};
 struct Units16 : Digits<UnitsNet, 16> {};
+struct ConvDigits : Trained<ConvDigitsNet, 16, Source::digits> {
+  static constexpr const char* kName = "digits-conv";
+  static constexpr const char* kText =
+      "8x8, conv 8 3x3 same, ReLU, max pool 2x2, conv 16 3x3, ReLU, dense 10, softmax cross-entropy";
+};
 struct Exercises : Trained<ExercisesNet, 16, Source::exercises> {
   static constexpr const char* kName = "exercises";
   static constexpr const char* kText =
@@ -55,6 +63,7 @@ struct Controller : Trained<ControllerNet, 32, Source::controller, SquaredError,
 // Calls f(Configuration{}) with the one that net, constraint and batch size name; `otherwise` where there is none.
 template <class Result, class F>
 Result with_configuration(std::string_view net, std::string_view constraint, int batch, Result otherwise, F f) {
+  if (net == ConvDigits::kName) return f(ConvDigits{});
   if (net == Exercises::kName) return f(Exercises{});
   if (net == Controller::kName) return f(Controller{});
   if (net != Dense16::kName) return otherwise;

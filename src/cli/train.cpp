@@ -28,7 +28,7 @@ bool in_range(double x, double low, double high) { return x >= low && x <= high;
 // What is wrong with the recipe, empty if nothing.
 std::string complaint(const Recipe& r) {
   const int wanted = with_configuration(r.net, r.constraint, r.batch, 0, []<class C>(C) { return C::kBatch; });
-  if (wanted == 0) return "--net is digits, exercises or controller, not '" + r.net + "'";
+  if (wanted == 0) return "--net is digits, digits-conv, exercises or controller, not '" + r.net + "'";
   if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units")
     return "--constraint is none, sparse or units, not '" + r.constraint + "'";
   if (r.schedule != "linear" && r.schedule != "constant")

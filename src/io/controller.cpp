@@ -60,7 +60,7 @@ void control(const double state[13], double motor[4]) {
 }
 
 Dataset draw_controller(std::size_t count, std::uint64_t seed) {
-  constexpr double kMetres = 1.5, kMetresPerSecond = 1.5, kTilt = 0.4, kRadiansPerSecond = 2;
+  constexpr double kMetres = 2.5, kMetresPerSecond = 2.5, kTilt = 0.4, kRadiansPerSecond = 2;
   Pcg32 rng{seed, kDrawing};
   Dataset data;
   data.rows = count;

@@ -42,6 +42,16 @@ TEST(Zoo, Exercises) {
     EXPECT_NE(out.find(part), std::string::npos) << part << "\n" << out;
 }
 
+TEST(Zoo, DigitsAsImages) {
+  const Json j = trained({"--net", "digits-conv", "--epochs", "4"}, kTarget);
+  EXPECT_EQ(j.at("net"), "digits-conv");
+  expect_sound_books(j);
+  expect_memory<app::ConvDigits>(j);
+  EXPECT_EQ(symmetries(j), (Words{"Rescaling<Layer<1>>", "Rescaling<Layer<4>>", "Translation<Layer<6>>"}));
+  std::printf("digits-conv, 4 epochs on drawn digits: accuracy %.3f\n", j.at("test_accuracy").get<double>());
+  EXPECT_GE(j.at("test_accuracy").get<double>(), 0.93);
+}
+
 TEST(Zoo, IdleWindowsAsOther) {
   const Json j = trained({"--net", "exercises", "--epochs", "2", "--split", "2", "--idle-as-other"});
   EXPECT_FALSE(j.contains("recording_vote"));  // a recording holds windows of two classes then
@@ -67,7 +77,7 @@ TEST(Zoo, Controller) {
 }
 
 TEST(Zoo, ResumesBitExactly) {
-  for (const char* name : {"exercises", "controller"}) {
+  for (const char* name : {"digits-conv", "exercises", "controller"}) {
     const Folder folder;
     const Words few = {"--epochs", "3", "--draw", "64"};
     expect_done(net(name, few + Words{"--save", folder.path("full")}), kTarget);
@@ -87,6 +97,8 @@ TEST(Zoo, Refuses) {
       {{"--net", "resnet"}, "not 'resnet'"},
       {{"--net", ""}, "--net is digits"},
       {{"--net", "exercises", "--batch", "64"}, "--batch is 16 for --net exercises"},
+      {{"--net", "digits-conv", "--batch", "1"}, "--batch is 16 for --net digits-conv"},
+      {{"--net", "digits-conv", "--data", "x"}, "--data and --test go together"},
       {{"--net", "controller", "--batch", "16"}, "--batch is 32 for --net controller"},
       {{"--net", "controller", "--constraint", "units"}, "--constraint units is for --net digits"},
       {{"--net", "exercises", "--constraint", "sparse"}, "--constraint sparse is for --net digits"},
