@@ -1,4 +1,5 @@
 // As many independent charges as there are conservation laws: docs/symmetries.md.
+#include <emmy/symmetry/balance.hpp>
 #include <emmy/symmetry/symmetries_of.hpp>
 
 #include <emmy/layers/glu.hpp>
@@ -20,20 +21,29 @@ using Of = Net<Scalar<double>, L...>;
 
 Residue residue_of(Ratio r) { return Residue(r.numerator) * reference::inverse(r.denominator); }
 
-// The gradient of the charge of one unit.
-Vector gradient_of(const Charge& charge, int unit, const Blocks& theta, const PlannedBlock* blocks) {
+// The gradient of the sum over parts of weight times the product of lines i and j: of the charge of a unit, i = j, or of an
+// entry of a balance matrix.
+Vector gradient_of(const Charge& charge, int i, int j, const Blocks& theta, const PlannedBlock* blocks) {
   Vector g;
   for (int b = 0; b < static_cast<int>(theta.size()); ++b) {
+    const int cols = blocks[b].cols;
     const reference::Values& weights = theta[static_cast<std::size_t>(b)];
-    const std::size_t first = g.size(), cols = static_cast<std::size_t>(blocks[b].cols);
+    const std::size_t first = g.size();
     g.resize(first + weights.size());
-    for (int i = 0; i < charge.parts; ++i) {
-      const ChargePart& part = charge.part[i];
+    for (int p = 0; p < charge.parts; ++p) {
+      const ChargePart& part = charge.part[p];
       if (part.block != b) continue;
-      for (std::size_t k = 0; k < weights.size(); ++k) {
-        if (charge.unit_of(part, static_cast<int>(part.axis == Axis::row ? k / cols : k % cols)) != unit) continue;
-        const Residue slope = part.power == 2 ? 2 * reference::residue_of(weights[k]) : Residue(1);
-        g[first + k] = g[first + k] + residue_of(part.weight) * slope;
+      const bool by_row = part.axis == Axis::row;
+      const int apart = (j - i) * (by_row ? cols : 1);
+      const auto add = [&](int to, int other) {
+        Residue& slope = g[first + static_cast<std::size_t>(to)];
+        slope = slope + residue_of(part.weight) *
+                            reference::residue_of(part.power == 2 ? weights[static_cast<std::size_t>(other)] : 0.5);
+      };
+      for (int k = 0; k < blocks[b].rows * cols; ++k) {
+        if (charge.unit_of(part, by_row ? k / cols : k % cols) != i) continue;
+        add(k, k + apart);
+        add(k + apart, k);
       }
     }
   }
@@ -48,14 +58,22 @@ Gradients gradients_of(Symmetry symmetry, const Blocks& theta, bool softmax) {
   const auto charges = charges_of<NetType>(symmetry);
   for (const Charge& charge : charges.charge)
     for (int unit = 0; unit < charge.units; ++unit)
-      if (softmax || !charge.of_loss) all.push_back(gradient_of(charge, unit, theta, kPlan<NetType>.block));
+      if (softmax || !charge.of_loss) all.push_back(gradient_of(charge, unit, unit, theta, kPlan<NetType>.block));
+  return all;
+}
+template <class NetType, class Site>
+Gradients gradients_of(Balance<Site> balance, const Blocks& theta, bool) {
+  Gradients all;
+  const Charge matrix = matrix_of<NetType>(balance);
+  for (int i = 0; i < matrix.units; ++i)
+    for (int j = 0; j <= i; ++j) all.push_back(gradient_of(matrix, i, j, theta, kPlan<NetType>.block));
   return all;
 }
 
-int independent(const std::vector<Gradients>& symmetries, std::size_t without) {
+int independent(const std::vector<Gradients>& sites, std::size_t without) {
   Span span;
-  for (std::size_t s = 0; s < symmetries.size(); ++s)
-    for (const Vector& gradient : symmetries[s])
+  for (std::size_t s = 0; s < sites.size(); ++s)
+    for (const Vector& gradient : sites[s])
       if (s != without) span.add(gradient);
   return span.dimension();
 }
@@ -65,14 +83,14 @@ struct Row {
   int parameters, dimension, charges;
 };
 
-void check(const LieAlgebra& algebra, const std::vector<Gradients>& symmetries, Row row) {
-  const int charges = independent(symmetries, symmetries.size());
+void check(const LieAlgebra& algebra, const std::vector<Gradients>& sites, Row row) {
+  const int charges = independent(sites, sites.size());
   EXPECT_TRUE(algebra.closed());
   EXPECT_EQ(algebra.parameters() - algebra.dimension(), charges) << "a charge is missing, or depends on others";
-  for (std::size_t s = 0; s < symmetries.size(); ++s) {
-    for (const Vector& gradient : symmetries[s])
-      for (const Vector& field : algebra.fields()) ASSERT_EQ(dot(gradient, field).value, 0u) << "symmetry " << s;
-    EXPECT_LT(independent(symmetries, s), charges) << "nothing lacks without symmetry " << s;
+  for (std::size_t s = 0; s < sites.size(); ++s) {
+    for (const Vector& gradient : sites[s])
+      for (const Vector& field : algebra.fields()) ASSERT_EQ(dot(gradient, field).value, 0u) << "site " << s;
+    EXPECT_EQ(independent(sites, s) < charges, !sites[s].empty()) << "nothing lacks without site " << s;
   }
   EXPECT_EQ(algebra.parameters(), row.parameters);
   EXPECT_EQ(algebra.dimension(), row.dimension);
@@ -84,15 +102,20 @@ void count(Row row, bool softmax = false) {
   Blocks shape;
   for (const PlannedBlock& b : kPlan<NetType>.block) shape.emplace_back(static_cast<std::size_t>(b.rows * b.cols));
   const LieAlgebra algebra(reference::model_of<NetType>(), shape, softmax, 7);
-  std::vector<Gradients> symmetries;
+  std::vector<Gradients> sites(NetType::kNodes);
   const auto add = [&](auto symmetry) {
-    const Gradients gradients = gradients_of<NetType>(symmetry, algebra.theta(), softmax);
-    if (!gradients.empty()) symmetries.push_back(gradients);
+    Gradients& site = sites[static_cast<std::size_t>(kNodeOf<NetType, typename decltype(symmetry)::site>)];
+    for (const Vector& g : gradients_of<NetType>(symmetry, algebra.theta(), softmax)) site.push_back(g);
   };
-  [&]<class... Symmetry>(Symmetries<Symmetry...>) { (add(Symmetry{}), ...); }(symmetries_of<NetType>{});
-  check(algebra, symmetries, row);
+  const auto add_all = [&]<class... Symmetry>(Symmetries<Symmetry...>) { (add(Symmetry{}), ...); };
+  add_all(symmetries_of<NetType>{});
+  add_all(balances_of<NetType>{});
+  check(algebra, sites, row);
 }
 
+TEST(Count, TwoLinear) { count<Of<Input<3>, Dense<2, NoBias>, Dense<3, NoBias>>>({12, 9, 3}); }
+TEST(Count, ThreeLinear) { count<Of<Input<3>, Dense<2, NoBias>, Dense<2, NoBias>, Dense<3, NoBias>>>({16, 10, 6}); }
+TEST(Count, ThreeLinearWithBiases) { count<Of<Input<3>, Dense<2>, Dense<2>, Dense<3>>>({23, 17, 6}); }
 TEST(Count, Relu) { count<Of<Input<3>, Dense<4, NoBias>, Relu, Dense<2, NoBias>>>({20, 16, 4}); }
 TEST(Count, ReluWithBiases) { count<Of<Input<3>, Dense<4>, Relu, Dense<2>>>({26, 22, 4}); }
 TEST(Count, TwoHiddenRelu) {
