@@ -13,7 +13,7 @@ TEST(Shape, CountsItsPositionsAndChannels) {
   static_assert(Vector::kRank == 1 && Vector::kSize == 64 && Vector::kChannels == 64 && Vector::kPositions == 1);
   using Image = emmy::Shape<8, 4, 3>;
   static_assert(Image::kRank == 3 && Image::kSize == 96 && Image::kChannels == 3 && Image::kPositions == 32);
-  static_assert(Image::kHeight == 4 && Image::kWidth == 8 && Vector::kHeight == 1 && Vector::kWidth == 1);
+  static_assert(Image::kHeight == 8 && Image::kWidth == 4 && Vector::kHeight == 1 && Vector::kWidth == 1);
   using Single = emmy::Shape<1>;
   static_assert(Single::kRank == 1 && Single::kSize == 1 && Single::kChannels == 1 && Single::kPositions == 1);
   SUCCEED();  // the compiler has checked it
