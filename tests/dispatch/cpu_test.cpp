@@ -12,12 +12,26 @@
 
 namespace {
 
+// Some kernels under a hypervisor do not list abm where the CPU has it. Without it the instruction runs as bsr, whose
+// answer is the number of the highest bit.
+bool counts_leading_zeros() {
+#if defined(__x86_64__)
+  unsigned zeros = 0;
+  __asm__("lzcnt %1, %0" : "=r"(zeros) : "r"(1u) : "cc");
+  return zeros == 31;
+#else
+  return false;
+#endif
+}
+
 std::set<std::string> kernel_flags() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("flags")) continue;
     std::istringstream words(line.substr(line.find(':') + 1));
-    return {std::istream_iterator<std::string>(words), {}};
+    std::set<std::string> flags{std::istream_iterator<std::string>(words), {}};
+    if (counts_leading_zeros()) flags.insert("abm");
+    return flags;
   }
   return {};
 }
