@@ -237,6 +237,9 @@ EMMY_INLINE void recurrent_gradient_rows(const T* y, const T* dy, Visit&& visit)
 template <int Batch, int Positions, int Cols, int InStride, class T>
 EMMY_INLINE void last_forward(const T* x, T* y) noexcept {
   constexpr int kStride = padded<T>(Cols);
+  // x and y lie in one arena. Where g++ 12 (-O1, -O2) sees that, it makes both one induction variable, then takes the whole
+  // loop for one without effect and drops it (batches of 8 and more; not with -fno-ivopts).
+  __asm__("" : "+r"(y));
   for (int s = 0; s < Batch; ++s)
     for (int c = 0; c < kStride; c += static_cast<int>(simd::lanes<T>())) {
       const T* row = x + (s * Positions + Positions - 1) * InStride;
