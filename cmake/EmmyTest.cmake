@@ -36,7 +36,7 @@ if(EMMY_TEST_TARGETS STREQUAL "best")
       string(REGEX REPLACE "^sse4.2$" "sse4_2" _feature ${_feature})
       string(REGEX REPLACE "^pclmul$" "pclmulqdq" _feature ${_feature})
       string(REGEX REPLACE "^bmi$" "bmi1" _feature ${_feature})
-      string(REGEX REPLACE "^lzcnt$" "abm" _feature ${_feature})
+      string(REGEX REPLACE "^lzcnt$" "bmi2" _feature ${_feature})  # what has this has it too; some kernels list abm, some do not
       if(NOT " ${_cpu} " MATCHES " ${_feature} ")
         set(_lacks TRUE)
       endif()

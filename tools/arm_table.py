@@ -175,6 +175,8 @@ def check_cpu(what):
         return
     with open("/proc/cpuinfo") as file:
         flags = set(re.search(r"^flags\s*: (.*)$", file.read(), re.M)[1].split())
+    if "bmi2" in flags:  # has it too, and some kernels do not list it
+        flags.add("abm")
     missing = [f for f in what["features"].split() if CPUINFO.get(f, f) not in flags]
     if missing:
         raise Unavailable(f"target {what['target']}: this CPU has no {' '.join(missing)}")

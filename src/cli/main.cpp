@@ -15,17 +15,17 @@ using namespace emmy::app;
 
 // Defaults that depend on the constraint, where the user gave none.
 void fill_defaults(Recipe& r, const CLI::App& train) {
-  const bool exercises = r.net == "exercises", controller = r.net == "controller";
+  const bool exercises = is_of_exercises(r.net), controller = r.net == "controller";
   const bool sparse = r.constraint == "sparse", units = r.constraint == "units";
   const auto given = [&](const char* name) { return train.get_option(name)->count() > 0; };
   if (!given("--epochs") && (sparse || units)) r.epochs = 60;
   if (!given("--epochs") && exercises) r.epochs = 30;
   if (!given("--epochs") && controller) r.epochs = 160;
-  if (!given("--learning-rate") && controller) r.learning_rate = 0.2;
+  if (!given("--decay") && exercises) r.decay = 1e-3;
   if (!given("--batch") && controller) r.batch = 32;
   if (!given("--draw") && exercises) r.drawn = 128;
   if (!given("--draw") && controller) r.drawn = 2000;
-  if (!given("--learning-rate") && sparse) r.learning_rate = 0.1;
+  if (!given("--learning-rate") && (sparse || r.net == "exercises-gru")) r.learning_rate = 0.1;
   if (!given("--strength")) r.strength = sparse ? 5e-4 : units ? 5e-3 : 0.0;
   if (!given("--partner-decay")) r.partner = sparse ? r.strength : units ? r.strength / 16 : 0.0;
   if (!given("--fine-tune")) r.fine_tune = sparse ? 5 : 0;
@@ -53,8 +53,8 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train
       ->add_option("--net", r.net,
                    "digits (64-32-10 on 8x8 pixels), digits-conv (convolutions on them), exercises (convolutions on "
-                   "windows of an accelerometer) or controller "
-                   "(13-64-64-4, states of a quadrotor to its motors)")
+                   "windows of an accelerometer), exercises-gru (a gated unit on them) or controller (13-64-64-4, "
+                   "states of a quadrotor to its motors)")
       ->capture_default_str();
   train->add_option("--data", o.data,
                     "digits: training rows as CSV, 64 values 0..16 and the digit; exercises: folder of NPY recordings "
@@ -71,13 +71,14 @@ void add_train(CLI::App& app, TrainOptions& o) {
                     "Stop after this epoch; the schedule still ends at --epochs (save, then --resume)");
   train
       ->add_option("--batch", r.batch,
-                   "Batch size: 1, 16 or 64 (16 with a constraint and for exercises, 32 for controller)")
+                   "Batch size: 1, 16 or 64 for digits (16 with a constraint), 32 for controller, else 16")
       ->capture_default_str();
   train->add_option("--learning-rate", r.learning_rate,
-                    "Learning rate at the start (default 0.05; 0.1 for sparse, 0.2 for controller)");
+                    "Learning rate at the start (default 0.05; 0.1 for sparse and exercises-gru)");
   train->add_option("--schedule", r.schedule, "linear (to 0 at the last epoch) or constant")->capture_default_str();
   train->add_option("--momentum", r.momentum, "Momentum")->capture_default_str();
-  train->add_option("--decay", r.decay, "Weight decay (of weights that no constraint decays)")->capture_default_str();
+  train->add_option("--decay", r.decay,
+                    "Weight decay of weights that no constraint decays (default 0; 0.001 for exercises)");
   train->add_option("--seed", r.seed, "Seed of the initial weights and of the order of samples")
       ->check(wrong_seed)
       ->capture_default_str();
@@ -161,7 +162,7 @@ int run(int argc, char** argv) {
         return kBadInput;
       }
     for (const char* name : {"--split", "--idle-as-other"})
-      if (train.recipe.net != "exercises" && train.resume.empty() && sub->get_option(name)->count() > 0) {
+      if (!is_of_exercises(train.recipe.net) && train.resume.empty() && sub->get_option(name)->count() > 0) {
         std::fprintf(stderr, "emmy: %s needs --net exercises\n", name);
         return kBadInput;
       }

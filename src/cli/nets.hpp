@@ -21,6 +21,8 @@ using ConvDigitsNet =
 // Windows of an accelerometer, 128 times 3 axes: 2,980 weights and biases.
 using ExercisesNet =
     Net<Input<128, 3>, Conv1d<16, 5>, Relu, MaxPool<2>, Conv1d<32, 5>, Relu, MaxPool<2>, GlobalAvgPool, Dense<4>>;
+// The same windows, one state from sample to sample: 1,044 weights and biases.
+using GruExercisesNet = Net<Input<128, 3>, Gru<16>, Last, Dense<4>>;
 // The state of a quadrotor in, its motors out.
 using ControllerNet = Net<Input<13>, Dense<64>, Relu, Dense<64>, Relu, Dense<4>>;
 
@@ -28,8 +30,9 @@ using ControllerNet = Net<Input<13>, Dense<64>, Relu, Dense<64>, Relu, Dense<4>>
 enum class Source { digits, exercises, controller };
 
 // One configuration of the command: net, batch size, what it learns from.
-template <class NetType, int Batch, Source From, class LossType = CrossEntropy, class TargetType = int>
-struct Trained : Config<NetType, PerBlock<Momentum, NetType>, Batch, LossType, TargetType, emmy::Ledger<NetType>> {
+template <class NetType, int Batch, Source From, class LossType = CrossEntropy, class TargetType = int,
+          class Books = emmy::Ledger<NetType>>
+struct Trained : Config<NetType, PerBlock<Momentum, NetType>, Batch, LossType, TargetType, Books> {
   static constexpr Source kSource = From;
   static constexpr bool kConstrained = !__is_same(NetType, plain_of<NetType>);
 };
@@ -55,7 +58,13 @@ struct Exercises : Trained<ExercisesNet, 16, Source::exercises> {
       "128x3, conv 16 k5, ReLU, max pool 2, conv 32 k5, ReLU, max pool 2, mean of all positions, dense 4, softmax "
       "cross-entropy";
 };
-struct Controller : Trained<ControllerNet, 32, Source::controller, SquaredError, float> {
+struct GruExercises : Trained<GruExercisesNet, 16, Source::exercises> {
+  static constexpr const char* kName = "exercises-gru";
+  static constexpr const char* kText = "128x3, GRU 16, last state, dense 4, softmax cross-entropy";
+};
+// A squared error moves with its outputs: their Translation is none.
+using ControllerLedger = emmy::Ledger<ControllerNet, Watch<Rescaling<Layer<1>>, Rescaling<Layer<3>>>>;
+struct Controller : Trained<ControllerNet, 32, Source::controller, SquaredError, float, ControllerLedger> {
   static constexpr const char* kName = "controller";
   static constexpr const char* kText = "13-64-64-4, ReLU, squared error";
 };
@@ -65,6 +74,7 @@ template <class Result, class F>
 Result with_configuration(std::string_view net, std::string_view constraint, int batch, Result otherwise, F f) {
   if (net == ConvDigits::kName) return f(ConvDigits{});
   if (net == Exercises::kName) return f(Exercises{});
+  if (net == GruExercises::kName) return f(GruExercises{});
   if (net == Controller::kName) return f(Controller{});
   if (net != Dense16::kName) return otherwise;
   if (constraint == "sparse") return f(Sparse16{});

@@ -4,15 +4,19 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace emmy::app {
+
+// Whether the net learns from windows of recordings.
+inline bool is_of_exercises(std::string_view net) { return net.substr(0, 9) == "exercises"; }
 
 // Exit statuses of the command.
 inline constexpr int kOk = 0, kFailed = 1, kBadInput = 2;
 
 // What decides the course of a training run; saved with the model, so that resuming needs no options.
 struct Recipe {
-  std::string net = "digits";       // digits, digits-conv, exercises, controller
+  std::string net = "digits";       // digits, digits-conv, exercises, exercises-gru, controller
   std::string constraint = "none";  // none, sparse, units
   std::string schedule = "linear";  // linear (to 0 at the last epoch), constant
   int epochs = 20;

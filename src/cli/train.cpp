@@ -28,7 +28,7 @@ bool in_range(double x, double low, double high) { return x >= low && x <= high;
 // What is wrong with the recipe, empty if nothing.
 std::string complaint(const Recipe& r) {
   const int wanted = with_configuration(r.net, r.constraint, r.batch, 0, []<class C>(C) { return C::kBatch; });
-  if (wanted == 0) return "--net is digits, digits-conv, exercises or controller, not '" + r.net + "'";
+  if (wanted == 0) return "--net is digits, digits-conv, exercises, exercises-gru or controller, not '" + r.net + "'";
   if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units")
     return "--constraint is none, sparse or units, not '" + r.constraint + "'";
   if (r.schedule != "linear" && r.schedule != "constant")
@@ -51,7 +51,7 @@ std::string complaint(const Recipe& r) {
     return "--partner-decay is 0 to 1, times --learning-rate at most 1";
   if (r.fine_tune < 0 || r.fine_tune > 1000000) return "--fine-tune is 0 to 1000000";
   if (r.drawn < 64 || r.drawn > 1000000) return "--draw is 64 to 1000000";
-  if (r.net == Exercises::kName && r.drawn > kMostRecordings)
+  if (is_of_exercises(r.net) && r.drawn > kMostRecordings)
     return fmt::format("--draw is 64 to {} recordings", kMostRecordings);
   if (r.split < 0 || r.split >= kSplits) return fmt::format("--split is 0 to {}", kSplits - 1);
   return "";
@@ -124,7 +124,7 @@ io::Result<io::Done> restore(Session<C>& s, const io::Checkpoint& file, const st
   return io::Done{};
 }
 
-// What activations and their gradients would take in training with a buffer each.
+// What activations, their gradients and what layers keep and work with would take in training with a buffer each.
 template <class C>
 constexpr std::size_t one_buffer_each() {
   using Net = typename C::Net;
@@ -133,6 +133,11 @@ constexpr std::size_t one_buffer_each() {
     const PlannedTensor& tensor = kPlan<Net>.tensor[t];
     scalars += 2 * static_cast<std::size_t>(C::kBatch * tensor.positions * padded<float>(tensor.channels));
   }
+  [&]<class... N>(Nodes<N...>) {
+    ((scalars += detail::kept_of<typename N::layer, float, typename N::in, C::kBatch>() +
+                 detail::work_of<typename N::layer, float, typename N::in, C::kBatch>()),
+     ...);
+  }(typename Net::nodes{});
   return scalars * sizeof(float);
 }
 
@@ -142,7 +147,7 @@ void print_memory(const Session<C>& s) {
   fmt::print("RAM: params {} B, buffers {} B, state {} B, scratch {} B, together {} B; ledger {} B\n",
              sizeof(s.trainer->params), kPlan<typename C::Net>.buffers > 0 ? sizeof(s.trainer->buffers) : 0,
              sizeof(s.trainer->state), sizeof(s.trainer->scratch), sizeof(T), sizeof(*s.ledger));
-  fmt::print("  scratch with a buffer for each activation and each gradient: {} B\n", one_buffer_each<C>());
+  fmt::print("  scratch with a buffer for each activation, each gradient and each layer's own: {} B\n", one_buffer_each<C>());
 }
 
 template <class C>
@@ -222,7 +227,7 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
 
   const Score test_score = s.score(s.test_data()), train_score = s.score(s.train_data());
   const double step_us = s.timed_steps > 0 ? 1e6 * s.step_seconds / static_cast<double>(s.timed_steps) : 0;
-  const auto charges = charge_reports(*s.ledger, symmetries_of<Net>{});
+  const auto charges = charge_reports(*s.ledger, typename C::Ledger::symmetries{});
   print_charges(charges);
   fmt::print("  health: worst residual of any charge, identity or check sum in {} steps {:.3f} of its bound\n",
              s.ledger->measured, static_cast<double>(s.ledger->worst_health()));
@@ -303,8 +308,8 @@ std::string wrong_files(const TrainOptions& o, const std::string& net) {
   if (net == Controller::kName)
     return o.data.empty() && o.test.empty() ? ""
                                             : "--net controller takes no --data and no --test: Emmy draws its rows";
-  if (net == Exercises::kName)
-    return o.test.empty() ? "" : "--net exercises takes no --test: --split parts the recordings of --data";
+  if (is_of_exercises(net))
+    return o.test.empty() ? "" : "--net " + net + " takes no --test: --split parts the recordings of --data";
   return o.data.empty() == o.test.empty() ? "" : "--data and --test go together: training and test rows";
 }
 

@@ -11,8 +11,8 @@
 namespace emmy::io {
 namespace {
 
-// Sequences of the generator, apart from those of other uses of the same seed.
-constexpr std::uint64_t kDrawing = 0x6d6f74696f6e, kSplitting = 0x73706c6974;
+// A sequence of the generator, apart from those of other uses of the same seed.
+constexpr std::uint64_t kDrawing = 0x6d6f74696f6e;
 constexpr double kCountsPerG = 16384, kIdle = 0.1;
 constexpr std::size_t kRows = kWindow * kAxes;
 
@@ -103,8 +103,8 @@ double busiest_deviation(const float* window) {
   return std::sqrt(busiest);
 }
 
-void append_windows(Dataset& data, const Recording& recording, int number, bool idle_as_other) {
-  for (std::size_t at = 0; (at + kWindow) * kAxes <= recording.samples.size(); at += kHop) {
+void append_windows(Dataset& data, const Recording& recording, int number, std::size_t hop, bool idle_as_other) {
+  for (std::size_t at = 0; (at + kWindow) * kAxes <= recording.samples.size(); at += hop) {
     for (std::size_t i = 0; i < kRows; ++i)
       data.x.push_back(static_cast<float>(recording.samples[at * kAxes + i]) / static_cast<float>(kCountsPerG));
     const bool idle = idle_as_other && busiest_deviation(data.x.data() + data.rows * kRows) < kIdle;
@@ -160,20 +160,19 @@ Recordings draw_exercises(std::size_t count, std::uint64_t seed) {
 TrainAndTest exercise_windows(const Recordings& recordings, int split, bool idle_as_other) {
   const std::vector<Recording>& all = recordings.all;
   std::vector<bool> for_test(all.size());
-  Pcg32 rng{static_cast<std::uint64_t>(split), kSplitting};
   for (int exercise = 0; exercise < static_cast<int>(kExercises.size()); ++exercise) {
-    std::vector<std::size_t> members;
+    int member = 0;
     for (std::size_t i = 0; i < all.size(); ++i)
-      if (all[i].exercise == exercise) members.push_back(i);
-    for (std::size_t i = members.size(); i > 1; --i)
-      std::swap(members[i - 1], members[rng.below(static_cast<std::uint32_t>(i))]);
-    members.resize((3 * members.size() + 5) / 10);
-    for (const std::size_t i : members) for_test[i] = true;
+      if (all[i].exercise == exercise) {
+        const int of_ten = member++ % 10;
+        for_test[i] = of_ten < 9 && of_ten % 3 == split;
+      }
   }
   TrainAndTest sets;
   sets.train.features = sets.test.features = kRows;
   for (std::size_t i = 0; i < all.size(); ++i)
-    append_windows(for_test[i] ? sets.test : sets.train, all[i], static_cast<int>(i), idle_as_other);
+    append_windows(for_test[i] ? sets.test : sets.train, all[i], static_cast<int>(i), for_test[i] ? kHop : kTrainHop,
+                   idle_as_other);
   return sets;
 }
 

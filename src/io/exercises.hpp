@@ -14,7 +14,7 @@ namespace emmy::io {
 // Recordings of an accelerometer on the body: 3 axes at 50 Hz, 16384 to the g.
 inline constexpr std::array<const char*, 4> kExercises = {"squat", "lunge", "jumpingjack", "other"};
 inline constexpr int kOther = 3;
-inline constexpr std::size_t kAxes = 3, kWindow = 128, kHop = 64;
+inline constexpr std::size_t kAxes = 3, kWindow = 128, kHop = 64, kTrainHop = 8;
 
 struct Recording {
   std::string name;  // decides its place, and so the split it falls into
@@ -37,8 +37,9 @@ struct Recordings {
 // only). Every second one is `other`: walking, shaking, standing about.
 [[nodiscard]] Recordings draw_exercises(std::size_t count, std::uint64_t seed);
 
-// Windows of kWindow samples, one every kHop, in g; 30 % of the recordings of each exercise, drawn by `split`, are for
-// the test. idle_as_other labels windows in which the busiest axis deviates by less than 0.1 g (root mean square from
+// Windows of kWindow samples, in g: one every kHop for the test, one every kTrainHop for training. Of each ten recordings
+// of an exercise, in their order, those at split, split + 3 and split + 6 are for the test: each split has all days in both
+// sets, and no recording is in two tests. idle_as_other labels windows in which the busiest axis deviates by less than 0.1 g (root mean square from
 // its mean) as `other`: people stand about at both ends of a recording.
 [[nodiscard]] TrainAndTest exercise_windows(const Recordings& recordings, int split, bool idle_as_other);
 

@@ -36,6 +36,9 @@ class ExercisesData : public testing::Test {
 TEST_F(ExercisesData, Convolutions) { expect_bars("exercises", {}, 0.82, 0.78); }
 TEST_F(ExercisesData, ConvolutionsIdleAsOther) { expect_bars("exercises", {"--idle-as-other"}, 0.87, 0.83); }
 
+TEST_F(ExercisesData, GatedUnit) { expect_bars("exercises-gru", {}, 0.82, 0.78); }
+TEST_F(ExercisesData, GatedUnitIdleAsOther) { expect_bars("exercises-gru", {"--idle-as-other"}, 0.87, 0.83); }
+
 TEST_F(ExercisesData, EveryRecordingIsRead) {
   const std::string out =
       expect_done({"train", "--net", "exercises", "--data", EMMY_DATA "/exercises", "--epochs", "1"});

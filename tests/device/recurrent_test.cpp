@@ -6,9 +6,9 @@
 
 namespace {
 
-using Net = emmy::Net<emmy::Input<5, 3>, emmy::Rnn<6, emmy::Relu>, emmy::Gru<5>, emmy::Last, emmy::Dense<3>>;
+using Net = emmy::Net<emmy::Input<5, 3>, emmy::Rnn<5, emmy::Relu>, emmy::Gru<3>, emmy::Last, emmy::Dense<3>>;
 constexpr int kBatch = 2, kT = 5, kRows = kBatch * kT;
-static_assert(emmy::kPlan<Net>.weights == 3 * 6 + 6 * 6 + 6 + 3 * 6 * 5 + 3 * 5 * 5 + 4 * 5 + 5 * 3 + 3);
+static_assert(emmy::kPlan<Net>.weights == 3 * 5 + 5 * 5 + 5 + 3 * 5 * 3 + 3 * 3 * 3 + 4 * 3 + 3 * 3 + 3);
 
 constinit Twin<Net, kBatch> twin{.labels = {2, 0}};
 constinit emmy::Ledger<Net> ledger{};
@@ -17,24 +17,24 @@ double rectified(double a) { return a > 0 ? a : 0; }
 double rectified_slope(double y) { return y > 0 ? 1 : 0; }
 
 double reference_gradient() {
-  static double in[kRows * 3], first[kRows * 6], states[kRows * 5], gates[kRows * 20], last[kBatch * 5],
-      out[kBatch * 3], d_first[kRows * 6], d_states[kRows * 5], d_last[kBatch * 5];
-  const reference::Window of_first{kBatch, kT, 3, 6}, of_states{kBatch, kT, 6, 5};
-  const double *wx = twin.theta, *wh = wx + 18, *b = wh + 36, *gx = b + 6, *gh = gx + 90, *gb = gh + 75, *w = gb + 20,
-               *bias = w + 15;
-  double *dwx = twin.slope, *dwh = dwx + 18, *db = dwh + 36, *dgx = db + 6, *dgh = dgx + 90, *dgb = dgh + 75,
-         *dw = dgb + 20, *dbias = dw + 15;
+  static double in[kRows * 3], first[kRows * 5], states[kRows * 3], gates[kRows * 12], last[kBatch * 3],
+      out[kBatch * 3], d_first[kRows * 5], d_states[kRows * 3], d_last[kBatch * 3];
+  const reference::Window of_first{kBatch, kT, 3, 5}, of_states{kBatch, kT, 5, 3};
+  const double *wx = twin.theta, *wh = wx + 15, *b = wh + 25, *gx = b + 5, *gh = gx + 45, *gb = gh + 27, *w = gb + 12,
+               *bias = w + 9;
+  double *dwx = twin.slope, *dwh = dwx + 15, *db = dwh + 25, *dgx = db + 5, *dgh = dgx + 45, *dgb = dgh + 27,
+         *dw = dgb + 12, *dbias = dw + 9;
   for (int i = 0; i < kRows * 3; ++i) in[i] = static_cast<double>(twin.x[i]);
   reference::rnn_forward(first, in, wx, wh, b, of_first, rectified);
   reference::gru_forward(states, gates, first, gx, gh, gb, of_states, reference::tanh, reference::sigmoid);
-  reference::last_forward(last, states, kBatch, kT, 5);
-  reference::dense(last, w, bias, out, kBatch, 5, 3);
+  reference::last_forward(last, states, kBatch, kT, 3);
+  reference::dense(last, w, bias, out, kBatch, 3, 3);
   const double loss = reference::cross_entropy(out, twin.labels, kBatch, 3);  // out becomes its gradient
   for (double& v : twin.slope) v = 0;
   for (double& v : d_first) v = 0;
   for (double& v : d_states) v = 0;
-  reference::dense_backward(last, w, out, dw, dbias, d_last, kBatch, 5, 3);
-  reference::last_backward(d_states, d_last, kBatch, kT, 5);
+  reference::dense_backward(last, w, out, dw, dbias, d_last, kBatch, 3, 3);
+  reference::last_backward(d_states, d_last, kBatch, kT, 3);
   reference::gru_backward(d_first, dgx, dgh, dgb, d_states, gates, states, first, gx, gh, of_states);
   reference::rnn_backward(static_cast<double*>(nullptr), dwx, dwh, db, d_first, first, in, wx, wh, of_first,
                           rectified_slope);

@@ -40,6 +40,18 @@ inline double tanh(double x) {
   return (e - 1) / (e + 1);
 }
 
+inline void relu(double* v, int n) {
+  for (int i = 0; i < n; ++i) v[i] = v[i] > 0 ? v[i] : 0;
+}
+inline void relu_backward(double* d, const double* y, int n) {
+  for (int i = 0; i < n; ++i) d[i] = y[i] > 0 ? d[i] : 0;
+}
+
+template <int N>
+void clear(double (&v)[N]) {
+  for (double& each : v) each = 0;
+}
+
 inline double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 // y [rows][out] = x [rows][in] w [in][out] + b

@@ -59,19 +59,24 @@ TEST(Exercises, FoldersThatAreNone) {
   refused(folder.path(), folder.path("b_squat.npy") + ": is no NPY file");
 }
 
-TEST(Exercises, WindowsOverlapByHalf) {
+// The first of its exercise: for the test in split 0, for training in split 1.
+TEST(Exercises, WindowsOverlap) {
   Recordings one;
   one.all.push_back({"r", 1, {}});
   for (int i = 0; i < 255 * 3; ++i) one.all[0].samples.push_back(static_cast<std::int16_t>(64 * (i % 512 - 256)));
-  const TrainAndTest sets = exercise_windows(one, 0, false);
-  EXPECT_EQ(sets.test.rows, 0U);
-  const Dataset& w = sets.train;
-  ASSERT_EQ(w.rows, 2U);  // the third would need 256 samples
-  EXPECT_EQ(w.labels, (std::vector<int>{1, 1}));
-  EXPECT_EQ(w.recording, (std::vector<int>{0, 0}));
-  for (std::size_t r = 0; r < 2; ++r)
-    for (std::size_t i = 0; i < kWindow * kAxes; ++i)
-      ASSERT_EQ(w.x[r * kWindow * kAxes + i], static_cast<float>(one.all[0].samples[r * kHop * kAxes + i]) / 16384);
+  const auto check = [&](const Dataset& w, std::size_t rows, std::size_t hop) {
+    ASSERT_EQ(w.rows, rows);
+    EXPECT_EQ(w.labels, std::vector<int>(rows, 1));
+    EXPECT_EQ(w.recording, std::vector<int>(rows, 0));
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t i = 0; i < kWindow * kAxes; ++i)
+        ASSERT_EQ(w.x[r * kWindow * kAxes + i], static_cast<float>(one.all[0].samples[r * hop * kAxes + i]) / 16384);
+  };
+  const TrainAndTest tested = exercise_windows(one, 0, false), trained = exercise_windows(one, 1, false);
+  EXPECT_EQ(tested.train.rows, 0U);
+  EXPECT_EQ(trained.test.rows, 0U);
+  check(tested.test, 2, 64);  // the third would need 256 samples
+  check(trained.train, 16, 8);
 }
 
 // The busiest axis swings by `counts` to both sides of its mean: that is its deviation.
@@ -82,14 +87,14 @@ TEST(Exercises, IdleWindows) {
     for (int i = 0; i < 128; ++i)
       for (const int v : {16384, 8000 + (i % 2 == 0 ? counts : -counts), i % 2})
         one.all[0].samples.push_back(static_cast<std::int16_t>(v));
-    EXPECT_EQ(exercise_windows(one, 0, true).train.labels[0], idle ? kOther : 2) << counts;
-    EXPECT_EQ(exercise_windows(one, 0, false).train.labels[0], 2);
+    EXPECT_EQ(exercise_windows(one, 1, true).train.labels[0], idle ? kOther : 2) << counts;
+    EXPECT_EQ(exercise_windows(one, 1, false).train.labels[0], 2);
   }
 }
 
 TEST(Exercises, SplitsByRecordingAndExercise) {
   const Recordings drawn = draw_exercises(120, 1);
-  std::set<std::set<int>> tests;
+  std::set<int> tested;
   for (int split = 0; split < 3; ++split) {
     const TrainAndTest sets = exercise_windows(drawn, split, false);
     const std::set<int> train(sets.train.recording.begin(), sets.train.recording.end()),
@@ -103,9 +108,9 @@ TEST(Exercises, SplitsByRecordingAndExercise) {
     EXPECT_EQ(count[kOther], 18);
     EXPECT_TRUE(std::is_sorted(sets.test.recording.begin(), sets.test.recording.end()));
     EXPECT_EQ(exercise_windows(drawn, split, false).test.x, sets.test.x);
-    tests.insert(test);
+    tested.insert(test.begin(), test.end());
   }
-  EXPECT_EQ(tests.size(), 3U);
+  EXPECT_EQ(tested.size(), 3U * 36);  // none twice
 }
 
 TEST(Exercises, DrawnRecordings) {

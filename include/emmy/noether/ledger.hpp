@@ -125,6 +125,7 @@ struct Ledger {
   using scalar = typename Net::scalar;
   using net = Net;
   using spec = Spec;
+  using symmetries = typename detail::Watched<Net, Spec>::list;  // Symmetries<...>, in the order of their charges
   using mode = Mode;
   static constexpr int kUnits = kCharges<Net, Spec>.units;
   static constexpr int kChargeCount = kCharges<Net, Spec>.kCharges;
@@ -137,9 +138,8 @@ struct Ledger {
 
   // The number of charges of a watched symmetry, the value of one, and its budget since the last reset.
   template <class Symmetry>
-  static constexpr int kUnitsOf =
-      kCharges<Net, Spec>.symmetry_unit[detail::index_in<Symmetry>(typename detail::Watched<Net, Spec>::list{}) + 1] -
-      kCharges<Net, Spec>.symmetry_unit[detail::index_in<Symmetry>(typename detail::Watched<Net, Spec>::list{})];
+  static constexpr int kUnitsOf = kCharges<Net, Spec>.symmetry_unit[detail::index_in<Symmetry>(symmetries{}) + 1] -
+                                  kCharges<Net, Spec>.symmetry_unit[detail::index_in<Symmetry>(symmetries{})];
   template <class Symmetry>
   EMMY_INLINE constexpr scalar charge(int unit) const noexcept {
     return units[PerUnit::charge][first<Symmetry>() + unit];
