@@ -35,6 +35,11 @@ template <class S>
 using Normed = Net<Scalar<S>, Input<7>, Dense<9>, emmy::LayerNorm<WithBias, 1, 64>, Relu, Dense<5>, PowerRelu<3, 2>,
                    emmy::RmsNorm<NoBias, 1, 32>, Dense<3>>;
 
+// What a BatchNorm reads: units of a convolution at once, whose biases are dead, and of a Dense through an activation.
+template <class S>
+using Batched = Net<Scalar<S>, Input<5, 3>, Conv1d<6, 2>, emmy::BatchNorm<WithBias, 1, 64>, Relu, Flatten, Dense<5>,
+                    PowerRelu<3, 2>, emmy::BatchNorm<NoBias, 1, 32>, Dense<3>>;
+
 // Gated units; exponentials behind a Dense and behind a norm, and read through a mean.
 template <class S>
 using Exponentials = Net<Scalar<S>, Input<4, 3>, emmy::Glu<9, Silu, WithBias>, Dense<6>, Exp, AvgPool<2>, Dense<5>,
@@ -69,6 +74,10 @@ const UnitCharge kNormedRows{1, {{0, true, 1}}}, kNormedBias{1, {{1, true, 1}}};
 const UnitCharge kFirstGains{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}};
 const UnitCharge kSecondGains{2, {{6, false, 1}, {7, true, -1}}};
 const UnitCharge kNormedLogits{1, {{7, true, 1}}}, kNormedLogitBias{1, {{8, true, 1}}};
+// Batched: W0 b0, gain bias, W1 b1, gain, W2 b2; a unit of the first BatchNorm meets a row of each of 4 positions.
+const UnitCharge kConvScale{2, {{0, false, 1}, {1, false, 1}}}, kDeadBias{1, {{1, false, 1}}},
+    kDenseScale{2, {{4, false, 1}, {5, false, 1}}};
+const UnitCharge kConvGains{2, {{2, false, 1}, {3, false, 1}, {4, true, -1, 6}}};
 // Exponentials: W0 b0 of the units and of their gates, W1 b1, W2 b2, gain bias, W3 b3.
 const UnitCharge kGated{2, {{0, false, 1}, {1, false, 1}, {4, true, -1}}};
 const UnitCharge kFirstExp{2, {{5, false, 2, 0, 1}, {6, true, -1}}},
@@ -167,6 +176,12 @@ struct Books {
       compare(Rescaling<Layer<2>>{}, kFirstGains, 0, 9);
       compare(Scale<Layer<4>>{}, kSecondScale, 0, 1);
       compare(Rescaling<Layer<5>>{}, kSecondGains, 0, 5);
+    } else if constexpr (std::is_same_v<N, Batched<double>>) {
+      compare(Scale<Layer<0>>{}, kConvScale, 0, 6);
+      compare(Translation<Layer<0>>{}, kDeadBias, 0, 6);
+      compare(Rescaling<Layer<3>>{}, kConvGains, 0, 6);
+      compare(Scale<Layer<5>>{}, kDenseScale, 0, 5);
+      compare(Rescaling<Layer<6>>{}, kSecondGains, 0, 5);
     } else {
       compare(Rescaling<Layer<1>>{}, kFirstUnits, 0, 9);
       compare(Rescaling<Layer<3>>{}, kSecondUnits, 0, 5);
@@ -174,7 +189,8 @@ struct Books {
     if constexpr (std::is_same_v<typename B::Loss, CrossEntropy> && !std::is_same_v<N, Exponentials<double>>) {
       constexpr int kInputs = kPlan<N>.block[kPlan<N>.kBlocks - 2].rows;
       using Last = Layer<N::kNodes - 1>;
-      constexpr bool kNormed = std::is_same_v<N, Normed<double>>, kImage = std::is_same_v<N, Images<double>>;
+      constexpr bool kNormed = std::is_same_v<N, Normed<double>> || std::is_same_v<N, Batched<double>>,
+                     kImage = std::is_same_v<N, Images<double>>;
       compare(Translation<Last>{}, kNormed ? kNormedLogits : kImage ? kImageLogits : kLogits, 0, kInputs);
       compare(Translation<Last>{}, kNormed ? kNormedLogitBias : kImage ? kImageLogitBias : kLogitBias, kInputs, 1);
     }
@@ -189,6 +205,7 @@ using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicM
                                 OnTwo<ClipByTensor<BasicNesterov<double>>>,
                                 OnTwo<PerBlock<BasicMomentum<double, Decay::decoupled>, TwoHidden<double>>>,
                                 Booked<Normed<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
+                                Booked<Batched<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Windows<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Exponentials<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
                                 Booked<Images<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
@@ -238,7 +255,8 @@ TYPED_TEST(BudgetOf, EachCauseIsThatOfTheUpdateDifferences) {
   EXPECT_EQ(books.largest[1] > 1e-3, R::kHasMemory) << "momentum";
   EXPECT_EQ(books.largest[2] > 1e-5, kUnequal) << "breaking";
   EXPECT_GT(books.largest[3], 1e-6) << "discretisation";
-  EXPECT_EQ(books.largest[4] > 1e-5, (std::is_same_v<N, Normed<double>>)) << "epsilon";
+  EXPECT_EQ(books.largest[4] > 1e-5, (std::is_same_v<N, Normed<double>> || std::is_same_v<N, Batched<double>>))
+      << "epsilon";
 }
 
 // ---- the Noether identity
@@ -255,34 +273,41 @@ using Family = std::initializer_list<std::pair<const UnitCharge*, int>>;
 struct Worst {
   double identity = 0, epsilons = 0;
 };
-template <class N, class Families>
+// Or against `terms`: what it adds up sample by sample.
+template <class N, int Batch = kBatch, class Families>
 Worst worst_identity(std::uint64_t seed, Families&& families) {
   using S = typename N::scalar;
   Pcg32 rng{seed};
   Params<N> params{};
   Buffers<N> buffers{};
-  Scratch<N, kBatch, Train<BasicSgd<S>>> scratch{};
+  Scratch<N, Batch, Train<BasicSgd<S>>> scratch{};
   Gradient<N> g{};
-  fixture::Data<N, kBatch> data{};
+  fixture::Data<N, Batch> data{};
   const auto cols = reference::columns_of<N>();
   Worst worst;
   for (int k = 0; k < 1000; ++k) {
     fixture::randomise(params, rng, 0.9);
     data.refill(rng, false);
     const auto result =
-        gradient<false>(params, buffers, scratch, data.x, data.label, CrossEntropy{}, kBatch, S(1) / S(kBatch), g);
+        gradient<false>(params, buffers, scratch, data.x, data.label, CrossEntropy{}, Batch, S(1) / S(Batch), g);
     EXPECT_EQ(result.status, Status::ok);
     const auto theta = reference::read_blocks<N>(params.data), grad = reference::read_blocks<N>(g.data);
-    families(g, [&](Family family, double known) {
-      double largest = 0, scale = 0;
+    const auto check = [&](Family family, auto known, double terms = 0) {
+      double largest = 0, scale = terms, known_most = 0;
       for (const auto& [c, units] : family)
         for (int u = 0; u < units; ++u) {
-          largest = std::fmax(largest, std::fabs(reference::noether(*c, theta, grad, cols, u) - known));
+          double of_unit = 0;
+          if constexpr (requires { known(u); }) of_unit = known(u);
+          else of_unit = known;
+          largest = std::fmax(largest, std::fabs(reference::noether(*c, theta, grad, cols, u) - of_unit));
           scale = std::fmax(scale, reference::noether_scale(*c, theta, grad, cols, u));
+          known_most = std::fmax(known_most, std::fabs(of_unit));
         }
       worst.identity = std::fmax(worst.identity, largest / scale);
-      worst.epsilons = std::fmax(worst.epsilons, std::fabs(known) / scale);
-    });
+      worst.epsilons = std::fmax(worst.epsilons, known_most / scale);
+    };
+    if constexpr (requires { families(g, check); }) families(g, check);
+    else families(g, Memory<N, Batch, true>{params.data, data_of(buffers), scratch.data, data.x}, check);
   }
   std::printf("|N| over the largest sum of |g theta|: %.2g; of epsilon %.2g\n", worst.identity, worst.epsilons);
   EXPECT_LT(worst.identity, sizeof(S) == 4 ? 5e-7 : 1e-14);
@@ -317,6 +342,42 @@ TYPED_TEST(Identity, HoldsForWhatNormsRead) {
     check({{&kFirstScale, 1}}, static_cast<double>(g.along[0]));
     check({{&kSecondScale, 1}}, static_cast<double>(g.along[1]));
     check({{&kNormedRows, 7}, {&kNormedBias, 1}}, 0);
+    check({{&kFirstGains, 9}}, 0);
+    check({{&kSecondGains, 8}}, 0);
+  });
+  EXPECT_GT(worst.epsilons, 1e-2);
+}
+
+// The largest sum of |x dx| of a channel of tensor T.
+template <int T, class N, int Batch>
+double largest_terms(const Memory<N, Batch, true>& m) {
+  constexpr auto kTensor = kPlan<N>.tensor[T];
+  double largest = 0;
+  for (int c = 0; c < kTensor.channels; ++c) {
+    double sum = 0;
+    for (int at = c; at < Batch * kTensor.positions * kTensor.stride; at += kTensor.stride)
+      sum += std::fabs(static_cast<double>(m.template act<T>()[at]) * static_cast<double>(m.template delta<T>()[at]));
+    largest = std::fmax(largest, sum);
+  }
+  return largest;
+}
+
+// Of each unit that a BatchNorm reads, and of biases before it, which have no gradient. What reaches its weights has cancelled
+// over the batch, all the more where a unit's mean is larger than its deviation.
+TYPED_TEST(Identity, HoldsForWhatABatchNormReads) {
+  using N = Net<Scalar<TypeParam>, Input<7>, Dense<9>, emmy::BatchNorm<WithBias, 1, 64>, Relu, Dense<8>,
+                emmy::BatchNorm<NoBias, 1, 32>, Dense<3>>;
+  const UnitCharge scale{2, {{0, false, 1}, {1, false, 1}}}, weights{2, {{0, false, 1}}},
+      second{2, {{4, false, 1}, {5, false, 1}}};
+  const Worst worst = worst_identity<N, 16>(61, [&](const auto& g, const auto& m, auto check) {
+    const double first = largest_terms<1>(m), last = largest_terms<4>(m);
+    check(
+        {{&scale, 9}}, [&](int u) { return static_cast<double>(g.along[u]); }, first);
+    check(
+        {{&weights, 9}}, [&](int u) { return static_cast<double>(g.along[u]); }, first);
+    check({{&kDeadBias, 9}}, 0, first);
+    check(
+        {{&second, 8}}, [&](int u) { return static_cast<double>(g.along[9 + u]); }, last);
     check({{&kFirstGains, 9}}, 0);
     check({{&kSecondGains, 8}}, 0);
   });
@@ -386,6 +447,9 @@ template <class S>
 using Norms =
     Net<Scalar<S>, Input<6, 4>, Conv1d<5, 2>, emmy::LayerNorm<>, Relu, Conv1d<7, 2>, emmy::RmsNorm<>, Dense<3>>;
 template <class S>
+using BatchNorms = Net<Scalar<S>, Input<6, 4>, Conv1d<5, 2>, emmy::BatchNorm<>, Relu, MaxPool<2>, Rnn<6, Relu>,
+                       emmy::BatchNorm<NoBias>, emmy::Last, Dense<3>>;
+template <class S>
 using ExpChannels =
     Net<Scalar<S>, Input<7, 4>, emmy::Glu<6>, Conv1d<5, 2>, Exp, AvgPool<2>, Conv1d<4, 2>, Exp, Flatten, Dense<3>>;
 template <class N>
@@ -393,7 +457,8 @@ struct SeveralRows : testing::Test {};
 using SeveralRowsNets =
     testing::Types<FlatFactors<float>, WholeFactors<float>, WholeFactors<double>, FlatColumn<double>, Signal<float>,
                    Signal<double>, Images<float>, Means<float>, Means<double>, Norms<float>, Norms<double>,
-                   ExpChannels<float>, ExpChannels<double>, States<float>, Gated<double>>;
+                   BatchNorms<float>, BatchNorms<double>, ExpChannels<float>, ExpChannels<double>, States<float>,
+                   Gated<double>>;
 TYPED_TEST_SUITE(SeveralRows, SeveralRowsNets);
 
 // Residuals and identities within their bounds, from one sample and from more; and not by sums of nothing.

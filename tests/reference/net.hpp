@@ -7,6 +7,7 @@
 
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/avg_pool.hpp>
+#include <emmy/layers/batch_norm.hpp>
 #include <emmy/layers/conv1d.hpp>
 #include <emmy/layers/conv2d.hpp>
 #include <emmy/layers/depthwise.hpp>
@@ -18,6 +19,7 @@
 #include <emmy/net/memory.hpp>
 #include <emmy/parametrize/product.hpp>
 #include <tests/reference/activations.hpp>
+#include <tests/reference/batch_norm.hpp>
 #include <tests/reference/conv.hpp>
 #include <tests/reference/losses.hpp>
 #include <tests/reference/norm.hpp>
@@ -42,6 +44,7 @@ struct Stage {
   bool depthwise = false;
   bool image = false, same = false;    // of rows and columns; padded to as many outputs
   bool norm = false, centred = false;  // of the channels of each position
+  bool of_batch = false;               // ... or of each channel by itself
   double epsilon = 0;
   bool gru = false, last = false;
   double (*state)(double) = nullptr, (*slope)(double) = nullptr;  // of an Rnn: f, and f' from its value
@@ -107,6 +110,11 @@ void describe(Stage& s, emmy::detail::Norm<Centred, Bias, Numerator, Denominator
   s.centred = Centred;
   s.epsilon = static_cast<double>(Numerator) / Denominator;
   describe(s, Bias{});
+}
+template <class Bias, int Numerator, int Denominator, int... Momentum>
+void describe(Stage& s, emmy::BatchNorm<Bias, Numerator, Denominator, Momentum...>) {
+  describe(s, emmy::LayerNorm<Bias, Numerator, Denominator>{});
+  s.of_batch = true;
 }
 inline void describe_states(Stage& s, emmy::Tanh) {
   s.state = [](double a) { return std::tanh(a); };
@@ -298,8 +306,9 @@ inline std::vector<Values> forward(const Model& model, const Blocks& theta, cons
       else conv2d_forward(y.data(), in.data(), e.w.data(), b, samples, s.grid, s.in, s.out);
     } else if (s.norm) {
       const auto at = static_cast<std::size_t>(s.first_block);
-      norm_forward(y.data(), in.data(), theta[at].data(), s.bias ? theta[at + 1].data() : nullptr, rows, s.out,
-                   s.centred, s.epsilon);
+      const double* b = s.bias ? theta[at + 1].data() : nullptr;
+      if (s.of_batch) batch_norm_forward(y.data(), in.data(), theta[at].data(), b, rows, s.out, s.epsilon);
+      else norm_forward(y.data(), in.data(), theta[at].data(), b, rows, s.out, s.centred, s.epsilon);
     } else if (s.gru || s.state != nullptr) {
       const auto at = static_cast<std::size_t>(s.first_block);
       const Window window{samples, s.positions, s.in, s.out};
@@ -347,8 +356,14 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
       pull_back(s, theta, g, gradient);
     } else if (s.norm) {
       const auto at = static_cast<std::size_t>(s.first_block);
-      norm_backward(dx.data(), gradient[at].data(), s.bias ? gradient[at + 1].data() : nullptr, d.data(),
-                    act[from].data(), theta[at].data(), samples * s.positions, s.out, s.centred, s.epsilon);
+      const int rows = samples * s.positions;
+      double* db = s.bias ? gradient[at + 1].data() : nullptr;
+      if (s.of_batch)
+        batch_norm_backward(dx.data(), gradient[at].data(), db, d.data(), act[from].data(), theta[at].data(), rows,
+                            s.out, s.epsilon);
+      else
+        norm_backward(dx.data(), gradient[at].data(), db, d.data(), act[from].data(), theta[at].data(), rows, s.out,
+                      s.centred, s.epsilon);
     } else if (s.gru || s.state != nullptr) {
       const auto at = static_cast<std::size_t>(s.first_block);
       const Window window{samples, s.positions, s.in, s.out};

@@ -55,6 +55,8 @@ using Recurrent = Of<Input<4, 3>, Dense<6>, Relu, emmy::Rnn<5, LeakyRelu<1, 4>>,
 using Reset =
     Of<Input<4, 3>, Dense<5>, Relu, emmy::Gru<4>, emmy::RmsNorm<NoBias, 0>, emmy::Rnn<3>, emmy::Last, Dense<3>>;
 using NormedStates = Of<Input<4, 3>, emmy::Rnn<5, LeakyRelu<1, 4>>, emmy::LayerNorm<NoBias, 0>, Flatten, Dense<3>>;
+using BatchNorms = Of<Input<4, 3>, Conv1d<5, 2>, emmy::BatchNorm<WithBias, 0>, Relu, MaxPool<2>, Flatten,
+                      emmy::BatchNorm<NoBias, 0>, Dense<6>, Relu, emmy::BatchNorm<WithBias, 0>, Dense<3>>;
 using Flat = Of<Input<4, 3>, Dense<5>, Flatten, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
 static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
@@ -106,6 +108,10 @@ static_assert(kHasExactly<Of<Input<4, 3>, emmy::Gru<5>, emmy::Last, Dense<3>>, T
 static_assert(kHasExactly<Of<Input<4, 3>, emmy::Rnn<5, Relu>>>, "the outputs are seen");
 static_assert(kHasExactly<Of<Input<4, 3>, emmy::Rnn<5, Relu>, Exp, Dense<3>>, Translation<Layer<2>>>,
               "the bias of a state is no shift of it");
+
+static_assert(kHasExactly<BatchNorms, Scale<Layer<0>>, Translation<Layer<0>>, Scale<Layer<4>>, Rescaling<Layer<5>>,
+                          Scale<Layer<7>>, Rescaling<Layer<8>>, Translation<Layer<9>>>,
+              "each unit that a BatchNorm reads, through a Flatten too; biases that it reads at once");
 
 // None where the units are not homogeneous, where others read them, or where no affine layer follows.
 static_assert(kHasExactly<Of<Input<7>, Dense<9>, Tanh, Dense<5>, Sigmoid, Dense<3>>, Translation<Layer<4>>>);

@@ -22,6 +22,9 @@
 //   kNorm                                       its weights meet values whose squares add up to at most the channels
 //   kScaleInvariant                             y stays as it is when x is scaled, but for an epsilon
 //   kShiftInvariant                             y stays as it is when a number is added to all channels of a position of x
+//   kUnitInvariant                              ... each channel by itself: y stays as it is when a channel of x is scaled in
+//                                               the whole batch, but for an epsilon, and when a number is added to it there
+//   kMixesSamples                               in training y of a sample is made of x of all of them
 //   kStartsAtZero                               `init` leaves its weights 0
 //   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
 //                                               layers do)
@@ -41,7 +44,9 @@
 // registration, macro or base class):
 //   elementwise: activate(L, v), derivative_from_output(L, y) or derivative_from_input(L, x)   on vectors
 //   others:      forward(L, frame), backward<kAdd>(L, frame), gradients(L, frame, visitor), commit(L, frame)
-//   kScaleInvariant: invariance(L, frame), what its epsilon makes
+//   kScaleInvariant: invariance(L, frame), what its epsilon makes; with kUnitInvariant invariances(L, frame, along, along_error,
+//                across_error), arrays of one for each channel
+//   forward_trained(L, frame) where it is not forward: y without training
 //   kRecurrent:  deltas(L, frame), before backward and gradients; kOtherDeltas: other_deltas(L, frame), where they are
 //   in a stream: forward_next(L, frame) of layers that are not positionwise, commit_next(L, frame) (train/streaming.hpp)
 //   affine:      forward(L, frame, activation); kTakesBelow: backward<kAdd>(L, frame, below), below an activation or nullptr
@@ -131,6 +136,14 @@ inline constexpr bool kIsNorm = requires {
 template <class L>
 inline constexpr bool kIsScaleInvariant = requires {
   requires L::kScaleInvariant;
+};
+template <class L>
+inline constexpr bool kIsUnitInvariant = requires {
+  requires L::kUnitInvariant;
+};
+template <class L>
+inline constexpr bool kIsMixingSamples = requires {
+  requires L::kMixesSamples;
 };
 template <class L>
 inline constexpr bool kIsWindowed = requires {

@@ -166,7 +166,7 @@ EMMY_INLINE void refresh(State<Net, Rule>& state) noexcept {
 }
 
 // A gradient in the layout of the parameters: for `gradient`, `apply`, accumulation and averaging over threads. With norms
-// also what each one's epsilon makes (Invariance::along), which adds up and averages as the gradient does.
+// also what each one's epsilon makes (Invariance::along, of a BatchNorm a number a channel), which adds up and averages as the gradient does.
 template <class Net, bool Any = (kInvariants<Net> != 0)>
 struct Gradient {
   using S = typename Net::scalar;

@@ -250,14 +250,26 @@ consteval auto make_arena(Nodes<N...>) {
 template <class Net, class... N>
 consteval int invariants_before(int node, Nodes<N...>) {
   int count = 0, at = 0;
-  ((count += at++ < node && kIsScaleInvariant<typename N::layer> && kPlan<Net>.needs_delta[N::kFrom]), ...);
+  ((count += at++ < node && kIsScaleInvariant<typename N::layer> && kPlan<Net>.needs_delta[N::kFrom]
+                 ? (kIsUnitInvariant<typename N::layer> ? N::in::kChannels : 1)
+                 : 0),
+   ...);
   return count;
+}
+template <class... N>
+consteval bool mixes_samples(Nodes<N...>) {
+  return (kIsMixingSamples<typename N::layer> || ...);
 }
 }  // namespace detail
 
-// The number of layers before node Before that do not see the scale of their input, and make its gradient.
+// How much there is before node Before that does not see its scale, and whose layer makes its gradient: inputs of layers, or
+// channels of them (kUnitInvariant).
 template <class Net, int Before = Net::kNodes>
 inline constexpr int kInvariants = detail::invariants_before<Net>(Before, typename Net::nodes{});
+
+// Does training make one sample of others?
+template <class Net>
+inline constexpr bool kMixesSamples = detail::mixes_samples(typename Net::nodes{});
 
 template <class Net, int Batch, bool Training>
 inline constexpr auto kArena = detail::make_arena<Net, Batch, Training>(typename Net::nodes{});

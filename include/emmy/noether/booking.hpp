@@ -246,7 +246,7 @@ EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, cons
 
 // This part's share of `activity` for n lines from `line` on, of one run: for a quadratic charge the square of (terms x
 // scale), for a linear one the scale of the residual itself.
-template <class Net, int Block, bool Incoming, int Power, int Invariant, class Led, class S>
+template <class Net, int Block, bool Incoming, int Power, int Invariant, bool ByUnit, class Led, class S>
 EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partner, S batch) noexcept {
   constexpr auto block = kPlan<Net>.block[Block];
   using N = node_at<Net, block.node>;
@@ -261,19 +261,25 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
   const auto activity = [&]() EMMY_LAMBDA {
     return load_units(ledger.act_abs + kActivity<Net, kIn> + line % kPlan<Net>.tensor[kIn].channels, n);
   };
-  if constexpr (Power == 1) {
+  if constexpr (Power == 1 && ByUnit) {
+    // The deltas of a column before a BatchNorm add up to 0 but for what rounding makes there and in their sum.
+    const auto sum = simd::mul(simd::set(rows + S(16)), load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n));
+    return simd::add(sum, load_units(ledger.invariances.across_error + Invariant + line, n));
+  } else if constexpr (Power == 1) {
     // The deltas of a row add up to 0 but for the rounding of p, which is absolute: p is up to 1.
     // Those of a row before a norm, but for what rounding makes there.
     S scale = (rows + S(block.stride)) * ledger.delta[kOut].row_sum;
-    if constexpr (Invariant >= 0) scale += ledger.invariances.of[Invariant].across_error;
+    if constexpr (Invariant >= 0) scale += ledger.invariances.across_error[Invariant];
     else scale += (S(2) * S(block.cols) + S(16)) / batch;
     if constexpr (block.role == Role::bias) return simd::mul(simd::set(rows * scale), load_units(kOnes<S>.value, n));
     else return simd::mul(simd::set(scale), activity());
   } else {
     const S terms =
         S(2) * (S(kWindow * (Incoming ? N::in::kChannels : N::out::kChannels)) + rows + S(detail::kMostRoundings<Net>));
-    const S seen =
-        kIsNorm<typename N::layer> ? S(detail::kRootAbove<N::in::kChannels>) : kRowsSeen * ledger.act[kIn].row_norm;
+    // Of what a norm makes of its channels, or of a batch: no value is larger than the root of its rows.
+    const S seen = kIsUnitInvariant<typename N::layer> ? root(rows)
+                   : kIsNorm<typename N::layer>        ? S(detail::kRootAbove<N::in::kChannels>)
+                                                       : kRowsSeen * ledger.act[kIn].row_norm;
     const auto scaled =
         Incoming ? simd::mul(simd::set(terms * (S(1) + seen) * partner),
                              load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n))
@@ -315,7 +321,7 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
               const int at = charge.is_whole ? unit : unit + i;
               book_part<part.power, part.power != charge.power, Memoryless, kRun != kLines, charge.is_whole>(
                   ledger.units, ledger.last[At], at, weight, sums + first + i, n - i, stride, b, r);
-              auto activity = activity_of<Net, Block, part.is_incoming, charge.power, charge.invariant>(
+              auto activity = activity_of<Net, Block, part.is_incoming, charge.power, charge.invariant, charge.by_unit>(
                   ledger, line + first + i, n - i, b.partner, batch);
               if constexpr (charge.is_whole) activity = first_lane(simd::sum(activity));
               add_to(ledger.units[PerUnit::activity] + at, simd::mul(simd::set(magnitude(weight)), activity));
@@ -356,33 +362,34 @@ EMMY_INLINE S terms_of(const Charge& charge, const PlannedBlock* blocks) noexcep
   return root(square);
 }
 
-// What a norm's epsilon makes of B(g, theta), and the rounding of the norm; zeros where none does.
-template <class Net, class Led>
-EMMY_INLINE Invariance<typename Net::scalar> norm_of(const Led& ledger, const Charge& charge) noexcept {
-  using S = typename Net::scalar;
-  Invariance<S> norm{};
-  if constexpr (kInvariants<Net> != 0) {
-    if (charge.epsilons.numerator == 0) return norm;
-    const S degree = S(charge.epsilons.numerator) / S(charge.epsilons.denominator);
-    norm = ledger.invariances.of[charge.invariant];
-    norm.along *= degree;
-    norm.along_error *= degree;
-  }
-  return norm;
+// What a norm's epsilon makes of B(g, theta), or the rounding of the norm, of n units of a charge from `unit` on, from those
+// of all norms; zeros where none does.
+template <class S>
+EMMY_INLINE simd::Vec<S> of_norm(const Charge& charge, const S* all, int unit, int n) noexcept {
+  auto sum = simd::zero<S>();
+  if (charge.epsilons.numerator == 0) return sum;
+  for (int line = 0; line < charge.epsilon_lines; ++line)
+    sum = simd::add(sum, load_units(all + charge.invariant + line * charge.units + unit, n));
+  return simd::mul(simd::set(S(charge.epsilons.numerator) / S(charge.epsilons.denominator)), sum);
 }
-// A charge of one unit;
-// Mixed: the part is linear in a quadratic charge.
-template <class Net, class Spec, class Mode, class S>
-EMMY_INLINE void book_epsilon(Ledger<Net, Spec, Mode>& ledger, int charge, S along) noexcept {
+template <class Net, class Spec, class Mode>
+EMMY_INLINE void book_epsilon(Ledger<Net, Spec, Mode>& ledger, int c) noexcept {
+  using S = typename Net::scalar;
   if constexpr (kInvariants<Net> != 0) {
-    if (kCharges<Net, Spec>.charge[charge].epsilons.numerator == 0) return;
-    const S moved = S(-2) * ledger.invariances.share * along;
-    const auto book = [&](Cause cause, S amount) EMMY_LAMBDA {
-      ledger.units.total(static_cast<int>(cause))[kCharges<Net, Spec>.unit[charge]] += amount;
-      ledger.last[charge][cause] += amount;
-    };
-    book(Cause::epsilon, moved);
-    if constexpr (!__is_same(Mode, Predict)) book(Cause::noether, -moved);  // of all of B(g, theta), so far
+    const Charge& charge = kCharges<Net, Spec>.charge[c];
+    if (charge.epsilons.numerator == 0) return;
+    for (int u = 0; u < charge.units; u += static_cast<int>(simd::lanes<S>())) {
+      const int n = charge.units - u;
+      const auto moved = simd::mul(simd::set(S(-2) * ledger.invariances.share),
+                                   of_norm(charge, static_cast<const S*>(ledger.invariances.along), u, n));
+      const auto book = [&](Cause cause, auto amount) EMMY_LAMBDA {
+        S* total = ledger.units.total(static_cast<int>(cause)) + kCharges<Net, Spec>.unit[c] + u;
+        store_units(simd::add(load_units(total, n), amount), total, n);
+        ledger.last[c][cause] += simd::sum(amount);
+      };
+      book(Cause::epsilon, moved);
+      if constexpr (!__is_same(Mode, Predict)) book(Cause::noether, simd::neg(moved));  // of all of B(g, theta), so far
+    }
   }
 }
 
@@ -399,11 +406,6 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
   for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
     const Charge& charge = kCharges<Net, Spec>.charge[c];
     if (charge.of_loss && !ledger.translating) continue;
-    const Invariance<S> norm = norm_of<Net>(ledger, charge);
-    const auto without = [](V v, S of_first) EMMY_LAMBDA {
-      if constexpr (kInvariants<Net> != 0) return simd::sub(v, first_lane(of_first));
-      else return v;
-    };
     const V terms = simd::set(kUnit * terms_of<S>(charge, kPlan<Net>.block));
     const int last = kCharges<Net, Spec>.unit[c + 1];
     V worst = simd::zero<S>(), of_charges = worst, noethers = worst, of_noethers = worst, relatives = worst,
@@ -426,9 +428,15 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
         }
       }
       // The bounds of the head of this file.
+      V along = simd::zero<S>(), along_error = along;
+      if constexpr (kInvariants<Net> != 0) {
+        const int unit = u - kCharges<Net, Spec>.unit[c];
+        along = of_norm(charge, static_cast<const S*>(ledger.invariances.along), unit, n);
+        along_error = of_norm(charge, static_cast<const S*>(ledger.invariances.along_error), unit, n);
+      }
       const V weight = own(units[PerUnit::weight]), motion = own(units[PerUnit::motion]),
               size = own(units[PerUnit::size]), activity = own(units[PerUnit::activity]),
-              noether = without(own(units[PerUnit::noether]), norm.along);
+              noether = simd::sub(own(units[PerUnit::noether]), along);
       const V a = simd::sqrt(weight), b = simd::sqrt(motion);
       const V of_plain_sum = simd::mul(terms, simd::mul_add(simd::set(S(1) / kRoot2), b, a));
       const bool quadratic = charge.power == 2;
@@ -440,7 +448,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
       const V of_identity =
           quadratic ? simd::mul_add(a, simd::sqrt(own(units[PerUnit::gradient])), simd::sqrt(simd::mul(activity, size)))
                     : activity;
-      const V noether_bound = simd::mul(simd::set(kUnit), without(of_identity, -norm.along_error));
+      const V noether_bound = simd::mul(simd::set(kUnit), simd::add(of_identity, along_error));
       const V residual = simd::sub(simd::sub(after, before), own(units[PerUnit::booked]));
       worst = simd::max(worst, simd::abs(residual));
       of_charges = simd::max(of_charges, ratio(residual, charge_bound));
@@ -465,7 +473,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
     ledger.last_ratio = larger(ledger.last_ratio, larger(of_charge, larger(of_noether, simd::max_lane(others))));
     ledger.last[c].amount[kRoundingCause] += simd::sum(rounding);
     ledger.last[c].amount[kUnmeasuredCause] += simd::sum(unmeasured);
-    book_epsilon(ledger, c, norm.along);
+    book_epsilon(ledger, c);
   }
   ledger.worst_ratio = larger(ledger.worst_ratio, ledger.last_ratio);
   ledger.known = true;

@@ -95,7 +95,7 @@ struct TensorFacts {
 // What the norms of a net told of this step, and the reference share of the gradient (BlockTerms::share).
 template <class S, int Count>
 struct Invariances {
-  Invariance<S> of[Count];
+  S along[Count], along_error[Count], across_error[Count];  // Invariance, one after the other
   S share;
 };
 template <class S>

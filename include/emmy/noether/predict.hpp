@@ -110,9 +110,6 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
       if (!Rule::kHasMemory && !quadratic && km1 == S(0)) continue;  // it stays
       const int last = kCharges<Net, Spec>.unit[c + 1];
       V decayed = simd::zero<S>(), carried = decayed, second = decayed;  // of all units
-      V of_epsilon = decayed;                                            // a0 N, of a charge of one unit
-      if constexpr (kInvariants<Net> != 0)
-        of_epsilon = first_lane(ledger.invariances.share * norm_of<Net>(ledger, charge).along);
       for (int u = kCharges<Net, Spec>.unit[c]; u < last; u += static_cast<int>(simd::lanes<S>())) {
         const int n = last - u;
         const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + u, n); };
@@ -123,6 +120,10 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
           sum = simd::add(sum, amount);
         };
         const V q = own(units[PerUnit::charge]), none = simd::zero<S>();
+        V of_epsilon = none;  // a0 N
+        if constexpr (kInvariants<Net> != 0)
+          of_epsilon = times(ledger.invariances.share, of_norm(charge, static_cast<const S*>(ledger.invariances.along),
+                                                               u - kCharges<Net, Spec>.unit[c], n));
         V decay = times(quadratic ? km1 * (r.k + S(1)) : km1, q), momentum = none, gg = none;
         if (quadratic) decay = simd::neg_mul_add(simd::set(S(2) * km1), of_epsilon, decay);
         if (quadratic) {
@@ -155,7 +156,7 @@ EMMY_OUTLINE void end_prediction(Ledger<Net, Spec, Predict>& ledger, const Rule&
       ledger.last[c][Cause::decay] += simd::sum(decayed);
       ledger.last[c][Cause::momentum] += simd::sum(carried);
       ledger.last[c][Cause::discretisation] += simd::sum(second);
-      book_epsilon(ledger, c, norm_of<Net>(ledger, charge).along);
+      book_epsilon(ledger, c);
     }
     ++ledger.measured;
   }

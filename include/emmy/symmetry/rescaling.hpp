@@ -90,6 +90,22 @@ consteval bool can_rescale() {
            outgoing_of<typename node_at<Net, h.consumer>::layer>().kCount > 0;
 }
 
+// The weights of node Producer that make its units ...
+template <class Net, int Producer>
+consteval void add_incoming(Charge& charge) {
+  constexpr auto in = incoming_of<typename node_at<Net, Producer>::layer>();
+  for (int i = 0; i < in.kCount; ++i)
+    charge.add({kPlan<Net>.first_block[Producer] + in.part[i].block, in.part[i].axis, {in.part[i].sign, 1}, true});
+}
+// ... and those of its own that they meet.
+template <class Net, int Producer>
+consteval void add_recurring(Charge& charge) {
+  constexpr auto again = recurring_of<typename node_at<Net, Producer>::layer>();
+  for (int i = 0; i < again.kCount; ++i)
+    charge.add(
+        {kPlan<Net>.first_block[Producer] + again.part[i].block, again.part[i].axis, {-again.part[i].sign, 1}, false});
+}
+
 // The weights of node Consumer that its units meet, all lines of each; less the degree of what is between.
 template <class Net, int Consumer>
 consteval void add_outgoing(Charge& charge, Ratio degree) {
@@ -123,21 +139,13 @@ consteval auto charges_of(Rescaling<Site>) {
       "the first affine, a norm or an Rnn of such units, the second affine or recurrent, and Site the last layer "
       "before the second");
   constexpr detail::Hidden h = detail::hidden_units<Net, kSite>();
-  constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
   Charges<1> c;
   c.charge[0].units = node_at<Net, h.producer>::out::kChannels;
   c.charge[0].incoming_node = h.producer;
   c.charge[0].outgoing_node = h.consumer;
-  for (int i = 0; i < in.kCount; ++i)
-    c.charge[0].add(
-        {kPlan<Net>.first_block[h.producer] + in.part[i].block, in.part[i].axis, {in.part[i].sign, 1}, true});
+  detail::add_incoming<Net, h.producer>(c.charge[0]);
   detail::add_outgoing<Net, h.consumer>(c.charge[0], h.degree);
-  constexpr auto again = detail::recurring_of<typename node_at<Net, h.producer>::layer>();
-  for (int i = 0; i < again.kCount; ++i)
-    c.charge[0].add({kPlan<Net>.first_block[h.producer] + again.part[i].block,
-                     again.part[i].axis,
-                     {-again.part[i].sign, 1},
-                     false});
+  detail::add_recurring<Net, h.producer>(c.charge[0]);
   return c;
 }
 

@@ -10,7 +10,11 @@ namespace emmy {
 // gains and biases of the first. Recurrent weights Wh stay: they meet a scaled state to make one.
 // Site: the last layer before the norm (the Dense in Dense, LayerNorm). Charge, one for all units: |W|^2 + |b|^2. Noether
 // identity: <g, W> + <g, b> = p/q N, N = epsilon sum_r s_r^2 sum_c d[r, c] n[r, c] what the epsilon of the norm makes
-// (kernels/norm.hpp), booked as Cause::epsilon. Source: theory.md section 1 #11, #12.
+// (kernels/norm.hpp), booked as Cause::epsilon.
+// A BatchNorm does not see the scale of a single unit: a charge for each, |W[:, j]|^2 + b_j^2 (where b is dead besides,
+// Translation, so is |W[:, j]|^2 by itself), of a recurrent layer with its Wh as in Rescaling, and N of a unit
+// epsilon s_j^2 sum_r d[r, j] n[r, j] (kernels/batch_norm.hpp), of all positions where a Flatten is between.
+// Source: theory.md section 1 #10-#12.
 template <class Site>
 struct Scale {
   static constexpr Kind kKind = Kind::scale;
@@ -45,13 +49,22 @@ consteval auto charges_of(Scale<Site>) {
   constexpr detail::Hidden h = detail::normed_units<Net, kSite>();
   constexpr auto in = detail::incoming_of<typename node_at<Net, h.producer>::layer>();
   Charges<1> c;
-  c.charge[0].units = 1;
-  c.charge[0].is_whole = true;
+  using Norm = typename node_at<Net, h.consumer>::layer;
+  constexpr bool kByUnit = kIsUnitInvariant<Norm>;
+  c.charge[0].units = kByUnit ? node_at<Net, h.producer>::out::kChannels : 1;
+  c.charge[0].is_whole = !kByUnit;
+  c.charge[0].by_unit = kByUnit;
+  if (kByUnit) c.charge[0].epsilon_lines = node_at<Net, h.consumer>::in::kChannels / c.charge[0].units;
   c.charge[0].incoming_node = h.producer;
   c.charge[0].outgoing_node = h.consumer;
   c.charge[0].invariant = kInvariants<Net, h.consumer>;
   c.charge[0].epsilons = h.degree;
   constexpr auto again = detail::recurring_of<typename node_at<Net, h.producer>::layer>();
+  if constexpr (kByUnit) {
+    detail::add_incoming<Net, h.producer>(c.charge[0]);
+    detail::add_recurring<Net, h.producer>(c.charge[0]);
+    return c;
+  }
   for (int i = 0; i < in.kCount; ++i) {
     bool stays = false;  // what its own units come in by and go out by
     for (int k = 0; k < again.kCount; ++k) stays = stays || again.part[k].block == in.part[i].block;

@@ -27,9 +27,10 @@ struct Charge {
   int power = 2;  // the highest of its parts
   int parts = 0;
   int incoming_node = -1, outgoing_node = -1;
-  // The layer that makes it a symmetry, if one does, by its number among such layers (kInvariants); B(g, theta) is so many
-  // times what its epsilon makes.
-  int invariant = -1;
+  // The layer that makes it a symmetry, if one does, by the number of its first invariance (kInvariants), one for all units or
+  // each its own; B(g, theta) is so many times what its epsilon makes, of so many of its channels.
+  int invariant = -1, epsilon_lines = 1;
+  bool by_unit = false;
   Ratio epsilons{0, 1};
   bool of_loss = false;   // only where the loss does not see it
   bool is_whole = false;  // one unit of all lines of its parts

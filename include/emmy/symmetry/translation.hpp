@@ -1,4 +1,4 @@
-// Translation: softmax and LayerNorm do not see a number added to all channels.
+// Translation: softmax and LayerNorm do not see a number added to all channels, BatchNorm none added to one of them.
 #pragma once
 
 #include <emmy/symmetry/symmetry.hpp>
@@ -14,7 +14,9 @@ inline constexpr bool kShiftInvariant = requires {
 // W[i, :] -> W[i, :] + a, b -> b + a leaves softmax(x W + b) as it is, and LayerNorm(x W + b). Site: the last Dense, or one
 // that a LayerNorm alone reads. Charges: for input i the sum over outputs of W[i, :], and the sum of b (the last unit).
 // Noether identity: the same sums of the gradient are 0. The last one needs a loss that does not see the shift
-// (CrossEntropy). Source: theory.md section 1 #11, #15.
+// (CrossEntropy).
+// BatchNorm(x W + b) stays as it is when a number is added to b_j: biases that it alone reads, of an affine layer or a norm, are
+// dead. Charges: b_j itself, of every unit; its gradient is 0. Source: theory.md section 1 #10, #11, #15.
 template <class Site>
 struct Translation {
   static constexpr Kind kKind = Kind::translation;
@@ -22,12 +24,30 @@ struct Translation {
 };
 
 namespace detail {
+// The layer's biases, one a unit: their number among the blocks of the net, -1 where it has none.
+template <class Net, int Node>
+consteval int bias_of() {
+  using L = typename node_at<Net, Node>::layer;
+  constexpr int kLast = kPlan<Net>.first_block[Node + 1] - 1;
+  if constexpr ((!kIsAffine<L> && !kIsNorm<L>) || kLast < kPlan<Net>.first_block[Node]) return -1;
+  else return kPlan<Net>.block[kLast].role == Role::bias ? kLast : -1;
+}
+// Does a BatchNorm alone read what node Node makes, biases and all?
+template <class Net, int Node>
+consteval bool has_dead_biases() {
+  constexpr int kReader = only_consumer<Net>(Node + 1);
+  if constexpr (kReader < 0) return false;
+  else
+    return kIsUnitInvariant<typename node_at<Net, kReader>::layer> && kPlan<Net>.needs_delta[Node + 1] &&
+           bias_of<Net, Node>() >= 0;
+}
 // A plain Dense makes what is shifted: its rows are the weights themselves.
 template <class Net, int Node>
 consteval bool can_translate() {
   using L = typename node_at<Net, Node>::layer;
   constexpr int kReader = only_consumer<Net>(Node + 1);
-  if constexpr (!kIsAffine<L> || !kHasPlainWeights<L>) return false;
+  if constexpr (has_dead_biases<Net, Node>()) return true;
+  else if constexpr (!kIsAffine<L> || !kHasPlainWeights<L>) return false;
   else if constexpr (Node == Net::kNodes - 1) return true;
   else if constexpr (kReader < 0) return false;
   else return kShiftInvariant<typename node_at<Net, kReader>::layer> && kPlan<Net>.needs_delta[Node + 1];
@@ -40,20 +60,32 @@ consteval auto charges_of(Translation<Site>) {
   static_assert(kSite >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
   static_assert(detail::can_translate<Net, kSite>(),
                 "emmy: this net has no translation symmetry at this site: Translation needs a plain Dense, the last "
-                "layer or alone read by a LayerNorm");
+                "layer or alone read by a LayerNorm, or biases that a BatchNorm alone reads");
   constexpr int kFirst = kPlan<Net>.first_block[kSite];
   constexpr int kBlocks = kPlan<Net>.first_block[kSite + 1] - kFirst;
   constexpr int kReader = detail::only_consumer<Net>(kSite + 1);
-  Charges<kBlocks> c;
-  for (int b = 0; b < kBlocks; ++b) {
-    c.charge[b].units = kPlan<Net>.block[kFirst + b].rows;
-    c.charge[b].power = 1;
-    c.charge[b].incoming_node = c.charge[b].outgoing_node = kSite;
-    if (kSite == Net::kNodes - 1) c.charge[b].of_loss = true;
-    else c.charge[b].invariant = kInvariants<Net, kReader>;
-    c.charge[b].add({kFirst + b, Axis::row, {1, 1}, false, 1, 1});
+  if constexpr (detail::has_dead_biases<Net, kSite>()) {
+    constexpr int kBias = detail::bias_of<Net, kSite>();
+    Charges<1> c;
+    c.charge[0].units = kPlan<Net>.block[kBias].cols;
+    c.charge[0].power = 1;
+    c.charge[0].incoming_node = c.charge[0].outgoing_node = kSite;
+    c.charge[0].invariant = kInvariants<Net, kReader>;
+    c.charge[0].by_unit = true;
+    c.charge[0].add({kBias, Axis::column, {1, 1}, true, 1, 1});
+    return c;
+  } else {
+    Charges<kBlocks> c;
+    for (int b = 0; b < kBlocks; ++b) {
+      c.charge[b].units = kPlan<Net>.block[kFirst + b].rows;
+      c.charge[b].power = 1;
+      c.charge[b].incoming_node = c.charge[b].outgoing_node = kSite;
+      if (kSite == Net::kNodes - 1) c.charge[b].of_loss = true;
+      else c.charge[b].invariant = kInvariants<Net, kReader>;
+      c.charge[b].add({kFirst + b, Axis::row, {1, 1}, false, 1, 1});
+    }
+    return c;
   }
-  return c;
 }
 
 }  // namespace emmy

@@ -50,11 +50,11 @@ EMMY_INLINE void forget_tensors(Ledger<Net, Spec, Mode>& ledger) noexcept {
 template <bool Measuring, class Net, class Rule, class Led>
 EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& g, const Rule& rule,
                            const Clips<Net, Rule::kClips>& clips, Led& ledger) noexcept {
-  using S = typename Net::scalar;
   if constexpr (Measuring) {
     begin_books(ledger, params, state);
     if constexpr (kInvariants<Net> != 0) {
-      for (int at = 0; at < kInvariants<Net>; ++at) ledger.invariances.of[at] = {g.along[at], S(0), S(0)};
+      ledger.invariances = {};
+      for (int at = 0; at < kInvariants<Net>; ++at) ledger.invariances.along[at] = g.along[at];
       ledger.invariances.share = reference_share<Net>(rule, clips);
     }
   }

@@ -4,6 +4,7 @@
 #include <emmy/kernels/elementwise.hpp>
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/avg_pool.hpp>
+#include <emmy/layers/batch_norm.hpp>
 #include <emmy/layers/conv1d.hpp>
 #include <emmy/layers/conv2d.hpp>
 #include <emmy/layers/dense.hpp>
@@ -49,6 +50,8 @@ EMMY_NODE void forward_node(const Memory<Net, Batch, Training>& m) noexcept {
     join_rows<__is_same(L, Multiply), kRows, kCols, kPlan<Net>.tensor[N::kFrom].stride,
               kPlan<Net>.tensor[N::kSkip].stride>(m.template act<N::kFrom>(), m.template act<N::kSkip>(),
                                                   m.template frame<I>().y);
+  } else if constexpr (!Training && requires { forward_trained(L{}, m.template frame<I>()); }) {
+    forward_trained(L{}, m.template frame<I>());
   } else {
     forward(L{}, m.template frame<I>());
   }

@@ -236,8 +236,8 @@ EMMY_INLINE void note_invariances(const Memory<Net, Batch, true>& m, const Rule&
                                   const Clips<Net, Rule::kClips>& clips, Ledger<Net, Spec, Mode>& ledger) noexcept {
   if constexpr (kInvariants<Net> != 0) {
     for_invariant_nodes<Net>([&](auto node, int at) EMMY_LAMBDA {
-      constexpr int I = decltype(node)::value;
-      ledger.invariances.of[at] = invariance(typename node_at<Net, I>::layer{}, m.template frame<I>());
+      auto& to = ledger.invariances;
+      tell_invariance<Net, decltype(node)::value>(m, to.along + at, to.along_error + at, to.across_error + at);
     });
     ledger.invariances.share = reference_share<Net>(rule, clips);
   }

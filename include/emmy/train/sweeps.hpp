@@ -66,7 +66,7 @@ EMMY_INLINE typename Net::scalar reference_share(const Rule& rule, const Clips<N
   return base.learning_rate * gradient_share(base) * clips.all;
 }
 
-// f(constant<I>, its number) for every layer that does not see the scale of its input.
+// f(constant<I>, the number of what it does not see) for every layer that does not see the scale of its input.
 template <class Net, class F>
 EMMY_INLINE void for_invariant_nodes(F&& f) noexcept {
   [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
@@ -76,6 +76,18 @@ EMMY_INLINE void for_invariant_nodes(F&& f) noexcept {
     (one(std::integral_constant<int, I>{}), ...);
   }
   (std::make_integer_sequence<int, Net::kNodes>{});
+}
+
+// What such a layer tells, a number each or, by unit, so many.
+template <class Net, int I, class Memory, class S>
+EMMY_INLINE void tell_invariance(const Memory& m, S* along, S* along_error, S* across_error) noexcept {
+  using L = typename node_at<Net, I>::layer;
+  if constexpr (kIsUnitInvariant<L>) {
+    invariances(L{}, m.template frame<I>(), along, along_error, across_error);
+  } else {
+    const Invariance<S> all = invariance(L{}, m.template frame<I>());
+    *along = all.along, *along_error = all.along_error, *across_error = all.across_error;
+  }
 }
 
 // How much larger than |theta| the effective weight can be, and the effective gradient's pullback than it: the other

@@ -85,14 +85,16 @@ void gradient(const Params<Net>& params, Scratch<Net, Batch, Train<Rule>>& scrat
   });
   if constexpr (kInvariants<Net> != 0)
     inner::for_invariant_nodes<Net>([&](auto node, int at) EMMY_LAMBDA {
-      constexpr int I = decltype(node)::value;
-      const auto along = invariance(typename node_at<Net, I>::layer{}, m.template frame<I>()).along;
-      g.along[at] = Accumulate ? g.along[at] + along : along;
+      constexpr int I = decltype(node)::value, kCount = kInvariants<Net, I + 1> - kInvariants<Net, I>;
+      typename Net::scalar along[kCount], unread[2 * kCount];
+      inner::tell_invariance<Net, I>(m, along, unread, unread + kCount);
+      for (int k = 0; k < kCount; ++k) g.along[at + k] = Accumulate ? g.along[at + k] + along[k] : along[k];
     });
 }
 
 // Loss and gradient of the first `count` samples, each weighted by `scale` (1 / count for the mean; 1 / N to add up the
-// gradient of N samples over batches). x and targets hold Batch samples; those from count on are ignored.
+// gradient of N samples over batches). x and targets hold Batch samples; those from count on are ignored, so a net whose
+// training mixes samples (BatchNorm) takes a whole batch: else Status::wrong_size.
 template <bool Accumulate, class Net, int Batch, class Rule, class Loss, class Target>
 StepResult<typename Net::scalar> gradient(const Params<Net>& params, Buffers<Net>& buffers,
                                           Scratch<Net, Batch, Train<Rule>>& scratch, const typename Net::scalar* x,
@@ -100,7 +102,7 @@ StepResult<typename Net::scalar> gradient(const Params<Net>& params, Buffers<Net
                                           Gradient<Net>& g) noexcept {
   using S = typename Net::scalar;
   constexpr int kPositions = Net::output::kPositions;
-  if (count < 1 || count > Batch) return {Status::wrong_size, S(0)};
+  if (count < (kMixesSamples<Net> ? Batch : 1) || count > Batch) return {Status::wrong_size, S(0)};
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, count * kPositions); s != Status::ok)
     return {s, S(0)};
   const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
@@ -113,6 +115,14 @@ StepResult<typename Net::scalar> gradient(const Params<Net>& params, Buffers<Net
   if (!inner::finite(totals.all + value)) return {Status::not_finite, value};
   gradient<Accumulate>(params, scratch, x, g);
   return {Status::ok, value};
+}
+
+// What a step leaves in the buffers (statistics of BatchNorm), after the forward pass of `forward` or `gradient`: for updates
+// by `apply`, where it is ok.
+template <class Net, int Batch, class Rule>
+void commit(const Params<Net>& params, Buffers<Net>& buffers, Scratch<Net, Batch, Train<Rule>>& scratch,
+            const typename Net::scalar* x) noexcept {
+  inner::commit_all(Memory<Net, Batch, true>{params.data, data_of(buffers), scratch.data, x});
 }
 
 // One update of the rule with a given gradient: what train_step does after its backward pass. The ledger measures as
