@@ -11,6 +11,7 @@
 #include <emmy/net/pack.hpp>
 #include <emmy/parametrize/certificate.hpp>
 #include <emmy/parametrize/fold.hpp>
+#include <emmy/parametrize/fold_norms.hpp>
 #include <emmy/simd/strict.hpp>
 #include <emmy/train/balance.hpp>
 #include <emmy/train/streaming.hpp>

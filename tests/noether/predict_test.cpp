@@ -31,18 +31,21 @@ using OneOutput = Net<Scalar<S>, Input<3>, Dense<9>, Relu, Dense<1>>;
 template <class S>
 using Normed = Net<Scalar<S>, Input<5>, Dense<7>, emmy::LayerNorm<WithBias, 1, 64>, Relu, Dense<6>,
                    emmy::RmsNorm<NoBias, 1, 64>, Dense<3>>;
+template <class S>
+using Batched = Net<Scalar<S>, Input<5>, Dense<7>, emmy::BatchNorm<WithBias, 1, 64>, Relu, Dense<6>,
+                    emmy::BatchNorm<NoBias, 1, 64>, Dense<3>>;
 template <class R>
 struct Predicted : testing::Test {};
 // One sample: from norms alone where the rule has no memory.
-using Runs =
-    testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<OneOutput<double>, BasicSgd<double>, 1>,
-                   Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
-                   Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
-                   Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
-                   Run<Normed<double>, BasicSgd<double>, 1>, Run<Normed<double>, BasicMomentum<double>>,
-                   Run<Factored<double>, BasicMomentum<double>>, Run<Windows<double>, BasicSgd<double>, 1>,
-                   Run<Windows<double>, BasicMomentum<double>>, Run<Images<double>, BasicMomentum<double>>,
-                   Run<States<double>, BasicMomentum<double>>, Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
+using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<OneOutput<double>, BasicSgd<double>, 1>,
+                            Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
+                            Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
+                            Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
+                            Run<Normed<double>, BasicSgd<double>, 1>, Run<Normed<double>, BasicMomentum<double>>,
+                            Run<Batched<double>, BasicMomentum<double>>, Run<Factored<double>, BasicMomentum<double>>,
+                            Run<Windows<double>, BasicSgd<double>, 1>, Run<Windows<double>, BasicMomentum<double>>,
+                            Run<Images<double>, BasicMomentum<double>>, Run<States<double>, BasicMomentum<double>>,
+                            Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
 TYPED_TEST_SUITE(Predicted, Runs);
 
 template <class S>
@@ -63,7 +66,8 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
   using N = typename TypeParam::Net;
   using R = typename TypeParam::Rule;
   using S = typename N::scalar;
-  constexpr bool kSingle = sizeof(S) == 4, kNormed = std::is_same_v<N, Normed<double>>;
+  constexpr bool kSingle = sizeof(S) == 4,
+                 kNormed = std::is_same_v<N, Normed<double>> || std::is_same_v<N, Batched<double>>;
   constexpr int kBatch = TypeParam::kBatch;
   Trainer<N, R, kBatch> trainer{}, other{};
   Ledger<N> measured{};

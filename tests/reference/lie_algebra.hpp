@@ -92,7 +92,8 @@ inline Jets outputs(const Model& model, const std::vector<std::size_t>& first, c
       affine_forward(y, s, in, w, b, c.samples);
     } else if (s.norm) {
       const int rows = c.samples * s.positions;
-      norm_forward(y.data(), in.data(), w, b, rows, s.out, s.centred, Jet(0));
+      if (s.of_batch) batch_norm_forward(y.data(), in.data(), w, b, rows, s.out, Jet(0));
+      else norm_forward(y.data(), in.data(), w, b, rows, s.out, s.centred, Jet(0));
     } else if (s.multiplies) {
       for (std::size_t k = 0; k < y.size(); ++k) y[k] = in[k] * act[static_cast<std::size_t>(s.skip)][k];
     } else {

@@ -126,6 +126,7 @@ TEST(Count, Softmax) { count<Of<Input<3>, Dense<4>, Relu, Dense<3>>>({31, 22, 9}
 TEST(Count, Conv) { count<Of<Input<4, 2>, Conv1d<3, 2>, Relu, Flatten, Dense<2>>>({35, 32, 3}); }
 TEST(Count, LayerNorm) { count<Of<Input<2>, Dense<4>, emmy::LayerNorm<WithBias, 0>, Relu, Dense<2>>>({30, 22, 8}); }
 TEST(Count, RmsNorm) { count<Of<Input<2>, Dense<4>, emmy::RmsNorm<NoBias, 0>, Relu, Dense<2>>>({26, 21, 5}); }
+TEST(Count, BatchNorm) { count<Of<Input<2>, Dense<4>, emmy::BatchNorm<WithBias, 0>, Relu, Dense<2>>>({30, 18, 12}); }
 TEST(Count, SwiGlu) { count<Of<Input<3>, Glu<4>, Dense<2>>>({34, 30, 4}); }
 TEST(Count, ExpUnits) { count<Of<Input<3>, Dense<4>, Exp, Dense<2>>>({26, 22, 4}); }
 

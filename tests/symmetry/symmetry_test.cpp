@@ -55,8 +55,8 @@ using Recurrent = Of<Input<4, 3>, Dense<6>, Relu, emmy::Rnn<5, LeakyRelu<1, 4>>,
 using Reset =
     Of<Input<4, 3>, Dense<5>, Relu, emmy::Gru<4>, emmy::RmsNorm<NoBias, 0>, emmy::Rnn<3>, emmy::Last, Dense<3>>;
 using NormedStates = Of<Input<4, 3>, emmy::Rnn<5, LeakyRelu<1, 4>>, emmy::LayerNorm<NoBias, 0>, Flatten, Dense<3>>;
-using BatchNorms = Of<Input<4, 3>, Conv1d<5, 2>, emmy::BatchNorm<WithBias, 0>, Relu, MaxPool<2>, Flatten,
-                      emmy::BatchNorm<NoBias, 0>, Dense<6>, Relu, emmy::BatchNorm<WithBias, 0>, Dense<3>>;
+using BatchNorms = Of<Input<6, 3>, Conv1d<5, 2>, emmy::BatchNorm<WithBias, 0>, LeakyRelu<1, 4>, MaxPool<2>, Flatten,
+                      emmy::BatchNorm<NoBias, 0>, Dense<6>, LeakyRelu<1, 4>, emmy::BatchNorm<WithBias, 0>, Dense<3>>;
 using Flat = Of<Input<4, 3>, Dense<5>, Flatten, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
 static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
@@ -148,11 +148,11 @@ static_assert(charges_of<Nested>(Rescaling<Body>{}).charge[0].incoming_node ==
 
 template <class NetType>
 struct Action : testing::Test {
-  static constexpr int kBatch = 3;
+  static constexpr int kBatch = 5;
   using Outputs = std::array<double, kBatch * NetType::kOutputs>;
   Params<NetType> params{};
   Buffers<NetType> buffers{};
-  Scratch<NetType, kBatch, Infer> scratch{};
+  Scratch<NetType, kBatch, Train<void>> scratch{};
   fixture::Data<NetType, kBatch> data{};
   Pcg32 rng{43};
 
@@ -162,7 +162,8 @@ struct Action : testing::Test {
   }
   Outputs outputs(const Params<NetType>& of) {
     Outputs y{};
-    EXPECT_EQ(infer(of, buffers, scratch, data.x, y.data()), Status::ok);
+    EXPECT_EQ(forward(of, buffers, scratch, data.x, y.data()),
+              Status::ok);  // as in training: with a batch's statistics
     return y;
   }
   // f(entry, its part) for every weight in the charge of one unit.
@@ -201,8 +202,9 @@ struct Action : testing::Test {
     return worst;
   }
 };
-using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Images,
-                            Signal, Means, Normed, Norms, Exponentials, Gates, Recurrent, Reset, NormedStates, Flat>;
+using Nets =
+    testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Images, Signal,
+                   Means, Normed, Norms, Exponentials, Gates, Recurrent, Reset, NormedStates, BatchNorms, Flat>;
 TYPED_TEST_SUITE(Action, Nets);
 
 template <class... Symmetry, class F>
@@ -254,6 +256,26 @@ TEST(ScaleCharge, IsOfWeightsAndBias) {
   EXPECT_EQ(charges.charge[0].outgoing_node, 1);
   EXPECT_EQ(charges.charge[0].invariant, 0);
   EXPECT_EQ(charges_of<Normed>(Scale<Layer<3>>{}).charge[0].invariant, 1);
+}
+
+// A BatchNorm takes each unit by itself, of all positions where a Flatten is between; what it reads at once has dead biases.
+TEST(ScaleCharge, OfABatchNormIsByUnit) {
+  const Charge first = charges_of<BatchNorms>(Scale<Layer<0>>{}).charge[0],
+               flat = charges_of<BatchNorms>(Scale<Layer<4>>{}).charge[0],
+               last = charges_of<BatchNorms>(Scale<Layer<7>>{}).charge[0];
+  EXPECT_EQ(first.units, 5);
+  EXPECT_EQ(first.epsilon_lines, 1);
+  EXPECT_EQ(flat.units, 5) << "gains and biases of the first";
+  EXPECT_EQ(flat.invariant, 5);
+  EXPECT_EQ(flat.epsilon_lines, 2);
+  EXPECT_EQ(last.units, 6);
+  EXPECT_EQ(last.invariant, 15);
+  EXPECT_TRUE(first.by_unit && !first.is_whole && last.by_unit);
+  const auto dead = charges_of<BatchNorms>(Translation<Layer<0>>{});
+  static_assert(dead.kCount == 1);
+  EXPECT_EQ(dead.charge[0].units, 5);
+  EXPECT_EQ(dead.charge[0].power, 1);
+  EXPECT_EQ(dead.charge[0].part[0].block, 1);
 }
 
 // Wh[j, j] is on both sides of a recurrent unit; the scale of what a norm reads leaves Wh out.
