@@ -58,6 +58,9 @@ std::string bind_params(const Case& c, const Description& d, std::vector<const P
   }
   if (static_cast<int>(c.params.size()) != d.blocks) return "more parameters than the compiled net has";
   if (c.inputs.shape[1] != d.inputs) return fmt::format("{} inputs; compiled in are {}", c.inputs.shape[1], d.inputs);
+  if (d.batch > 0 && (c.inputs.shape[0] != d.batch || c.optimizer.batch != d.batch))
+    return fmt::format("a batch of {} in {} samples; compiled in is one of {}", c.optimizer.batch, c.inputs.shape[0],
+                       d.batch);
   if (c.labels.empty() && c.outputs.shape[1] != d.outputs)
     return fmt::format("{} outputs; compiled in are {}", c.outputs.shape[1], d.outputs);
   return "";
@@ -302,6 +305,10 @@ std::vector<const Runner*> find_runners(const char* target) {
                                  find_table<LayerNormEpsilon64>(target),
                                  find_table<LayerNormEpsilon128>(target),
                                  find_table<RmsNormScale>(target),
+                                 find_table<BatchNormScale>(target),
+                                 find_table<BatchNormEpsilon32>(target),
+                                 find_table<BatchNormEpsilon64>(target),
+                                 find_table<BatchNormEpsilon128>(target),
                                  find_table<SwiGluKind>(target),
                                  find_table<Linear3>(target),
                                  find_table<LoraKind>(target),

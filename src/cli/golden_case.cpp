@@ -219,7 +219,8 @@ void read_training(const Field& c, Case& out) {
   } else {
     throw Unsupported("loss " + loss);
   }
-  if (is_one_of(out.kind, {"layernorm", "rmsnorm"})) out.epsilon = c.at("constants").at("eps_norm").number(0, 1);
+  if (is_one_of(out.kind, {"layernorm", "rmsnorm", "batchnorm"}))
+    out.epsilon = c.at("constants").at("eps_norm").number(0, 1);
   read_charges(c, out);
 }
 
@@ -262,7 +263,7 @@ void read_case(const Field& c, Case& out) {
   try {
     const bool trains = is_one_of(
         out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_exp", "mlp1_relu_squared", "mlp2_relu", "product_unit_relu",
-                   "swiglu", "linear3", "lora", "conv1d", "layernorm", "rmsnorm", "rnn_relu"});
+                   "swiglu", "linear3", "lora", "conv1d", "layernorm", "rmsnorm", "batchnorm", "rnn_relu"});
     if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
     out.optimizer.kind = c.at("optimizer").at("kind").text();
     if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);

@@ -100,6 +100,17 @@ struct LayerNormBias : NormedWithBias<0, 1> {};
 struct LayerNormEpsilon32 : NormedWithBias<1, 32> {};
 struct LayerNormEpsilon64 : NormedWithBias<1, 64> {};
 struct LayerNormEpsilon128 : NormedWithBias<1, 128> {};
+// The statistics of all samples of a case: 8.
+template <int Numerator, int Denominator>
+struct NormedByBatch : Normed<BatchNorm<WithBias, Numerator, Denominator>, NoBias> {
+  using batches = Batches<8>;
+  static constexpr const char* kName = "batchnorm";
+  static constexpr const char* kParams[] = {"W1", "gamma", "beta", "V"};
+};
+struct BatchNormScale : NormedByBatch<0, 1> {};
+struct BatchNormEpsilon32 : NormedByBatch<1, 32> {};
+struct BatchNormEpsilon64 : NormedByBatch<1, 64> {};
+struct BatchNormEpsilon128 : NormedByBatch<1, 128> {};
 struct RmsNormScale : Normed<RmsNorm<WithBias, 0>, NoBias> {
   static constexpr const char* kName = "rmsnorm";
   static constexpr const char* kParams[] = {"W1", "gamma", "beta", "V"};
@@ -205,6 +216,13 @@ EMMY_INLINE constexpr S angular_factor(const CaseMomentum<S>& r) noexcept {
   return emmy::angular_factor(coefficients(r, S(1)));
 }
 
+template <int... Size>
+consteval int largest_of(Batches<Size...>) {
+  int largest = 0;
+  ((largest = Size > largest ? Size : largest), ...);
+  return largest;
+}
+
 template <class K>
 consteval Description describe() {
   using Net = typename K::template Net<double>;
@@ -239,6 +257,7 @@ consteval Description describe() {
   });
   if (unit > Description::kMaxUnits) __builtin_unreachable();  // no constant: too many units
   d.epsilon = kEpsilonOf<K>;
+  d.batch = kMixesSamples<Net> ? largest_of(typename K::batches{}) : 0;
   d.clips_momentum = kClipsMomentum<K>;
   d.certified = kIsCertified<K>;
   return d;

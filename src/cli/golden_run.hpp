@@ -36,6 +36,7 @@ struct Description {
   int charges;
   ChargeOf charge[kMaxCharges];
   double epsilon;       // of its norm
+  int batch;            // the only one that it takes, 0: any
   bool clips_momentum;  // clips with momentum too, not only without
   bool certified;       // ends with a certificate instead of charges
   int angular;          // entries of the angular momentum, that of its first balance matrix

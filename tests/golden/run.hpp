@@ -42,7 +42,7 @@ inline bool ends_with(const std::string& text, const std::string& end) {
 template <class Json>
 bool is_supported(const Json& c) {
   if (c["set"] == "dense") return true;
-  const std::vector<std::string> kinds{"conv1d", "layernorm", "rmsnorm", "mlp1_exp",
+  const std::vector<std::string> kinds{"conv1d", "layernorm", "rmsnorm", "batchnorm", "mlp1_exp",
                                        "swiglu", "linear3",   "lora",    "rnn_relu"};
   return c["set"] == "layers" && std::find(kinds.begin(), kinds.end(), c["kind"]) != kinds.end();
 }

@@ -601,6 +601,33 @@ TEST(Traits, PositionwiseIffClaimed) {
   static_assert(emmy::kIsPositionwise<emmy::Add>);
 }
 
+// kUnitInvariant, kByChannel, kMixesSamples: a factor in channel j of all samples and positions and a number added to it there change
+// nothing of y, a change in one sample changes channel j of all of them, no other one.
+TEST(Traits, ABatchNormTakesEachChannelByItself) {
+  using L = emmy::BatchNorm<emmy::WithBias, 0>;
+  using Net = Of<Input<4, 3>, L>;
+  static_assert(emmy::kIsUnitInvariant<L> && emmy::kIsScaleInvariant<L> && emmy::kIsByChannel<L> &&
+                emmy::kIsMixingSamples<L> && !emmy::kIsPositionwise<L> && !emmy::kShiftInvariant<L>);
+  static_assert(emmy::kTakesBelow<L>);
+  const Model<Net> model(57);
+  emmy::Buffers<Net> buffers{};
+  emmy::Scratch<Net, 2, emmy::Train<void>> scratch;
+  const auto made_of = [&](const std::vector<double>& x) {
+    std::vector<double> y(24);
+    EXPECT_EQ(emmy::forward(model.params, buffers, scratch, x.data(), y.data()), emmy::Status::ok);
+    return y;
+  };
+  const auto x = some_input(24, 58), y = made_of(x);
+  for (std::size_t j = 0; j < 3; ++j) {
+    auto moved = x, other = x;
+    for (std::size_t k = j; k < 24; k += 3) moved[k] = 1.7 * x[k] - 0.9;
+    expect_near(made_of(moved), y, 1e-13);
+    other[j] += 0.5;
+    const auto z = made_of(other);
+    for (std::size_t k = 0; k < 24; ++k) EXPECT_EQ(z[k] != y[k], k % 3 == j);
+  }
+}
+
 // kReshapes: the values of x in their order.
 TEST(Traits, AReshapeChangesNoValue) {
   static_assert(emmy::kIsReshape<Flatten> && !emmy::kIsReshape<MaxPool<1>> && !emmy::kIsReshape<emmy::Identity>);
