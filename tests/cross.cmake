@@ -32,7 +32,7 @@ function(emmy_add_cross_tests folder)
 endfunction()
 
 emmy_add_cross_tests(simd NAMES words arithmetic TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES avg_pool column elementwise held_row inspect max_pool norm recurrent reduce softmax TARGETS ${every})
+emmy_add_cross_tests(kernels NAMES avg_pool batch_norm column elementwise held_row inspect max_pool norm recurrent reduce softmax TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES update_sweep TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES affine gemm gram TARGETS ${vectors})
 emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
