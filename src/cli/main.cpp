@@ -52,7 +52,8 @@ void add_train(CLI::App& app, TrainOptions& o) {
   CLI::App* train = app.add_subcommand("train", "Train a small net and account for its Noether charges");
   train
       ->add_option("--net", r.net,
-                   "digits (64-32-10 on 8x8 pixels), digits-conv (convolutions on them), exercises (convolutions on "
+                   "digits (64-32-10 on 8x8 pixels), digits-conv (convolutions on them), digits-norm (batch norm), "
+                   "exercises (convolutions on "
                    "windows of an accelerometer), exercises-gru (a gated unit on them) or controller (13-64-64-4, "
                    "states of a quadrotor to its motors)")
       ->capture_default_str();

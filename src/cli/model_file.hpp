@@ -22,7 +22,7 @@ struct Progress {
   Pcg32 rng{};                 // the order of the samples
 };
 
-// FNV-1a over what the bytes of the objects mean: scalar, shapes and blocks in order, padding.
+// FNV-1a over what the bytes of the objects mean: scalar, shapes, blocks and buffers in order, padding.
 template <class Net>
 constexpr std::uint64_t layout_hash() {
   std::uint64_t h = 0xcbf29ce484222325ULL;
@@ -41,6 +41,8 @@ constexpr std::uint64_t layout_hash() {
     mix(static_cast<std::uint64_t>(b.role));
     mix(b.trained ? 1 : 0);
   }
+  if constexpr (kPlan<Net>.buffers > 0)
+    for (const int at : kPlan<Net>.buffer_offset) mix(static_cast<std::uint64_t>(at));
   return h;
 }
 

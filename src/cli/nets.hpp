@@ -18,6 +18,8 @@ using UnitsNet = Net<Input<kInputs>, Dense<kHidden>, Relu, Parametrized<Dense<kC
 // The same digits as images, 1,898 weights and biases.
 using ConvDigitsNet =
     Net<Input<8, 8, 1>, Conv2d<8, 3, 3, Same>, Relu, MaxPool<2>, Conv2d<16, 3, 3>, Relu, Flatten, Dense<kClasses>>;
+// Normalised over the batch: 2,474 weights, biases and gains.
+using NormDigitsNet = Net<Input<kInputs>, Dense<kHidden>, BatchNorm<>, Relu, Dense<kClasses>>;
 // Windows of an accelerometer, 128 times 3 axes: 2,980 weights and biases.
 using ExercisesNet =
     Net<Input<128, 3>, Conv1d<16, 5>, Relu, MaxPool<2>, Conv1d<32, 5>, Relu, MaxPool<2>, GlobalAvgPool, Dense<4>>;
@@ -52,6 +54,10 @@ struct ConvDigits : Trained<ConvDigitsNet, 16, Source::digits> {
   static constexpr const char* kText =
       "8x8, conv 8 3x3 same, ReLU, max pool 2x2, conv 16 3x3, ReLU, dense 10, softmax cross-entropy";
 };
+struct NormDigits : Trained<NormDigitsNet, 16, Source::digits> {
+  static constexpr const char* kName = "digits-norm";
+  static constexpr const char* kText = "64-32-10, batch norm, ReLU, softmax cross-entropy";
+};
 struct Exercises : Trained<ExercisesNet, 16, Source::exercises> {
   static constexpr const char* kName = "exercises";
   static constexpr const char* kText =
@@ -73,6 +79,7 @@ struct Controller : Trained<ControllerNet, 32, Source::controller, SquaredError,
 template <class Result, class F>
 Result with_configuration(std::string_view net, std::string_view constraint, int batch, Result otherwise, F f) {
   if (net == ConvDigits::kName) return f(ConvDigits{});
+  if (net == NormDigits::kName) return f(NormDigits{});
   if (net == Exercises::kName) return f(Exercises{});
   if (net == GruExercises::kName) return f(GruExercises{});
   if (net == Controller::kName) return f(Controller{});

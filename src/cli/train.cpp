@@ -28,7 +28,8 @@ bool in_range(double x, double low, double high) { return x >= low && x <= high;
 // What is wrong with the recipe, empty if nothing.
 std::string complaint(const Recipe& r) {
   const int wanted = with_configuration(r.net, r.constraint, r.batch, 0, []<class C>(C) { return C::kBatch; });
-  if (wanted == 0) return "--net is digits, digits-conv, exercises, exercises-gru or controller, not '" + r.net + "'";
+  if (wanted == 0)
+    return "--net is digits, digits-conv, digits-norm, exercises, exercises-gru or controller, not '" + r.net + "'";
   if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units")
     return "--constraint is none, sparse or units, not '" + r.constraint + "'";
   if (r.schedule != "linear" && r.schedule != "constant")
@@ -119,6 +120,10 @@ io::Result<io::Done> restore(Session<C>& s, const io::Checkpoint& file, const st
   if (!plausible(s.progress)) return io::Error{io::shown_path(path) + ": its progress is damaged"};
   for (const float w : s.trainer->params.data)
     if (!std::isfinite(w)) return io::Error{io::shown_path(path) + ": holds a weight that is not finite"};
+  if constexpr (kPlan<typename C::Net>.buffers > 0) {
+    for (const float v : s.trainer->buffers.data)
+      if (!std::isfinite(v)) return io::Error{io::shown_path(path) + ": holds statistics that are not finite"};
+  }
   if (data != checksum(s.train_data()))
     return io::Error{io::shown_path(path) + ": was trained on other rows; give the same --data to go on with it"};
   return io::Done{};
@@ -147,7 +152,8 @@ void print_memory(const Session<C>& s) {
   fmt::print("RAM: params {} B, buffers {} B, state {} B, scratch {} B, together {} B; ledger {} B\n",
              sizeof(s.trainer->params), kPlan<typename C::Net>.buffers > 0 ? sizeof(s.trainer->buffers) : 0,
              sizeof(s.trainer->state), sizeof(s.trainer->scratch), sizeof(T), sizeof(*s.ledger));
-  fmt::print("  scratch with a buffer for each activation, each gradient and each layer's own: {} B\n", one_buffer_each<C>());
+  fmt::print("  scratch with a buffer for each activation, each gradient and each layer's own: {} B\n",
+             one_buffer_each<C>());
 }
 
 template <class C>

@@ -61,6 +61,22 @@ TEST(Zoo, DigitsAsImages) {
   EXPECT_GE(j.at("test_accuracy").get<double>(), 0.93);
 }
 
+// One scale and one dead bias a unit before the BatchNorm, a rescaling of each of its gains.
+TEST(Zoo, DigitsNormalised) {
+  const Folder folder;
+  const std::string out = expect_done(net("digits-norm", {"--epochs", "4", "--json", folder.path("j")}), kTarget);
+  const Json j = folder.json("j");
+  EXPECT_EQ(j.at("net"), "digits-norm");
+  expect_sound_books(j);
+  expect_memory<app::NormDigits>(j);
+  EXPECT_EQ(j.at("bytes").at("buffers"), sizeof(Buffers<app::NormDigits::Net>));
+  EXPECT_EQ(symmetries(j),
+            (Words{"Scale<Layer<0>>", "Translation<Layer<0>>", "Rescaling<Layer<2>>", "Translation<Layer<3>>"}));
+  EXPECT_NE(out.find("Scale<Layer<0>>"), std::string::npos) << out;
+  std::printf("digits-norm, 4 epochs on drawn digits: accuracy %.3f\n", j.at("test_accuracy").get<double>());
+  EXPECT_GE(j.at("test_accuracy").get<double>(), 0.93);
+}
+
 TEST(Zoo, IdleWindowsAsOther) {
   const Json j = trained({"--net", "exercises", "--epochs", "2", "--split", "2", "--idle-as-other"});
   EXPECT_FALSE(j.contains("recording_vote"));  // a recording holds windows of two classes then
@@ -86,7 +102,7 @@ TEST(Zoo, Controller) {
 }
 
 TEST(Zoo, ResumesBitExactly) {
-  for (const char* name : {"digits-conv", "exercises", "exercises-gru", "controller"}) {
+  for (const char* name : {"digits-conv", "digits-norm", "exercises", "exercises-gru", "controller"}) {
     const Folder folder;
     const Words few = {"--epochs", "3", "--draw", "64"};
     expect_done(net(name, few + Words{"--save", folder.path("full")}), kTarget);
