@@ -428,15 +428,9 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
         }
       }
       // The bounds of the head of this file.
-      V along = simd::zero<S>(), along_error = along;
-      if constexpr (kInvariants<Net> != 0) {
-        const int unit = u - kCharges<Net, Spec>.unit[c];
-        along = of_norm(charge, static_cast<const S*>(ledger.invariances.along), unit, n);
-        along_error = of_norm(charge, static_cast<const S*>(ledger.invariances.along_error), unit, n);
-      }
       const V weight = own(units[PerUnit::weight]), motion = own(units[PerUnit::motion]),
-              size = own(units[PerUnit::size]), activity = own(units[PerUnit::activity]),
-              noether = simd::sub(own(units[PerUnit::noether]), along);
+              size = own(units[PerUnit::size]), activity = own(units[PerUnit::activity]);
+      V noether = own(units[PerUnit::noether]);
       const V a = simd::sqrt(weight), b = simd::sqrt(motion);
       const V of_plain_sum = simd::mul(terms, simd::mul_add(simd::set(S(1) / kRoot2), b, a));
       const bool quadratic = charge.power == 2;
@@ -445,10 +439,16 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
         charge_bound =
             simd::mul_add(simd::set(kUnit),
                           simd::add(simd::mul_add(simd::mul(simd::set(kRoot2), a), b, weight), motion), charge_bound);
-      const V of_identity =
+      V of_identity =
           quadratic ? simd::mul_add(a, simd::sqrt(own(units[PerUnit::gradient])), simd::sqrt(simd::mul(activity, size)))
                     : activity;
-      const V noether_bound = simd::mul(simd::set(kUnit), simd::add(of_identity, along_error));
+      if constexpr (kInvariants<Net> != 0) {
+        const S *along = ledger.invariances.along, *error = ledger.invariances.along_error;
+        const int unit = u - kCharges<Net, Spec>.unit[c];
+        noether = simd::sub(noether, of_norm(charge, along, unit, n));
+        of_identity = simd::add(of_identity, of_norm(charge, error, unit, n));
+      }
+      const V noether_bound = simd::mul(simd::set(kUnit), of_identity);
       const V residual = simd::sub(simd::sub(after, before), own(units[PerUnit::booked]));
       worst = simd::max(worst, simd::abs(residual));
       of_charges = simd::max(of_charges, ratio(residual, charge_bound));
