@@ -36,7 +36,7 @@ import stack_bound  # noqa: E402
 TARGETS = ("m0plus m4f m7 m33 m55-scalar m55-helium-gcc m55-helium-clang neon sve128 sve256 sve512 armhf x86-scalar "
            "x86-sse4 x86-avx2 x86-avx3").split()
 NETS = ["64-32-10", "2-16-1"]
-ZOO = ["digits-conv", "exercises", "exercises-gru", "controller"]  # sizes alone
+ZOO = ["digits-conv", "digits-norm", "exercises", "exercises-gru", "controller"]  # sizes alone
 SIZES = ["flash", "ram", "ram_ledger", "stack"]
 GROWING = [*SIZES, "train_instructions", "unchecked_instructions", "infer_instructions"]
 GROWTH = 1.03
@@ -266,10 +266,10 @@ def table(rows):
                          f"{row['train_instructions']:,} | {row['unchecked_instructions']:,} | {row['infer_instructions']:,} | {row['loss']:.7g} | "
                          f"{row['drift']:.6f} | {hashes} |")
         lines.append("")
-    lines += ["**Nets of `emmy train --net`**, batch 1, plain `Sgd`", "", "| net | target | flash B | RAM B | ledger B | stack B |",
-              "|---|---|--:|--:|--:|--:|"]
+    lines += ["**Nets of `emmy train --net`**, plain `Sgd`", "", "| net | batch | target | flash B | RAM B | ledger B | stack B |",
+              "|---|--:|---|--:|--:|--:|--:|"]
     for row in sorted((r for r in rows if r["net"] in ZOO), key=lambda r: (ZOO.index(r["net"]), TARGETS.index(r["target"]))):
-        lines.append(f"| {row['net']} | {row['target']} | {row['flash']:,} | {row['ram']:,} | {row['ram_ledger']:,} | {row['stack']:,} |")
+        lines.append(f"| {row['net']} | {row['batch']} | {row['target']} | {row['flash']:,} | {row['ram']:,} | {row['ram_ledger']:,} | {row['stack']:,} |")
     lines.append("")
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
-// What the nets of `emmy train --net` take of a board, for docs/arm.md: flash, RAM and stack of a training step (batch 1,
-// plain Sgd) and an inference. They are linked alone and not run; EMMY_BENCH_CONFIG is the configuration (src/cli/nets.hpp).
+// What the nets of `emmy train --net` take of a board, for docs/arm.md: flash, RAM and stack of a training step (plain
+// Sgd) and an inference. They are linked alone and not run; EMMY_BENCH_CONFIG is the configuration (src/cli/nets.hpp), EMMY_BENCH_BATCH the
+// samples of a step.
 #include <src/cli/nets.hpp>
 
 #if defined(__clang__)
@@ -12,10 +13,11 @@ namespace bench {
 
 using Configuration = emmy::app::EMMY_BENCH_CONFIG;
 using Net = Configuration::Net;
+constexpr int kBatch = EMMY_BENCH_BATCH;
 
 // Training and inference never run at once, so they share their scratch.
 union Scratch {
-  emmy::Scratch<Net, 1, emmy::Train<emmy::Sgd>> train;
+  emmy::Scratch<Net, kBatch, emmy::Train<emmy::Sgd>> train;
   emmy::Scratch<Net, 1, emmy::Infer> infer;
 };
 constinit emmy::Params<Net> params{};
@@ -29,8 +31,8 @@ EMMY_BENCH_EXPORT float emmy_bench_train(const float* x, const bench::Configurat
   using namespace bench;
   emmy::NoLedger none;
   const emmy::Sgd rule{.learning_rate = rate};
-  const auto result =
-      emmy::train_step<Net, 1>(params, buffers, state, scratch.train, x, target, Configuration::Loss{}, rule, none);
+  const auto result = emmy::train_step<Net, kBatch>(params, buffers, state, scratch.train, x, target,
+                                                    Configuration::Loss{}, rule, none);
   return result.status == emmy::Status::ok ? result.loss : -1.0f;
 }
 EMMY_BENCH_EXPORT int emmy_bench_infer(const float* x, float* y) {
