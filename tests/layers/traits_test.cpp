@@ -569,6 +569,80 @@ TEST(Traits, GatesReadTheSameChannels) {
   check_gates<Gru<4>>(3);
 }
 
+// ---- attention
+
+using emmy::Attention;
+
+// incoming() scales a channel of y; outgoing() and kHeads: the rows j, in + j ... of 1/c undo a c in channel j of x; kDeadKeyBias: a
+// number added to an entry of bk changes nothing; query_key() and value_output(): a mix of columns, its inverse on the other side,
+// neither.
+template <class L>
+void check_heads() {
+  using Net = Of<Input<6, 3>, L>;
+  constexpr int kC = 3, kOut = Net::output::kChannels, kD = L::kHeadSize;
+  Model<Net> model(61);
+  const auto first = model.params;
+  const auto x = some_input(6 * kC, 62), y = model(x);
+  for (int j = 0; j < kOut; ++j) {
+    auto scaled = y;
+    for (const auto& part : emmy::detail::incoming_of<L>().part) model.scale_line(part.block, part.axis, j, 1.7);
+    for (std::size_t p = 0; p < 6; ++p) scaled[p * kOut + static_cast<std::size_t>(j)] *= 1.7;
+    expect_near(model(x), scaled, 1e-14);
+    model.params = first;
+  }
+  for (int j = 0; j < kC; ++j) {
+    auto larger = x;
+    for (std::size_t p = 0; p < 6; ++p) larger[p * kC + static_cast<std::size_t>(j)] *= 1.7;
+    for (const auto& part : emmy::detail::outgoing_of<L>().part)
+      for (int head = 0; head < emmy::kHeadsOf<L>; ++head)
+        model.scale_line(part.block, part.axis, head * kC + j, 1 / 1.7);
+    expect_near(model(larger), y, 1e-14);
+    model.params = first;
+  }
+  if constexpr (L::kOptions.has_bias) {
+    model.params.template head_bias<emmy::Layer<0>>(emmy::HeadRole::key, 1, 1) += 0.5;
+    EXPECT_EQ(distance(model(x), y) < 1e-14, L::kDeadKeyBias);
+    model.params = first;
+  }
+  // Lines 0 and 1 of each part of head 1 become a mix: that of one plane, a turn and a stretch, which rotary positions let pass too.
+  const auto mix = [&](auto pair, double a, double b, double c, double d) {
+    const double over = 1 / (a * d - b * c);
+    for (const emmy::PairPart& part : pair.part) {
+      const auto& block = emmy::kPlan<Net>.block[part.block];
+      const bool is_bias = block.role == emmy::Role::bias, by_row = part.axis == emmy::Axis::row;
+      const int apart = by_row ? block.stride : 1, step = by_row ? 1 : block.stride,
+                count = by_row    ? block.cols
+                        : is_bias ? 1
+                                  : part.count;
+      double* at = model.params.data + block.offset + part.first * (is_bias ? 1 : block.stride);
+      // columns times [[a, b], [c, d]], and its inverse's transpose; rows times the inverse
+      const double m[4] = {a, b, c, d}, inverse[4] = {d * over, -c * over, -b * over, a * over};
+      const double* own = part.sign > 0 ? m : inverse;
+      for (int k = 0; k < count; ++k, at += step) {
+        const double even = at[0], odd = at[apart];
+        at[0] = even * own[0] + odd * own[2];
+        at[apart] = even * own[1] + odd * own[3];
+      }
+    }
+  };
+  const auto expect_same = [&](auto pair, bool same, double a, double b, double c, double d) {
+    mix(pair, a, b, c, d);
+    EXPECT_EQ(distance(model(x), y) < 1e-13, same);
+    model.params = first;
+  };
+  static_assert(kD >= 2);
+  constexpr auto kQk = query_key(L{}, emmy::Shape<6, 3>{}, 1);
+  constexpr auto kVo = value_output(L{}, emmy::Shape<6, 3>{}, 1);
+  expect_same(kQk, true, 1.2, 0.5, -0.5, 1.2);
+  expect_same(kQk, !L::kOptions.rotates, 1.2, 0.5, 0.25, 0.75);
+  expect_same(kVo, true, 1.2, 0.5, 0.25, 0.75);
+}
+TEST(Traits, HeadsBalanceTheirPairs) {
+  check_heads<Attention<2, 4>>();
+  check_heads<Attention<3, 2, emmy::Causal, NoBias, emmy::OutputChannels<5>>>();
+  check_heads<Attention<2, 4, emmy::Rope<>, emmy::NoOutputBias>>();
+}
+
 // kPositionwise: position p of y is a function of position p of x.
 template <class... L>
 bool is_positionwise() {
@@ -598,6 +672,7 @@ TEST(Traits, PositionwiseIffClaimed) {
   check(Conv1d<5, 2>{});
   check(MaxPool<2>{});
   check(Last{});
+  check(Attention<1, 2>{});
   static_assert(emmy::kIsPositionwise<emmy::Add>);
 }
 

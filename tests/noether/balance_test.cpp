@@ -1,10 +1,6 @@
 // Balance matrices: where they are, their budget by cause against update differences in plain double, the whole Noether
 // identity, angular momentum, steps in between, and a fault.
-#include <tests/noether/charges.hpp>
-#include <tests/train/fixture.hpp>
-
-#include <emmy/train/balance.hpp>
-#include <emmy/train/verbs.hpp>
+#include <tests/noether/machine.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -14,8 +10,9 @@
 namespace {
 
 using namespace emmy;  // the names of nets
+using noether_test::kBatch;
+using noether_test::Machine;
 
-constexpr int kBatch = 5;
 // A pair with biases on both sides, one behind a ReLU without, whose second layer is a column.
 template <class S>
 using Linear = Net<Scalar<S>, Input<5>, Dense<9>, Dense<6>, Relu, Dense<4, NoBias>, Dense<1>>;
@@ -61,56 +58,11 @@ double form(const Pair& p, const reference::Blocks& a, const reference::Blocks& 
 
 reference::Causes budget(const Pair& p, const reference::Rule& rule, const reference::Blocks& theta,
                          const reference::Blocks& buf, const reference::Blocks& g, int i, int j) {
-  const auto update = [&](const reference::Rule& r) {
-    reference::Blocks moved = theta, memory = buf;
-    reference::update(r, moved, memory, g);
-    for (std::size_t b = 0; b < moved.size(); ++b)
-      for (std::size_t k = 0; k < moved[b].size(); ++k) moved[b][k] -= theta[b][k];
-    return moved;
-  };
-  reference::Rule no_decay = rule;
-  for (double& lam : no_decay.lam) lam = 0;
-  reference::Rule memoryless = no_decay;
-  memoryless.beta = 0;
-  const auto full = update(rule), without_decay = update(no_decay), plain = update(memoryless);
-  const auto drift = [&](const reference::Blocks& d) { return 2 * form(p, d, theta, i, j) + form(p, d, d, i, j); };
-  const double share = rule.reference_eta * (1 - rule.tau) *
-                       (rule.clip == reference::Rule::Clip::norm ? reference::clip_factors(rule, g)[0] : 1.0);
-  const double along = -2 * share * form(p, g, theta, i, j);
-  return {drift(full) - drift(without_decay), drift(without_decay) - drift(plain),
-          2 * form(p, plain, theta, i, j) - along, form(p, plain, plain, i, j), along};
+  return noether_test::budget_of([&](const auto& a, const auto& b) { return form(p, a, b, i, j); }, rule, theta, buf,
+                                 g);
 }
 
 // ---- steps
-
-template <class N, class R>
-struct Machine {
-  using S = typename N::scalar;
-  Params<N> params{};
-  Buffers<N> buffers{};
-  State<N, R> state{};
-  Scratch<N, kBatch, Train<R>> scratch{};
-  Gradient<N> g{};
-  fixture::Data<N, kBatch> data{};
-  Pcg32 rng{71};
-  NoLedger none;
-
-  explicit Machine(double scale) { fixture::randomise(params, rng, scale); }
-  void make_gradient() {
-    data.refill(rng, false);
-    ASSERT_EQ(
-        gradient<false>(params, buffers, scratch, data.x, data.values, SquaredError{}, kBatch, S(1) / S(kBatch), g)
-            .status,
-        Status::ok);
-  }
-  template <class... Ledger>
-  void step(const R& rule, Ledger&... balance) {
-    make_gradient();
-    (begin_balance(balance, params, state, g, rule), ...);
-    ASSERT_EQ(apply(params, state, g, rule, none), Status::ok);
-    (end_balance(balance, params, state), ...);
-  }
-};
 
 void set(BasicSgd<double>& r, int k) { r = {0.1 / (1 + k % 3), 0.05}; }
 template <Decay kind>

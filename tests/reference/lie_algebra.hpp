@@ -9,6 +9,7 @@
 // polynomials in theta, or rational in theta, roots and exponentials, and everything is computed modulo a prime.
 //   roots         of one sign or the other (the two are conjugate); inputs without one modulo p are drawn again, as are those at a kink
 //   exponentials  of generic arguments are algebraically independent: any number stands for e^x, with (e^x)' = e^x
+//   1 / sqrt(n)   of attention's scores, and its angles: any number, and any point of the circle, for they are constants
 // A rank modulo p at a point is at most the generic rank. So dimensions found here are lower bounds, of brackets and of
 // charges alike; where they add up to the number of parameters both are exact, for each bounds the other from above.
 #pragma once
@@ -35,7 +36,7 @@ inline Residue draw_residue(emmy::Pcg32& rng) { return Residue::of((std::uint64_
 struct Combination {
   int samples;
   std::vector<Values> act;           // what reference::forward makes of the batch
-  std::vector<Vector> exponentials;  // of each value in act
+  std::vector<Vector> exponentials;  // of each value in act, or of each score of attention
   Vector weights;                    // of each output
 };
 
@@ -77,6 +78,23 @@ inline void affine_forward(Jets& y, const Stage& s, const Jets& x, const Jet* w,
   });
 }
 
+inline void attention_forward(Jets& y, const Heads& h, const Jets& x, const std::vector<std::size_t>& first,
+                              const Jets& theta, int samples, const Vector& exponentials) {
+  const auto w = h.blocks<HeadWeights<Jet>>(
+      [&](int b) { return b < 0 ? nullptr : theta.data() + first[static_cast<std::size_t>(b)]; });
+  Jets turns;  // (1 - t^2, 2 t) / (1 + t^2)
+  for (std::size_t k = 0; k < h.turns.size() / 2; ++k) {
+    const Residue t = static_cast<int>(3 * k + 2), over = inverse(1 + t * t);
+    turns.push_back((1 - t * t) * over);
+    turns.push_back(2 * t * over);
+  }
+  const HeadSizes n = h.sizes(samples);
+  Jets room(static_cast<std::size_t>(Attended<Jet>::size(n)));
+  attention_forward(
+      y.data(), x.data(), w, Attended<Jet>(room.data(), n), turns.empty() ? nullptr : turns.data(), Jet(inverse(3)), n,
+      [&](const Jet& score, int at) { return exp_from(score, exponentials[static_cast<std::size_t>(at)]); });
+}
+
 inline Jets outputs(const Model& model, const std::vector<std::size_t>& first, const Jets& theta,
                     const Combination& c) {
   std::vector<Jets> act(1);
@@ -94,6 +112,8 @@ inline Jets outputs(const Model& model, const std::vector<std::size_t>& first, c
       const int rows = c.samples * s.positions;
       if (s.of_batch) batch_norm_forward(y.data(), in.data(), w, b, rows, s.out, Jet(0));
       else norm_forward(y.data(), in.data(), w, b, rows, s.out, s.centred, Jet(0));
+    } else if (s.attention.heads > 0) {
+      attention_forward(y, s.attention, in, first, theta, c.samples, c.exponentials[t]);
     } else if (s.multiplies) {
       for (std::size_t k = 0; k < y.size(); ++k) y[k] = in[k] * act[static_cast<std::size_t>(s.skip)][k];
     } else {
@@ -181,9 +201,12 @@ class LieAlgebra {
     const Stage& last = model_.back();
     for (;;) {
       Combination c{kSamples, forward(model_, theta_, draw_inputs(kSamples), kSamples), {}, {}};
-      for (const Values& values : c.act) {
+      for (std::size_t t = 0; t < c.act.size(); ++t) {
+        const int scores =
+            t == 0 ? 0 : model_[t - 1].attention.heads * model_[t - 1].positions * model_[t - 1].positions;
+        const std::size_t count = scores > 0 ? static_cast<std::size_t>(kSamples * scores) : c.act[t].size();
         c.exponentials.emplace_back();
-        for (std::size_t k = 0; k < values.size(); ++k) c.exponentials.back().push_back(draw_residue(rng_));
+        for (std::size_t k = 0; k < count; ++k) c.exponentials.back().push_back(draw_residue(rng_));
       }
       for (int row = 0; row < kSamples * last.positions; ++row) {
         Residue sum = 0;

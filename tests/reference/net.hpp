@@ -21,6 +21,7 @@
 #include <tests/reference/activations.hpp>
 #include <tests/reference/batch_norm.hpp>
 #include <tests/reference/conv.hpp>
+#include <tests/reference/heads.hpp>
 #include <tests/reference/losses.hpp>
 #include <tests/reference/norm.hpp>
 #include <tests/reference/product.hpp>
@@ -47,6 +48,7 @@ struct Stage {
   bool of_batch = false;               // ... or of each channel by itself
   double epsilon = 0;
   bool gru = false, last = false;
+  Heads attention{};                                              // of at least one head
   double (*state)(double) = nullptr, (*slope)(double) = nullptr;  // of an Rnn: f, and f' from its value
   Factors factors = Factors::none;
   void (*forward)(double* y, const double* x, int n) = nullptr;
@@ -138,6 +140,11 @@ void describe(Stage& s, emmy::Gru<Units>) {
   s.gru = true;
 }
 inline void describe(Stage& s, emmy::Last) { s.last = true; }
+template <int Count, int Size, class... Options>
+void describe(Stage& s, emmy::Attention<Count, Size, Options...>) {
+  s.attention = {s.positions, s.in, s.out, s.first_block, Count, Size, 4, false, {}};
+  (describe(s.attention, Options{}), ...);
+}
 template <int Out, class Bias>
 void describe(Stage& s, emmy::Dense<Out, Bias>) {
   s.affine = true;
@@ -316,6 +323,8 @@ inline std::vector<Values> forward(const Model& model, const Blocks& theta, cons
       Values gates(y.size() * 4);
       if (s.gru) gru_forward(y.data(), gates.data(), in.data(), wx, wh, b, window, tanh_of, sigmoid_of);
       else rnn_forward(y.data(), in.data(), wx, wh, b, window, s.state);
+    } else if (s.attention.heads > 0) {
+      heads_forward(y.data(), in.data(), s.attention, theta, samples);
     } else if (s.last) {
       last_forward(y.data(), in.data(), samples, s.grid.h * s.grid.w, s.out);
     } else if (s.pools) {
@@ -377,6 +386,8 @@ inline Blocks backward(const Model& model, const Blocks& theta, const std::vecto
       } else {
         rnn_backward(dx.data(), dwx, dwh, db, deltas.data(), states.data(), act[from].data(), wx, wh, window, s.slope);
       }
+    } else if (s.attention.heads > 0) {
+      heads_backward(dx.data(), gradient, d.data(), act[from].data(), s.attention, theta, samples);
     } else if (s.last) {
       last_backward(dx.data(), d.data(), samples, s.grid.h * s.grid.w, s.out);
     } else if (s.adds) {

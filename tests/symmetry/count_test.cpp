@@ -40,6 +40,16 @@ Vector gradient_of(const Charge& charge, int i, int j, const Blocks& theta, cons
         slope = slope + residue_of(part.weight) *
                             reference::residue_of(part.power == 2 ? weights[static_cast<std::size_t>(other)] : 0.5);
       };
+      if (part.count > 0) {  // some rows, or columns of a bias
+        const bool of_bias = blocks[b].role == Role::bias;
+        const int lines = of_bias ? 1 : part.count, from = part.first * (of_bias ? 1 : cols);
+        for (int k = 0; k < (by_row ? cols : lines); ++k) {
+          const int at = from + (by_row ? i * cols + k : k * cols + i);
+          add(at, at + apart);
+          add(at + apart, at);
+        }
+        continue;
+      }
       for (int k = 0; k < blocks[b].rows * cols; ++k) {
         if (charge.unit_of(part, by_row ? k / cols : k % cols) != i) continue;
         add(k, k + apart);
@@ -66,7 +76,13 @@ Gradients gradients_of(Balance<Site> balance, const Blocks& theta, bool) {
   Gradients all;
   const Charge matrix = matrix_of<NetType>(balance);
   for (int i = 0; i < matrix.units; ++i)
-    for (int j = 0; j <= i; ++j) all.push_back(gradient_of(matrix, i, j, theta, kPlan<NetType>.block));
+    for (int j = 0; j <= i; ++j) {
+      if (matrix.by_plane && (i != j || i % 2 != 0)) continue;
+      all.push_back(gradient_of(matrix, i, j, theta, kPlan<NetType>.block));
+      if (!matrix.by_plane) continue;
+      const Vector odd = gradient_of(matrix, i + 1, i + 1, theta, kPlan<NetType>.block);
+      for (std::size_t k = 0; k < odd.size(); ++k) all.back()[k] = all.back()[k] + odd[k];
+    }
   return all;
 }
 
@@ -128,6 +144,11 @@ TEST(Count, LayerNorm) { count<Of<Input<2>, Dense<4>, emmy::LayerNorm<WithBias, 
 TEST(Count, RmsNorm) { count<Of<Input<2>, Dense<4>, emmy::RmsNorm<NoBias, 0>, Relu, Dense<2>>>({26, 21, 5}); }
 TEST(Count, BatchNorm) { count<Of<Input<2>, Dense<4>, emmy::BatchNorm<WithBias, 0>, Relu, Dense<2>>>({30, 18, 12}); }
 TEST(Count, SwiGlu) { count<Of<Input<3>, Glu<4>, Dense<2>>>({34, 30, 4}); }
+TEST(Count, Attention) { count<Of<Input<3, 2>, Attention<1, 2>>>({24, 16, 8}); }
+TEST(Count, AttentionBetweenUnits) {
+  count<Of<Input<3, 2>, Dense<2>, Relu, Attention<2, 1, Causal>, Relu, Dense<1>>>({33, 23, 10});
+}
+TEST(Count, Rope) { count<Of<Input<3, 2>, Attention<1, 2, Rope<>>>>({24, 20, 4}); }
 TEST(Count, ExpUnits) { count<Of<Input<3>, Dense<4>, Exp, Dense<2>>>({26, 22, 4}); }
 
 }  // namespace

@@ -27,6 +27,10 @@ using Sensors = Net<Input<18, 6>, Conv1d<16, 5>, Relu, MaxPool<2>, Conv1d<5, 3>,
 using Picture = Net<Input<6, 5, 2>, Conv2d<5, 3, 3, Same>, Relu, DepthwiseConv2d<3, 3, Padding<1>>, Relu,
                     Conv2d<4, 3, 2, Stride<2>, Padding<1>>, Relu, AvgPool<2>, Flatten, Dense<4>>;
 
+// Heads of columns that fill no vector, turned and masked or not.
+using Heads =
+    Net<Input<5, 4>, Attention<2, 6, Rope<>, Causal, OutputChannels<7>>, Relu, Attention<1, 5>, Last, Dense<3>>;
+
 template <class N, int Batch, class Rule>
 std::uint64_t hash_after(int steps, const Rule& rule) {
   static Trainer<N, Rule, Batch> trainer;
@@ -69,5 +73,6 @@ TEST(Strict, Convolutions) {
 TEST(Strict, ConvolutionsOfImages) {
   EXPECT_EQ((hash_after<Picture, 4>(500, Momentum{0.02f, 0.9f, 1e-4f, 0.1f})), 0x7c1e8fb9ba6b0d76ULL);
 }
+TEST(Strict, Attention) { EXPECT_EQ((hash_after<Heads, 3>(500, Momentum{0.02f, 0.9f, 1e-4f, 0.1f})), 0x7812582a73bcad64ULL); }
 
 }  // namespace

@@ -65,6 +65,22 @@ EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below) noexcept {
   else affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
 }
 
+// Block Local of a gradient from its row `first` on, In rows of x^T d, d rows of Padded: to a visitor that can in vectors, else
+// in rows.
+template <int Local, int In, int Padded, int Rows, class S, class Visitor>
+EMMY_INLINE void matrix_gradient(const S* x, int ldx, const S* d, int first, Visitor& visitor) noexcept {
+  const auto stride = static_cast<std::size_t>(ldx);
+  if constexpr (requires(simd::Vec<S> v) { visitor.template vector<Local>(0, 0, v); })
+    for_gradient_tiles<In, Padded, Rows>(
+        x, stride, d,
+        [&](int row, int m, int col, auto v) EMMY_LAMBDA { visitor.template vector<Local>(first + row + m, col, v); },
+        [](int, auto) EMMY_LAMBDA {});
+  else
+    for_gradient_rows<In, Padded, Rows>(x, stride, d, [&](int row, auto m, const S* g) EMMY_LAMBDA {
+      visitor.template rows<Local>(first + row, m, g);
+    });
+}
+
 // db, a layer's second block.
 template <class F, class Visitor>
 EMMY_INLINE void bias_gradients(const F& f, Visitor& visitor) noexcept {

@@ -28,14 +28,17 @@
 //   kStartsAtZero                               `init` leaves its weights 0
 //   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
 //                                               layers do)
-//   kRecurrent                                  its second block of weights meets what it makes, a position later; `deltas`
-//                                               makes of dy what its weights and dx see
+//   kMakesDeltas                                `deltas` makes of dy what its weights and dx see
+//   kRecurrent                                  that, and its second block of weights meets what it makes, a position later
 //   kGates                                      so many matrices of in rows one after the other in its first block, of units
 //                                               in the second
-//   kOtherDeltas                                so many rows of deltas a row of y where those are not dy alone
+//   kHeads                                      so many matrices of in rows one after the other in each of its first three blocks
+//   kInnerBlock                                 the block of weights that meets what the layer makes (kRecurrent: 1)
+//   kLooksInside                                deltas are not dy alone: look_inside shows them
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
 //   incoming(), outgoing(), internal(), recurring() consteval the parts of its blocks that rescalings act on: of its units,
 //                                               of those before it, of neither, and where its units meet its own weights
+//   query_key<InShape>(head), value_output<InShape>(head) consteval the pairs that a head balances (symmetry/balance.hpp)
 //   kBuffers<InShape>, kKept<S, InShape, Batch>, kWork<S, InShape, Batch>   scalars it keeps for ever (one set of them, written by
 //       `commit` and `commit_next` only) / from forward to update / in backward
 // Each of these is a claim that tests/layers/traits_test.cpp checks numerically for every layer.
@@ -47,7 +50,8 @@
 //   kScaleInvariant: invariance(L, frame), what its epsilon makes; with kUnitInvariant invariances(L, frame, along, along_error,
 //                across_error), arrays of one for each channel
 //   forward_trained(L, frame) where it is not forward: y without training
-//   kRecurrent:  deltas(L, frame), before backward and gradients; kOtherDeltas: other_deltas(L, frame), where they are
+//   kMakesDeltas: deltas(L, frame), before backward and gradients; kLooksInside: look_inside(L, frame, act, delta), which adds
+//                what no tensor holds to the inspections of y and dy (kernels/inspect.hpp)
 //   in a stream: forward_next(L, frame) of layers that are not positionwise, commit_next(L, frame) (train/streaming.hpp)
 //   affine:      forward(L, frame, activation); kTakesBelow: backward<kAdd>(L, frame, below), below an activation or nullptr
 #pragma once
@@ -89,6 +93,17 @@ template <int Count>
 struct Parts {
   static constexpr int kCount = Count;
   Part part[Count > 0 ? Count : 1];
+};
+// The same of `count` rows of a block from `first` on, or columns of a bias: of two sides that a layer balances inside itself.
+struct PairPart {
+  int block;
+  Axis axis;
+  int sign, first, count;
+};
+template <int Count>
+struct PairParts {
+  static constexpr int kCount = Count;
+  PairPart part[Count];
 };
 
 namespace detail {
@@ -163,10 +178,23 @@ inline constexpr int kGatesOf = [] {
   else return 1;
 }();
 template <class L>
-inline constexpr int kOtherDeltasOf = [] {
-  if constexpr (requires { L::kOtherDeltas; }) return L::kOtherDeltas;
+inline constexpr int kHeadsOf = [] {
+  if constexpr (requires { L::kHeads; }) return L::kHeads;
   else return 0;
 }();
+template <class L>
+inline constexpr bool kMakesDeltas = kIsRecurrent<L> || requires {
+  requires L::kMakesDeltas;
+};
+template <class L>
+inline constexpr int kInnerBlockOf = [] {
+  if constexpr (requires { L::kInnerBlock; }) return L::kInnerBlock;
+  else return kIsRecurrent<L> ? 1 : -1;
+}();
+template <class L>
+inline constexpr bool kLooksInside = requires {
+  requires L::kLooksInside;
+};
 template <class L>
 inline constexpr bool kTakesBelow = kIsAffine<L> || requires {
   requires L::kTakesBelow;

@@ -1,8 +1,10 @@
 // Rnn and Gru: a state that goes from position to position. Last: the state that a window ends with.
 #pragma once
 
+#include <emmy/kernels/inspect.hpp>
 #include <emmy/kernels/recurrent.hpp>
 #include <emmy/layers/activations.hpp>
+#include <emmy/layers/dense.hpp>
 
 namespace emmy {
 
@@ -68,7 +70,7 @@ struct Rnn : detail::Recurrent<Units, 1> {
 // Neither sigmoid nor tanh keeps a scale: a Gru makes no units that rescale, but its Wx meets those of the layer before.
 template <int Units>
 struct Gru : detail::Recurrent<Units, 3> {
-  static constexpr int kOtherDeltas = kGruPlanes;
+  static constexpr bool kLooksInside = true;
   template <class S, class InShape, int Batch>
   static constexpr int kKept = kGruPlanes* Batch* InShape::kPositions* padded<S>(Units);
   template <class S, class InShape, int Batch>
@@ -130,20 +132,13 @@ EMMY_INLINE void gate_gradients(const F& f, int gate, const S* of_x, const S* of
   constexpr int kPositions = F::in_shape::kPositions;
   const S* const y = f.y;
   const int x_row = gate * F::kIn, h_row = gate * F::kOut;
-  if constexpr (requires(simd::Vec<S> v) { visitor.vector(0, 0, v); }) {
-    for_gradient_tiles<F::kIn, F::kOutStride, F::kOutRows>(
-        f.x, F::kInStride, of_x,
-        [&](int row, int m, int col, auto v) EMMY_LAMBDA { visitor.vector(x_row + row + m, col, v); },
-        [](int, auto) EMMY_LAMBDA {});
+  matrix_gradient<0, F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, of_x, x_row, visitor);
+  if constexpr (requires(simd::Vec<S> v) { visitor.vector(0, 0, v); })
     recurrent_gradient_tiles<F::kBatch, kPositions, F::kOut>(
         y, of_h, [&](int row, int col, auto v) EMMY_LAMBDA { visitor.template vector<1>(h_row + row, col, v); });
-  } else {
-    for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(
-        f.x, F::kInStride, of_x,
-        [&](int row, auto m, const S* g) EMMY_LAMBDA { visitor.template rows<0>(x_row + row, m, g); });
+  else
     recurrent_gradient_rows<F::kBatch, kPositions, F::kOut>(
         y, of_h, [&](int row, auto m, const S* g) EMMY_LAMBDA { visitor.template rows<1>(h_row + row, m, g); });
-  }
 }
 }  // namespace inner
 
@@ -201,9 +196,10 @@ EMMY_INLINE void deltas(Gru<Units>, const F& f) noexcept {
                                                         f.kept, f.work);
 }
 
-template <int Units, class F>
-EMMY_INLINE const typename F::scalar* other_deltas(Gru<Units>, const F& f) noexcept {
-  return f.kept;
+template <int Units, class F, class S>
+EMMY_INLINE void look_inside(Gru<Units>, const F& f, Inspection<S>&, Inspection<S>& delta) noexcept {
+  alignas(kAlign<S>) S by_column[F::kOutStride];
+  inspect<kGruPlanes * F::kOutRows, Units, F::kOutStride, true>(static_cast<const S*>(f.kept), by_column, delta);
 }
 
 template <bool kAdd, int Units, class F, class Below>

@@ -11,7 +11,7 @@ namespace emmy {
 
 // Uniform in [-limit, limit) with   He: limit = sqrt(6 / in) (variance 2 / in)   Glorot: sqrt(6 / (in + out)), in and out
 // the weights that meet in an output and that an input meets: kernel times the channels of a convolution, each gate of a
-// recurrent layer by itself.
+// recurrent layer and each head of attention by itself.
 // Biases become 0, gains 1. Sources: He et al. 2015; Glorot, Bengio 2010.
 struct He {};
 struct Glorot {};
@@ -79,20 +79,25 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
     } else if constexpr (kFirst < kLast && !kIsZeroAtFirst<typename N::layer>) {
       constexpr bool kFactors = kPlan<Net>.block[kFirst].role == Role::factor;
       const auto& block = kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)];
-      constexpr int kGates = kGatesOf<typename N::layer>;
+      constexpr int kHeads = kHeadsOf<typename N::layer>, kGates = kHeads > 0 ? kHeads : kGatesOf<typename N::layer>;
       draw_block(block, block.rows / kGates,
                  kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));
       if constexpr (kIsRecurrent<typename N::layer>) {
         const auto& again = kPlan<Net>.block[kFirst + 1];
         draw_block(again, again.rows / kGates, again.cols);
       }
+      if constexpr (kHeads > 0) {
+        const auto* const more = kPlan<Net>.block + kFirst;
+        for (int b = 1; b < 3; ++b) draw_block(more[b], block.rows / kHeads, block.cols);
+        draw_block(more[3], more[3].rows, more[3].cols);
+      }
       if constexpr (kFactors)
         split_factors(typename N::layer{}, std::integral_constant<int, N::in::kChannels>{},
                       params.data + kPlan<Net>.block[kFirst].offset);
     }
-    if constexpr (kFirst < kLast)
-      if constexpr (detail::kBiasesToo<Init> && kPlan<Net>.block[kLast - 1].role == Role::bias)
-        draw_block(kPlan<Net>.block[kLast - 1], 1, 1);
+    if constexpr (detail::kBiasesToo<Init>)
+      for (int b = kFirst; b < kLast; ++b)
+        if (kPlan<Net>.block[b].role == Role::bias) draw_block(kPlan<Net>.block[b], 1, 1);
   };
   [&]<int... I>(std::integer_sequence<int, I...>) { (draw_node(std::integral_constant<int, I>{}), ...); }
   (std::make_integer_sequence<int, Net::kNodes>{});

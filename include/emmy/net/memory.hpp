@@ -10,6 +10,9 @@ namespace detail {
 constexpr int at_least_one(int scalars) noexcept { return scalars > 0 ? scalars : 1; }
 }  // namespace detail
 
+// What a head of attention makes of x.
+enum class HeadRole : unsigned char { query, key, value };
+
 // The weights: every block of every layer, [in][pad(out)], pad lanes zero. May be const in flash.
 template <class Net>
 struct Params {
@@ -44,6 +47,32 @@ struct Params {
   EMMY_INLINE constexpr const scalar& recurrent_weight(int out, int from, int gate = 0) const noexcept {
     return data[recurrent_at<Site>(out, from, gate)];
   }
+  // Of a head of attention: the weight and the bias of column `column` of its queries, keys or values, and what that column gives
+  // to channel `out`.
+  template <class Site>
+  EMMY_INLINE constexpr scalar& head_weight(HeadRole role, int column, int in, int head = 0) noexcept {
+    return data[head_at<Site>(static_cast<int>(role), column, in, head)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr const scalar& head_weight(HeadRole role, int column, int in, int head = 0) const noexcept {
+    return data[head_at<Site>(static_cast<int>(role), column, in, head)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr scalar& head_bias(HeadRole role, int column, int head = 0) noexcept {
+    return data[head_bias_at<Site>(static_cast<int>(role), column, head)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr const scalar& head_bias(HeadRole role, int column, int head = 0) const noexcept {
+    return data[head_bias_at<Site>(static_cast<int>(role), column, head)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr scalar& output_weight(int out, int column, int head = 0) noexcept {
+    return data[head_output_at<Site>(out, column, head)];
+  }
+  template <class Site>
+  EMMY_INLINE constexpr const scalar& output_weight(int out, int column, int head = 0) const noexcept {
+    return data[head_output_at<Site>(out, column, head)];
+  }
   // The gain of a norm's channel.
   template <class Site>
   EMMY_INLINE constexpr scalar& gain(int channel) noexcept {
@@ -77,6 +106,30 @@ struct Params {
     static_assert(kFits, "emmy: this layer has no recurrent weights: Rnn and Gru have");
     const PlannedBlock& own = kPlan<Net>.block[kFits ? kBlock + 1 : 0];
     return own.offset + (gate * own.cols + from) * own.stride + out;
+  }
+  // The first block of an attention layer.
+  template <class Site>
+  static consteval int heads_at() {
+    constexpr int kNode = kNodeOf<Net, Site>;
+    constexpr bool kFits = kNode >= 0 && kHeadsOf<typename node_at<Net, kNode<0 ? 0 : kNode>::layer>> 0;
+    static_assert(kFits, "emmy: this layer has no heads: Attention has");
+    return kFits ? kPlan<Net>.first_block[kNode] : 0;
+  }
+  template <class Site>
+  EMMY_INLINE static constexpr int head_at(int role, int column, int in, int head) noexcept {
+    const PlannedBlock& own = kPlan<Net>.block[heads_at<Site>() + role];
+    return own.offset + (head * node_at<Net, kNodeOf<Net, Site>>::in::kChannels + in) * own.stride + column;
+  }
+  template <class Site>
+  EMMY_INLINE static constexpr int head_bias_at(int role, int column, int head) noexcept {
+    using L = typename node_at<Net, kNodeOf<Net, Site>>::layer;
+    static_assert(L::kOptions.has_bias, "emmy: an Attention<..., NoBias> has no biases");
+    return kPlan<Net>.block[heads_at<Site>() + 4 + role].offset + head * L::kHeadSize + column;
+  }
+  template <class Site>
+  EMMY_INLINE static constexpr int head_output_at(int out, int column, int head) noexcept {
+    const PlannedBlock& own = kPlan<Net>.block[heads_at<Site>() + 3];
+    return own.offset + (head * node_at<Net, kNodeOf<Net, Site>>::layer::kHeadSize + column) * own.stride + out;
   }
   template <class Site, Role Wanted>
   EMMY_INLINE static constexpr int at(int row, int col) noexcept {

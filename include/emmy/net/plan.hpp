@@ -222,7 +222,7 @@ consteval auto make_arena(Nodes<N...>) {
     }
   }
   const int kept[] = {kept_of<typename N::layer, S, typename N::in, Batch>()...};
-  constexpr bool makes_deltas[] = {kIsRecurrent<typename N::layer>...};
+  constexpr bool makes_deltas[] = {kMakesDeltas<typename N::layer>...};
   const int work[] = {work_of<typename N::layer, S, typename N::in, Batch>()...};
   for (int i = 0; i < n; ++i) {
     kept_value[i] = count;

@@ -96,6 +96,21 @@ EMMY_INLINE void symmetrise(S* m) noexcept {
       m[i * kStride + j] = m[j * kStride + i] = S(0.5) * (m[i * kStride + j] + m[j * kStride + i]);
 }
 
+// Of m, Units x Units, what commutes with turns of the units 2m and 2m + 1, doubled: [[a + d, b - c], [c - b, a + d]] of each
+// [[a, b], [c, d]] on the diagonal.
+template <int Units, class S>
+EMMY_INLINE void keep_planes(S* m) noexcept {
+  constexpr int kStride = padded<S>(Units);
+  for (int i = 0; i < Units; i += 2) {
+    S *even = m + i * kStride, *odd = even + kStride;
+    const S along = even[i] + odd[i + 1], across = even[i + 1] - odd[i];
+    clear(even, 2 * kStride);
+    even[i] = odd[i + 1] = along;
+    even[i + 1] = across;
+    odd[i] = -across;
+  }
+}
+
 // One part of a balance matrix, everything of the net that it looks at.
 template <class Net, class Site, int Index>
 struct BalancePart {
@@ -109,10 +124,19 @@ struct BalancePart {
 
   // ledger.work = the products of the lines of a with those of b, both in the layout of the weights.
   EMMY_INLINE static void products(Led& ledger, const S* a, const S* b) noexcept {
-    if constexpr (kBlock.in_memory(kPart.axis) == Axis::row)
-      gram_of_rows<kUnits, kCols>(a + kBlock.offset, b + kBlock.offset, ledger.work.data);
-    else gram_of_columns<kBlock.lines, kUnits>(a + kBlock.offset, b + kBlock.offset, ledger.work.data);
+    constexpr bool kOfBias = kPart.count > 0 && kBlock.role == Role::bias;  // some of its columns
+    constexpr int kFrom = kBlock.offset + kPart.first * (kOfBias ? 1 : kBlock.width);
+    if constexpr (kOfBias) {
+      alignas(kAlign<S>) S own[2][Led::kStride] = {};
+      for (int i = 0; i < kUnits; ++i) own[0][i] = a[kFrom + i], own[1][i] = b[kFrom + i];
+      gram_of_columns<1, kUnits>(own[0], own[1], ledger.work.data);
+    } else if constexpr (kBlock.in_memory(kPart.axis) == Axis::row) {
+      gram_of_rows<kUnits, kCols>(a + kFrom, b + kFrom, ledger.work.data);
+    } else {
+      gram_of_columns<(kPart.count > 0 ? kPart.count : kBlock.lines), kUnits>(a + kFrom, b + kFrom, ledger.work.data);
+    }
     if (a == b) symmetrise<kUnits>(ledger.work.data);
+    if constexpr (Led::kMatrix.by_plane) keep_planes<kUnits>(ledger.work.data);
   }
   EMMY_INLINE static S roundings() noexcept { return line_terms<S>(kBlock, kPart.axis, 1).r; }
   EMMY_INLINE static void add_to(Led& ledger, typename Led::Matrix& to, S factor) noexcept {
@@ -131,9 +155,10 @@ struct BalancePart {
   // J takes both sides with the same sign.
   EMMY_INLINE static void add_angular(Led& ledger, const S* buf, const S* theta) noexcept {
     products(ledger, buf, theta);
+    const S half = S(Led::kMatrix.by_plane ? 0.5 : 1);  // keep_planes doubles
     for (int i = 0; i < kUnits; ++i)
       for (int j = 0; j < kUnits; ++j)
-        ledger.turning.data[i * Led::kStride + j] += ledger.work(i, j) - ledger.work(j, i);
+        ledger.turning.data[i * Led::kStride + j] += half * (ledger.work(i, j) - ledger.work(j, i));
   }
 };
 

@@ -38,12 +38,13 @@ template <class S>
 inline constexpr S kRoundoff = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
 
 namespace detail {
-// The tensor whose values the rows of a block meet: what the layer reads, or, of recurrent weights, what it makes.
+// The tensor whose values the rows of a block meet: what the layer reads, or, of recurrent weights and the last ones of
+// attention, what it makes.
 template <class Net>
 EMMY_INLINE constexpr int met_by(int block) noexcept {
   const int node = kPlan<Net>.block[block].node;
   const auto& tensor = kPlan<Net>.tensor;
-  if (kFacts<Net>.node[node].recurrent && block == kPlan<Net>.first_block[node] + 1) return tensor[node + 1].root;
+  if (kFacts<Net>.node[node].inner_block == block - kPlan<Net>.first_block[node]) return tensor[node + 1].root;
   return tensor[kFacts<Net>.node[node].from].root;
 }
 // Lines of a part that follow each other in its units and in the channels that they are made of; beyond them either starts

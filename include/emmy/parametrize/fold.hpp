@@ -32,7 +32,7 @@ inline constexpr bool kIsAdapted = [] {
 template <class... N>
 consteval bool has_single_rows(Nodes<N...>) {
   return (true && ... &&
-          (!kIsWindowed<typename N::layer> && !kIsReshape<typename N::layer> && !kIsRecurrent<typename N::layer>));
+          (!kIsWindowed<typename N::layer> && !kIsReshape<typename N::layer> && !kMakesDeltas<typename N::layer>));
 }
 }  // namespace detail
 

@@ -1,4 +1,4 @@
-// Balance of two linear layers: a whole matrix of charges.
+// Balance of two linear layers, or of two sides of an attention head: a whole matrix of charges.
 #pragma once
 
 #include <emmy/symmetry/symmetry.hpp>
@@ -15,6 +15,26 @@ namespace emmy {
 // section 2. Test: tests/noether/balance_test.cpp.
 template <class Site>
 struct Balance {
+  static constexpr Kind kKind = Kind::balance;
+  using site = Site;
+};
+
+// Balance<QueryKey<Site, Head>>: the two sides of q k' of a head, a column of Wq, bq against one of Wk, bk. With W = [Wk; bk] and
+// [Wq; bq]' in the place of V all of the above holds. With rotary positions A must turn with them, so that of each plane of columns
+// 2m and 2m + 1 one complex number is left: Q is there |q plane|^2 - |k plane|^2 at [2m, 2m] and [2m + 1, 2m + 1], 0 elsewhere,
+// and J has one number, [2m, 2m + 1]. Test: tests/noether/attention_test.cpp. Source: theory.md section 1 #16, #19.
+template <class Site, int Head>
+struct QueryKey {};
+// Balance<ValueOutput<Site, Head>>: columns of Wv, bv against rows of Wo, as V the first with its sign. #17.
+template <class Site, int Head>
+struct ValueOutput {};
+template <class Site, int Head>
+struct Balance<QueryKey<Site, Head>> {
+  static constexpr Kind kKind = Kind::balance;
+  using site = Site;
+};
+template <class Site, int Head>
+struct Balance<ValueOutput<Site, Head>> {
   static constexpr Kind kKind = Kind::balance;
   using site = Site;
 };
@@ -36,11 +56,49 @@ consteval int balanced_with() {
   else return kWindowOf<typename node_at<Net, kReader>::layer> == 1 ? kReader : -1;
 }
 
+// Heads that a trained layer balances.
+template <class Net, int Node>
+inline constexpr int kBalancedHeads = [] {
+  using L = typename node_at<Net, Node>::layer;
+  return kIsFrozen<L> ? 0 : kHeadsOf<L>;
+}();
+
+template <class Net, int Node, int Head = 0>
+consteval auto balances_of_heads() {
+  using Site = typename node_at<Net, Node>::site;
+  if constexpr (Head == kBalancedHeads<Net, Node>) return Symmetries<>{};
+  else
+    return Symmetries<Balance<QueryKey<Site, Head>>, Balance<ValueOutput<Site, Head>>>{} +
+           balances_of_heads<Net, Node, Head + 1>();
+}
+
 template <class Net, int Node = 0>
 consteval auto all_balances() {
   if constexpr (Node == Net::kNodes) return Symmetries<>{};
-  else if constexpr (balanced_with<Net, Node>() < 0) return all_balances<Net, Node + 1>();
+  else if constexpr (balanced_with<Net, Node>() < 0)
+    return balances_of_heads<Net, Node>() + all_balances<Net, Node + 1>();
   else return Symmetries<Balance<typename node_at<Net, Node>::site>>{} + all_balances<Net, Node + 1>();
+}
+
+// The matrix of the parts of a head of node Site.
+template <class Net, int Site, int Head, class Parts>
+consteval Charge matrix_of_head(Parts parts) {
+  Charge c;
+  c.units = node_at<Net, Site>::layer::kHeadSize;
+  c.incoming_node = c.outgoing_node = Site;
+  for (const PairPart& p : parts.part) {
+    ChargePart part{kPlan<Net>.first_block[Site] + p.block, p.axis, {p.sign, 1}, p.sign < 0};
+    part.first = p.first, part.count = p.count;
+    c.add(part);
+  }
+  return c;
+}
+template <class Net, int Site, int Head>
+consteval void check_head() {
+  static_assert(Site >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+  static_assert(Head >= 0 && Head < kBalancedHeads<Net, Site>,
+                "emmy: this layer has no such head: QueryKey and ValueOutput name a trained Attention and one of its "
+                "heads, counted from 0");
 }
 
 }  // namespace detail
@@ -67,6 +125,24 @@ consteval Charge matrix_of(Balance<Site>) {
   for (int i = 0; i < in.kCount; ++i)
     c.add({kPlan<Net>.first_block[kSite] + in.part[i].block, in.part[i].axis, {-in.part[i].sign, 1}, true});
   return c;
+}
+
+template <class Net, class Site, int Head>
+consteval Charge matrix_of(Balance<QueryKey<Site, Head>>) {
+  constexpr int kSite = kNodeOf<Net, Site>;
+  detail::check_head<Net, kSite, Head>();
+  using N = node_at<Net, kSite>;
+  using L = typename N::layer;
+  Charge c = detail::matrix_of_head<Net, kSite, Head>(query_key(L{}, typename N::in{}, Head));
+  c.by_plane = L::kOptions.rotates;
+  return c;
+}
+template <class Net, class Site, int Head>
+consteval Charge matrix_of(Balance<ValueOutput<Site, Head>>) {
+  constexpr int kSite = kNodeOf<Net, Site>;
+  detail::check_head<Net, kSite, Head>();
+  using N = node_at<Net, kSite>;
+  return detail::matrix_of_head<Net, kSite, Head>(value_output(typename N::layer{}, typename N::in{}, Head));
 }
 
 // Symmetries<Balance<Layer<0>>, Balance<Layer<1>>> for Input<5>, Dense<4>, Dense<3>, Dense<2>.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <emmy/symmetry/exp_unit.hpp>
+#include <emmy/symmetry/key_bias.hpp>
 #include <emmy/symmetry/rescaling.hpp>
 #include <emmy/symmetry/scale.hpp>
 #include <emmy/symmetry/translation.hpp>
@@ -35,7 +36,11 @@ consteval auto symmetries_at() {
     if constexpr (kTranslates) return Symmetries<Translation<Site>>{};
     else return Symmetries<>{};
   }();
-  return factors + rescaling + exp_unit + scale + translation;
+  const auto key_bias = [] {
+    if constexpr (has_dead_key_bias<Net, Node>()) return Symmetries<KeyBias<Site>>{};
+    else return Symmetries<>{};
+  }();
+  return factors + rescaling + exp_unit + scale + translation + key_bias;
 }
 
 template <class Net, int Node = 0>

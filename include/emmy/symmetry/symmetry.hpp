@@ -20,6 +20,7 @@ struct ChargePart {
   bool is_incoming;  // its gradient comes from the deltas of this unit, else from its activations
   int lines = 1;     // of the block that a unit has
   int power = 2;
+  int first = 0, count = 0;  // of a balance matrix: the rows, or a bias' columns, that it looks at; 0: all
 };
 struct Charge {
   static constexpr int kMaxParts = 8;
@@ -34,6 +35,7 @@ struct Charge {
   Ratio epsilons{0, 1};
   bool of_loss = false;   // only where the loss does not see it
   bool is_whole = false;  // one unit of all lines of its parts
+  bool by_plane = false;  // of a balance matrix: what commutes with a turn of the units 2m and 2m + 1
   ChargePart part[kMaxParts] = {};
 
   constexpr void add(ChargePart p) { part[parts++] = p; }
@@ -67,7 +69,8 @@ namespace detail {
 // What a symmetry search needs to know of each node.
 struct NodeFacts {
   // takes: its weights take the scale of its inputs; scales: its own weights can scale its units; multiplies: two tensors
-  bool takes, homogeneous, scales, ignores_scale, exponential, multiplies, recurrent;
+  bool takes, homogeneous, scales, ignores_scale, exponential, multiplies;
+  int inner_block;  // kInnerBlock, -1: none
   int from, skip;
   Ratio degree;
 };
@@ -93,7 +96,7 @@ consteval auto facts_of(Nodes<N...>) {
   return FactsOf<N...>{
       {{kTakesScale<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>,
         kScalesUnits<typename N::layer>, kIsScaleInvariant<typename N::layer>, kIsExponential<typename N::layer>,
-        __is_same(typename N::layer, Multiply), kIsRecurrent<typename N::layer>, N::kFrom, N::kSkip,
+        __is_same(typename N::layer, Multiply), kInnerBlockOf<typename N::layer>, N::kFrom, N::kSkip,
         degree_of<typename N::layer>()}...}};
 }
 template <class Net>

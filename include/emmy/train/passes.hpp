@@ -3,6 +3,7 @@
 
 #include <emmy/kernels/elementwise.hpp>
 #include <emmy/layers/activations.hpp>
+#include <emmy/layers/attention.hpp>
 #include <emmy/layers/avg_pool.hpp>
 #include <emmy/layers/batch_norm.hpp>
 #include <emmy/layers/conv1d.hpp>
@@ -78,7 +79,7 @@ EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
   constexpr auto& plan = kPlan<Net>;
   constexpr bool kNeeded = plan.needs_delta[N::kFrom], kAdds = kAddsTo<Net, I, N::kFrom>;
   constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
-  if constexpr (kIsRecurrent<L> && plan.needs_delta[I + 1]) deltas(L{}, m.template frame<I>());
+  if constexpr (kMakesDeltas<L> && plan.needs_delta[I + 1]) deltas(L{}, m.template frame<I>());
   if constexpr (kIsJoin<L>) {
     backward_join<I, N::kFrom, N::kSkip>(m);
     backward_join<I, N::kSkip, N::kFrom>(m);

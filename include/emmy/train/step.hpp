@@ -42,20 +42,6 @@ struct Totals {
   S all;  // finite if every value is
 };
 
-// Deltas of node I that are not dy: as if they were more rows of it.
-template <int I, class Net, int Batch>
-EMMY_INLINE void inspect_other_deltas(const Memory<Net, Batch, true>& m,
-                                      Inspection<typename Net::scalar>& delta) noexcept {
-  using N = node_at<Net, I>;
-  using S = typename Net::scalar;
-  constexpr int kOther = kOtherDeltasOf<typename N::layer>, kCols = N::out::kChannels;
-  if constexpr (kOther > 0) {
-    alignas(kAlign<S>) S by_column[padded<S>(kCols)];
-    inspect<kOther * Batch * N::out::kPositions, kCols, padded<S>(kCols), true>(
-        other_deltas(typename N::layer{}, m.template frame<I>()), by_column, delta);
-  }
-}
-
 template <int T, class Net, int Batch, class Led>
 EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
   using S = typename Net::scalar;
@@ -74,7 +60,10 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
     if constexpr (kPlan<Net>.needs_delta[T])
       inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(static_cast<const S*>(m.template delta<T>()),
                                                                     delta_abs, delta);
-    if constexpr (T > 0 && kPlan<Net>.needs_delta[T]) inspect_other_deltas<T - 1>(m, delta);
+    if constexpr (T > 0 && kPlan<Net>.needs_delta[T]) {
+      using L = typename node_at<Net, T - 1>::layer;
+      if constexpr (kLooksInside<L>) look_inside(L{}, m.template frame<T - 1>(), act, delta);
+    }
     totals.act[T] = act.squares;
     totals.delta[T] = delta.squares;
     totals.all += act.squares + delta.squares;
@@ -144,14 +133,14 @@ EMMY_INLINE void for_blocks(F&& f) noexcept {
 }
 
 // |sum_r x[r, i] dy[r, o]|^2 of node I is at most this (Cauchy-Schwarz; a bias has x = 1, a norm at most 1 a channel, a
-// recurrent layer its own states besides).
+// recurrent layer its own states besides, attention what its heads make).
 template <int I, class Net>
 EMMY_INLINE typename Net::scalar gradient_squared(const Totals<Net>& totals, int rows) noexcept {
   using S = typename Net::scalar;
   using N = node_at<Net, I>;
   constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
   if constexpr (kIsNorm<typename N::layer>) return S(rows) * S(N::in::kChannels) * totals.delta[kOut];
-  else if constexpr (kIsRecurrent<typename N::layer>)
+  else if constexpr (kMakesDeltas<typename N::layer>)
     return larger(larger(S(rows), totals.act[kOut]), totals.act[kIn]) * totals.delta[kOut];
   else return larger(S(rows), totals.act[kIn]) * totals.delta[kOut];
 }
