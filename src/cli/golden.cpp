@@ -78,7 +78,7 @@ std::optional<std::vector<PartOf>> parts_of(const ChargeDefinition& definition, 
   for (const Block& b : definition.blocks) {
     const auto found = std::find_if(block.begin(), block.end(), [&](const Param* p) { return p->name == b.param; });
     const auto at = static_cast<int>(found - block.begin());
-    if (b.group != 1) return std::nullopt;
+    if (b.group != definition.blocks[0].group) return std::nullopt;
     if (is_whole(definition)) parts.push_back({at, true, b.s, b.power});
     else if (definition.type == "unit" || definition.type == "gram") parts.push_back({at, b.axis == 0, b.s, b.power});
     else if (definition.type == "total" && d.block[at].rows == 1) parts.push_back({at, false, b.s, b.power});
@@ -105,8 +105,9 @@ int find_charge(const ChargeDefinition& definition, const Description& d, const 
   const auto parts = parts_of(definition, d, block);
   if (!parts) return -1;
   for (int c = 0; c < d.charges; ++c)
-    if (d.charge[c].is_whole == is_whole(definition) && d.charge[c].is_matrix == (definition.type == "gram") &&
-        (shift_invariant || !d.charge[c].of_loss) && same_parts(d.charge[c], *parts))
+    if (d.charge[c].group == definition.blocks[0].group && d.charge[c].is_whole == is_whole(definition) &&
+        d.charge[c].is_matrix == (definition.type == "gram") && (shift_invariant || !d.charge[c].of_loss) &&
+        same_parts(d.charge[c], *parts))
       return c;
   return -1;
 }
@@ -122,6 +123,9 @@ io::Result<Job> prepare(const Case& c, const std::vector<const Runner*>& runners
     job.unsupported = bind_params(c, r->about, job.block);
     if (job.unsupported.empty() && c.epsilon != r->about.epsilon)
       job.unsupported = fmt::format("no net with epsilon {} is compiled in", c.epsilon);
+    if (job.unsupported.empty() &&
+        !std::equal(c.angles.begin(), c.angles.end(), r->about.angle, r->about.angle + r->about.angles))
+      job.unsupported = "no net with such rope_angles is compiled in";
     if (!job.unsupported.empty()) continue;
     runner = r;
     break;
@@ -200,19 +204,22 @@ Outcome compute(const Job& job, Outcome (*run)(const Task&, Results&) noexcept, 
   std::vector<double>& losses = computed["losses"];
   losses.resize(static_cast<std::size_t>(task.steps));
   r.losses = losses.data();
-  std::vector<std::vector<double>> final_values, buffers;
+  std::vector<std::vector<double>> final_values, buffers, gradients;
   for (const Param* p : job.block) {
     final_values.emplace_back(p->value.values.size());
     buffers.emplace_back(p->value.values.size());
+    gradients.emplace_back(p->value.values.size());
   }
   for (std::size_t b = 0; b < job.block.size(); ++b) {
     r.final[b] = final_values[b].data();
     r.final_buf[b] = buffers[b].data();
+    r.final_gradient[b] = gradients[b].data();
   }
   const Outcome outcome = run(task, r);
   for (std::size_t b = 0; b < job.block.size(); ++b) {
     computed["final." + job.block[b]->name] = final_values[b];
     if (task.rule != RuleKind::sgd) computed["final_buf." + job.block[b]->name] = buffers[b];
+    if (job.block[b]->name == "bk") computed["key_bias_gradient_at_end"] = gradients[b];
   }
   computed["final_full_loss"] = {r.final_full_loss};
   if (task.clip != Clip::none) computed["steps_clipped"] = {static_cast<double>(r.steps_clipped)};
@@ -312,7 +319,9 @@ std::vector<const Runner*> find_runners(const char* target) {
                                  find_table<SwiGluKind>(target),
                                  find_table<Linear3>(target),
                                  find_table<LoraKind>(target),
-                                 find_table<RnnRelu>(target)};
+                                 find_table<RnnRelu>(target),
+                                 find_table<AttentionKind>(target),
+                                 find_table<AttentionRope>(target)};
   if (std::find(all.begin(), all.end(), nullptr) != all.end()) all.clear();
   return all;
 }

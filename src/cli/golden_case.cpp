@@ -113,6 +113,8 @@ bool is_one_of(std::string_view word, std::initializer_list<std::string_view> wo
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+bool is_attention(const Field& c) { return c.at("kind").text() == "attention"; }
+
 // Everything in `expected` that a program is to compute, with its tolerances.
 void collect_expected(const Field& c, const Field& at, const std::string& path,
                       const std::vector<std::string>& reference_only, std::vector<Expectation>& all) {
@@ -122,7 +124,9 @@ void collect_expected(const Field& c, const Field& at, const std::string& path,
       collect_expected(c, value, path.empty() ? key : path + "." + key, reference_only, all);
     return;
   }
-  all.push_back({path, channels_last(at.array()).values, c.at("tol_f64").at(path).number(1e-300, 1e300),
+  const bool is_weight = path.compare(0, 6, "final.") == 0 || path.compare(0, 10, "final_buf.") == 0;
+  const Array turned = is_weight && is_attention(c) ? outputs_first(at.array()) : channels_last(at.array());
+  all.push_back({path, turned.values, c.at("tol_f64").at(path).number(1e-300, 1e300),
                  c.at("tol_f32").at(path).number(1e-300, 1e300)});
 }
 
@@ -148,7 +152,7 @@ Array read_param(const Field& c, const std::string& name, const Field& value) {
   value.require(c.at("shapes").at(name).array(1).values == std::vector<double>(read.shape.begin(), read.shape.end()),
                 "has another shape than shapes." + name);
   value.require(read.shape.size() < 3 || c.at("kind").text() == "conv1d", "has more than two dimensions");
-  return channels_last(read);
+  return is_attention(c) ? outputs_first(read) : channels_last(read);
 }
 
 void read_optimizer(const Field& o, Optimizer& out) {
@@ -181,11 +185,24 @@ void read_charges(const Field& c, Case& out) {
           std::find_if(out.params.begin(), out.params.end(), [&](const Param& p) { return p.name == param; });
       b.at("param").require(found != out.params.end(), "names no parameter");
       const int rank = static_cast<int>(found->value.shape.size());
-      charge.blocks.push_back({param, b.at("s").number(), b.at("axis").integer(0, rank - 1),
+      const int axis = b.at("axis").integer(0, rank - 1);
+      charge.blocks.push_back({param, b.at("s").number(), rank == 2 && is_attention(c) ? 1 - axis : axis,
                                b.at("power").integer(1, 2), b.at("group").integer(1, 1'000'000)});
     }
     definition.at("blocks").require(!charge.blocks.empty(), "is empty");
   }
+}
+
+// One window: its positions, which cases call samples, are one input.
+void read_window(const Field& c, Case& out) {
+  const int positions = out.inputs.shape[0];
+  c.at("optimizer").at("batch").require(out.optimizer.batch == positions, "is not the number of positions");
+  for (Array* rows : {&out.inputs, &out.outputs}) rows->shape = {1, static_cast<int>(rows->values.size())};
+  out.optimizer.batch = 1;
+  const double scale = c.at("constants").at("scale").number(0, 1),
+               size = c.at("params").at("bk").array(1).shape[0] * scale * scale;
+  if (size < 1 - 1e-12 || size > 1 + 1e-12) throw Unsupported("a scale that is not 1 / sqrt of the head's size");
+  if (c.at("constants").has("rope_angles")) out.angles = c.at("constants").at("rope_angles").array(2).values;
 }
 
 // The kinds of KINDS in golden.py: trained on X with Y or labels.
@@ -193,7 +210,7 @@ void read_training(const Field& c, Case& out) {
   read_optimizer(c.at("optimizer"), out.optimizer);
   read_expected(c,
                 {"losses", "final_full_loss", "final", "final_buf", "charges", "steps_clipped", "angular_before",
-                 "angular_after", "angular_factor_per_step"},
+                 "angular_after", "angular_factor_per_step", "key_bias_gradient_at_end"},
                 out);
   const Field o = c.at("optimizer");
   for (const auto& [name, shape] : c.at("shapes").members()) static_cast<void>(c.at("params").at(name));  // there?
@@ -219,6 +236,7 @@ void read_training(const Field& c, Case& out) {
   } else {
     throw Unsupported("loss " + loss);
   }
+  if (out.kind == "attention") read_window(c, out);
   if (is_one_of(out.kind, {"layernorm", "rmsnorm", "batchnorm"}))
     out.epsilon = c.at("constants").at("eps_norm").number(0, 1);
   read_charges(c, out);
@@ -263,7 +281,7 @@ void read_case(const Field& c, Case& out) {
   try {
     const bool trains = is_one_of(
         out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_exp", "mlp1_relu_squared", "mlp2_relu", "product_unit_relu",
-                   "swiglu", "linear3", "lora", "conv1d", "layernorm", "rmsnorm", "batchnorm", "rnn_relu"});
+                   "swiglu", "linear3", "lora", "conv1d", "layernorm", "rmsnorm", "batchnorm", "rnn_relu", "attention"});
     if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
     out.optimizer.kind = c.at("optimizer").at("kind").text();
     if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);
@@ -303,6 +321,15 @@ Array samples_first(const Array& array) {
     for (int p = 0; p < positions; ++p)
       for (int c = 0; c < channels; ++c)
         turned.values.push_back(array.values[static_cast<std::size_t>((p * samples + n) * channels + c)]);
+  return turned;
+}
+
+Array outputs_first(const Array& array) {
+  if (array.shape.size() != 2) return array;
+  const int rows = array.shape[0], cols = array.shape[1];
+  Array turned{{cols, rows}, {}};
+  for (int o = 0; o < cols; ++o)
+    for (int i = 0; i < rows; ++i) turned.values.push_back(array.values[static_cast<std::size_t>(i * cols + o)]);
   return turned;
 }
 

@@ -19,6 +19,8 @@ struct Array {
 [[nodiscard]] Array channels_last(const Array& array);
 // Windows with positions before samples: [p][n][c] -> [n][p c].
 [[nodiscard]] Array samples_first(const Array& array);
+// Matrices with inputs before outputs: [in][out] -> [out][in].
+[[nodiscard]] Array outputs_first(const Array& array);
 
 struct Param {
   std::string name;
@@ -58,15 +60,16 @@ struct Case {
   std::string unsupported;  // why the rest was not read; empty: it was
   Optimizer optimizer;
   std::vector<Param> params;
-  Array inputs;             // [samples][inputs]
-  Array outputs;            // [samples][outputs], or no values
-  std::vector<int> labels;  // or none
-  double epsilon = 0;       // of its norm
+  Array inputs;                // [samples][inputs]
+  Array outputs;               // [samples][outputs], or no values
+  std::vector<int> labels;     // or none
+  double epsilon = 0;          // of its norm
+  std::vector<double> angles;  // of its rotary positions
   std::vector<ChargeDefinition> charges;
   std::vector<Expectation> expected;
 };
 
-// All cases of a file, in its order; arrays of three dimensions by channels_last, windows by samples_first. Fields that only explain a case (about, needs, seed, set, variant) are not read.
+// All cases of a file, in its order; arrays of three dimensions by channels_last, windows by samples_first, those of attention by outputs_first. Fields that only explain a case (about, needs, seed, set, variant) are not read.
 // The error names file, case and field.
 [[nodiscard]] io::Result<std::vector<Case>> read_cases(const std::string& path);
 

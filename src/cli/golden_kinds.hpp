@@ -149,6 +149,27 @@ struct RnnRelu {
   static constexpr const char* kParams[] = {"Wx", "Wh", "b", "Wo"};
 };
 
+// Attention, one head; the positions of one window are what cases call samples.
+template <class... Rotary>
+struct Attentive {
+  static constexpr int kRows = 5, kSize = sizeof...(Rotary) == 0 ? 3 : 4;
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<kRows, 4>, Attention<1, kSize, NoOutputBias, Rotary...>>;
+  using batches = Batches<1>;
+  static constexpr const char* kName = "attention";
+  static constexpr const char* kParams[] = {"Wq", "Wk", "Wv", "Wo", "bq", "bk", "bv"};
+};
+// position 10^(-3 m / 4)
+struct CaseAngles {
+  static constexpr double angle(int position, int plane, int) noexcept {
+    return position * (plane == 0 ? 1.0 : 0.1778279410038923);
+  }
+};
+struct AttentionKind : Attentive<> {};
+struct AttentionRope : Attentive<RopeBy<CaseAngles>> {
+  using angles = CaseAngles;
+};
+
 template <class K>
 concept IsKind = requires {
   K::kParams;
@@ -162,6 +183,11 @@ inline constexpr bool kIsCertified = requires {
   requires K::kCertified;
 };
 
+template <class K>
+inline constexpr int kRowsOf = 1;
+template <class K>
+requires requires { K::kRows; }
+inline constexpr int kRowsOf<K> = K::kRows;
 template <class K>
 inline constexpr double kEpsilonOf = 0;
 template <class K>
@@ -241,7 +267,7 @@ consteval Description describe() {
   d.charges = table.kCharges;
   for (int c = 0; c < d.charges; ++c) {
     const Charge& charge = table.charge[c];
-    d.charge[c] = {table.unit[c], charge.units, charge.of_loss, charge.is_whole, false, charge.parts, {}};
+    d.charge[c] = {table.unit[c], charge.units, charge.of_loss, charge.is_whole, false, 1, charge.parts, {}};
     for (int p = 0; p < charge.parts; ++p) {
       d.charge[c].part[p] = part_of(charge.part[p]);
     }
@@ -250,14 +276,19 @@ consteval Description describe() {
   for_each_balance(balances_of<Net>{}, [&]<class Site>(Balance<Site>) {
     constexpr Charge kMatrix = matrix_of<Net>(Balance<Site>{});
     ChargeOf& charge = d.charge[d.charges++];
-    charge = {unit, kMatrix.units * kMatrix.units, false, false, true, kMatrix.parts, {}};
+    if (kMatrix.by_plane) charge = {unit, kMatrix.units / 2, false, false, false, 2, kMatrix.parts, {}};
+    else charge = {unit, kMatrix.units * kMatrix.units, false, false, true, 1, kMatrix.parts, {}};
     for (int p = 0; p < kMatrix.parts; ++p) charge.part[p] = part_of(kMatrix.part[p]);
-    if (unit == table.units) d.angular = charge.units;
+    if (unit == table.units) d.angular = kMatrix.units * kMatrix.units;
     unit += charge.units;
   });
   if (unit > Description::kMaxUnits) __builtin_unreachable();  // no constant: too many units
   d.epsilon = kEpsilonOf<K>;
   d.batch = kMixesSamples<Net> ? largest_of(typename K::batches{}) : 0;
+  d.rows = kRowsOf<K>;
+  if constexpr (requires { typename K::angles; })
+    for (int m = 0; m < d.rows * K::kSize / 2; ++m)
+      d.angle[d.angles++] = K::angles::angle(m / (K::kSize / 2), m % (K::kSize / 2), K::kSize / 2);
   d.clips_momentum = kClipsMomentum<K>;
   d.certified = kIsCertified<K>;
   return d;
@@ -343,7 +374,7 @@ StepResult<typename Net::scalar> batch_gradient(const Params<Net>& params, const
                                                 Gradient<Net>& g) noexcept {
   using S = typename Net::scalar;
   constexpr auto kOfBatch = part_gradients<Net>(typename K::batches{});
-  const S scale = S(1) / S(count);
+  const S scale = S(1) / S(count * kRowsOf<K>);
   if (count <= kLargestBatch) return kOfBatch.of[count](params, Samples<Net>(task, first, count), count, scale, g);
   StepResult<S> sum{Status::ok, S(0)};
   g = {};
@@ -431,8 +462,9 @@ void report_balances([[maybe_unused]] const BalanceLedgers<Net>& balances, [[may
   for_each_balance(balances_of<Net>{}, [&]<class Site>(Balance<Site>) {
     const BalanceLedger<Net, Site>& ledger = balances;
     constexpr int kUnits = BalanceLedger<Net, Site>::kUnits;
-    for (int at = 0; at < kUnits * kUnits; ++at, ++unit) {
-      const int i = at / kUnits, j = at % kUnits;
+    constexpr bool kByPlane = BalanceLedger<Net, Site>::kMatrix.by_plane;
+    for (int at = 0; at < (kByPlane ? kUnits / 2 : kUnits * kUnits); ++at, ++unit) {
+      const int i = kByPlane ? 2 * at : at / kUnits, j = kByPlane ? i : at % kUnits;
       if (step == 0) {
         results.before[unit] = static_cast<double>(ledger.before(i, j));
         results.after_one[unit] = static_cast<double>(ledger.charge(i, j));
@@ -521,6 +553,7 @@ Outcome train(const Task& task, const Rule& rule, Results& results) noexcept {
   results.final_full_loss = static_cast<double>(last.loss);
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
     unload<Net>(params.data, b, results.final[b]);
+    unload<Net>(g.data, b, results.final_gradient[b]);
     if constexpr (Rule::kHasMemory) unload<Net>(state.buf, b, results.final_buf[b]);
   }
   Status status = last.status;

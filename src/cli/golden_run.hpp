@@ -24,12 +24,13 @@ struct ChargeOf {
   bool of_loss;    // needs a loss that ignores a number added to all outputs
   bool is_whole;   // one unit of all lines of its blocks
   bool is_matrix;  // a balance matrix: its units are the entries, row by row
+  int group;       // neighbours that make one unit
   int parts;
   PartOf part[kMaxParts];
 };
 
 struct Description {
-  static constexpr int kMaxBlocks = 8, kMaxCharges = 8, kMaxUnits = 48, kMaxWeights = 16;
+  static constexpr int kMaxBlocks = 8, kMaxCharges = 8, kMaxUnits = 48, kMaxWeights = 16, kMaxAngles = 16;
   const char* kind;
   int inputs, outputs, blocks;
   BlockName block[kMaxBlocks];
@@ -40,6 +41,9 @@ struct Description {
   bool clips_momentum;  // clips with momentum too, not only without
   bool certified;       // ends with a certificate instead of charges
   int angular;          // entries of the angular momentum, that of its first balance matrix
+  int rows;             // of an input that a case counts as samples
+  int angles;           // of its rotary positions, position by position
+  double angle[kMaxAngles];
 };
 
 enum class RuleKind { sgd, momentum, momentum_decoupled, nesterov };
@@ -61,12 +65,13 @@ struct Task {
   } param[Description::kMaxBlocks];
 };
 
-// Arrays by unit of the ledger or by charge; `losses`, `final` and `final_buf` belong to the caller.
+// Arrays by unit of the ledger or by charge; `losses`, `final`, `final_buf` and `final_gradient` belong to the caller.
 struct Results {
   static constexpr int kCauses = 5;  // decay, momentum, breaking, discretisation, noether
   double* losses;
   double* final[Description::kMaxBlocks];
   double* final_buf[Description::kMaxBlocks];
+  double* final_gradient[Description::kMaxBlocks];  // of all data, after the last step
   double final_full_loss;
   int steps_clipped;
   double before[Description::kMaxUnits], after_one[Description::kMaxUnits], after[Description::kMaxUnits];
