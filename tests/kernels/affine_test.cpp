@@ -14,6 +14,7 @@
 
 namespace {
 
+using support::allowed;
 using support::Fenced;
 using support::fill;
 using support::fill_padded;
@@ -59,12 +60,6 @@ Curve curve_of<emmy::Tanh>() {
 template <>
 Curve curve_of<emmy::Sigmoid>() {
   return {reference::sigmoid_forward, reference::sigmoid_backward, 0.25, 3};
-}
-
-// The double reference is wrong too; in f64 by as much as the kernel.
-template <class T>
-double allowed(double terms, double magnitude) {
-  return (terms * kRoundoff<T> * 1.0001 + (sizeof(T) == 8 ? (terms + 2) * 0x1p-53 : 0.0)) * magnitude;
 }
 
 // ---- y = activation(x W + b)

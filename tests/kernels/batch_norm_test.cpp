@@ -14,6 +14,7 @@
 
 namespace {
 
+using support::expect_zero_pads;
 using support::Fenced;
 using support::fill_padded;
 using support::for_each_size;
@@ -28,13 +29,6 @@ TYPED_TEST_SUITE(BatchNorm, Types);
 
 using Real = long double;
 using Values = std::vector<Real>;
-
-template <class T>
-void expect_zero_pads(const Fenced<T>& p, int rows, int cols, int stride) {
-  for (int r = 0; r < rows; ++r) {
-    for (int c = cols; c < stride; ++c) ASSERT_EQ(p.data()[r * stride + c], T(0)) << "pad lane";
-  }
-}
 
 // One size of the kernels. Their checks are compiled once a scalar.
 template <class T>

@@ -15,6 +15,8 @@
 namespace {
 
 using reference::Grid;
+using support::absolute;
+using support::allowed;
 using support::Fenced;
 using support::fill;
 using support::fill_padded;
@@ -28,16 +30,6 @@ using Types = support::Scalars;
 TYPED_TEST_SUITE(Conv2d, Types);
 
 using Values = std::vector<double>;
-
-// The double reference is wrong too; in f64 by as much as the kernel.
-template <class T>
-double allowed(double terms, double magnitude) {
-  return (terms * kRoundoff<T> * 1.0001 + (sizeof(T) == 8 ? (terms + 2) * 0x1p-53 : 0.0)) * magnitude;
-}
-Values absolute(Values v) {
-  for (double& d : v) d = std::fabs(d);
-  return v;
-}
 
 // Both kinds of a size. Their checks are compiled once a scalar.
 template <class T>

@@ -14,6 +14,8 @@
 
 namespace {
 
+using support::absolute;
+using support::allowed;
 using support::Constant;
 using support::Fenced;
 using support::fill;
@@ -29,17 +31,6 @@ using Types = support::Scalars;
 TYPED_TEST_SUITE(Conv, Types);
 
 using Values = std::vector<double>;
-
-// The double reference is wrong too; in f64 by as much as the kernel.
-template <class T>
-double allowed(double terms, double magnitude) {
-  return (terms * kRoundoff<T> * 1.0001 + (sizeof(T) == 8 ? (terms + 2) * 0x1p-53 : 0.0)) * magnitude;
-}
-
-Values absolute(Values v) {
-  for (double& d : v) d = std::fabs(d);
-  return v;
-}
 
 struct Sizes {
   int batch, positions, kernel, in, stride, out;  // stride: of the rows of x

@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <type_traits>
 
+#include <gtest/gtest.h>
+
 namespace support {
 
 template <class T>
@@ -74,5 +76,12 @@ class Fenced {
   char* base_;
   T* data_;
 };
+
+template <class T>
+void expect_zero_pads(const Fenced<T>& p, int rows, int cols, int stride) {
+  for (int r = 0; r < rows; ++r) {
+    for (int c = cols; c < stride; ++c) ASSERT_EQ(p.data()[r * stride + c], T(0)) << "pad lane";
+  }
+}
 
 }  // namespace support

@@ -17,6 +17,18 @@ namespace support {
 template <class T>
 inline constexpr double kRoundoff = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
 
+// What a sum of so many terms of so large a magnitude may be off. The double reference is wrong too; in f64 by as much as
+// the kernel.
+template <class T>
+double allowed(double terms, double magnitude) {
+  return (terms * kRoundoff<T> * 1.0001 + (sizeof(T) == 8 ? (terms + 2) * 0x1p-53 : 0.0)) * magnitude;
+}
+
+inline std::vector<double> absolute(std::vector<double> v) {
+  for (double& d : v) d = std::fabs(d);
+  return v;
+}
+
 // Uniform in [-1, 1), the same on every machine. Not the library's generator: tests of that one stand alone.
 class Random {
  public:
