@@ -16,7 +16,7 @@
 // which brings its own scale, or of a depthwise one a column, with the taps' square root of that scale.
 // A norm's epsilon makes N_eps of B(g, theta): epsilon = -2 s e N_eps, taken out of noether and of the residual, whose
 // bound takes in the rounding of the norm's own sums (Invariance).
-// Source: theory.md section 2 (booking order, rounding bound). Test: tests/noether/ledger_test.cpp.
+// Source: theory.md section 2 (booking order, rounding bound). Test: tests/noether/ledger_test.cpp, identity_test.cpp.
 #pragma once
 
 #include <utility>
