@@ -40,7 +40,8 @@ class Fenced {
     void* p = mmap(nullptr, bytes_ + 2 * page_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) std::abort();
     base_ = static_cast<char*>(p);
-    if (mprotect(base_ + page_, bytes_, PROT_READ | PROT_WRITE) != 0) std::abort();
+    // QEMU refuses to protect nothing.
+    if (bytes_ != 0 && mprotect(base_ + page_, bytes_, PROT_READ | PROT_WRITE) != 0) std::abort();
     place(gap);
   }
   ~Fenced() { munmap(base_, bytes_ + 2 * page_); }
