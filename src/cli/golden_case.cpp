@@ -279,9 +279,9 @@ void read_case(const Field& c, Case& out) {
   out.kind = c.at("kind").text();
   c.at("optimizer").require(c.at("optimizer").is_object(), "is not an object");
   try {
-    const bool trains = is_one_of(
-        out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_exp", "mlp1_relu_squared", "mlp2_relu", "product_unit_relu",
-                   "swiglu", "linear3", "lora", "conv1d", "layernorm", "rmsnorm", "batchnorm", "rnn_relu", "attention"});
+    const bool trains = is_one_of(out.kind, {"mlp1_relu", "mlp1_leaky", "mlp1_exp", "mlp1_relu_squared", "mlp2_relu",
+                                             "product_unit_relu", "swiglu", "linear3", "lora", "conv1d", "layernorm",
+                                             "rmsnorm", "batchnorm", "rnn_relu", "attention"});
     if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
     out.optimizer.kind = c.at("optimizer").at("kind").text();
     if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);

@@ -43,7 +43,7 @@ template <class Json>
 bool is_supported(const Json& c) {
   if (c["set"] == "dense") return true;
   const std::vector<std::string> kinds{"conv1d", "layernorm", "rmsnorm", "batchnorm", "mlp1_exp",
-                                       "swiglu", "linear3",   "lora",    "rnn_relu", "attention"};
+                                       "swiglu", "linear3",   "lora",    "rnn_relu",  "attention"};
   return c["set"] == "layers" && std::find(kinds.begin(), kinds.end(), c["kind"]) != kinds.end();
 }
 

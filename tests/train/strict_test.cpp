@@ -73,6 +73,8 @@ TEST(Strict, Convolutions) {
 TEST(Strict, ConvolutionsOfImages) {
   EXPECT_EQ((hash_after<Picture, 4>(500, Momentum{0.02f, 0.9f, 1e-4f, 0.1f})), 0x7c1e8fb9ba6b0d76ULL);
 }
-TEST(Strict, Attention) { EXPECT_EQ((hash_after<Heads, 3>(500, Momentum{0.02f, 0.9f, 1e-4f, 0.1f})), 0x7812582a73bcad64ULL); }
+TEST(Strict, Attention) {
+  EXPECT_EQ((hash_after<Heads, 3>(500, Momentum{0.02f, 0.9f, 1e-4f, 0.1f})), 0x7812582a73bcad64ULL);
+}
 
 }  // namespace
