@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "cli/golden_case.hpp"
-#include "cli/golden_kinds.hpp"
+#include "cli/golden_table.hpp"
 
 namespace emmy::golden {
 namespace {

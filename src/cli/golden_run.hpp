@@ -1,4 +1,4 @@
-// What a compiled kind of golden case takes and gives: plain data, the same for every target. See golden_kinds.hpp.
+// What a compiled kind of golden case takes and gives: plain data, the same for every target. See golden_table.hpp.
 #pragma once
 
 #include <emmy/core/status.hpp>
