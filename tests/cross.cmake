@@ -18,7 +18,7 @@ if(processor STREQUAL "armv7")  # its vectors have no f64 and flush subnormals: 
   set(widest scalar)
 endif()
 
-# Kernels as users compile them; whole nets, and the kernel test that takes longest to compile, with -O1.
+# Kernels as users compile them; whole nets, and the kernel tests that take longest to compile, with -O1.
 function(emmy_add_cross_tests folder)
   cmake_parse_arguments(PARSE_ARGV 1 A "" "" "NAMES;TARGETS")
   set(quick "")

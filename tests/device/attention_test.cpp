@@ -50,9 +50,7 @@ double reference_gradient() {
   reference::last_forward(last, second, kBatch, kT, 4);
   reference::dense(last, w + kDense, w + kDense + 12, out, kBatch, 4, 3);
   const double loss = reference::cross_entropy(out, twin.labels, kBatch, 3);  // out becomes its gradient
-  for (double& v : twin.slope) v = 0;
-  for (double& v : d_first) v = 0;
-  for (double& v : d_second) v = 0;
+  reference::clear(twin.slope), reference::clear(d_first), reference::clear(d_second);
   reference::dense_backward(last, w + kDense, out, dw + kDense, dw + kDense + 12, d_last, kBatch, 4, 3);
   reference::last_backward(d_second, d_last, kBatch, kT, 4);
   reference::attention_backward(d_first, blocks_of<Slopes>(dw + kNext, 4, 3, 4), d_second, first,

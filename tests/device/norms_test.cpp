@@ -27,17 +27,14 @@ double reference_gradient() {
   for (int i = 0; i < kBatch * 6; ++i) in[i] = static_cast<double>(twin.x[i]);
   reference::dense(in, w1, b1, first, kBatch, 6, 7);
   reference::norm_forward(normed, first, gain, bias, kBatch, 7, true, kEpsilon);
-  for (double& v : normed) v = v > 0 ? v : 0;
+  reference::relu(normed, kBatch * 7);
   reference::dense(normed, w2, b2, second, kBatch, 7, 5);
   reference::norm_forward(rms, second, gain2, static_cast<const double*>(nullptr), kBatch, 5, false, kSecond);
   reference::dense(rms, w3, b3, third, kBatch, 5, 3);
   reference::batch_norm_forward(columns, third, gain3, bias3, kBatch, 3, kThird);
   reference::dense(columns, w4, b4, out, kBatch, 3, 3);
   const double loss = reference::cross_entropy(out, twin.labels, kBatch, 3);  // out becomes its gradient
-  for (double& v : twin.slope) v = 0;
-  for (double& v : d_first) v = 0;
-  for (double& v : d_second) v = 0;
-  for (double& v : d_third) v = 0;
+  reference::clear(twin.slope), reference::clear(d_first), reference::clear(d_second), reference::clear(d_third);
   reference::dense_backward(columns, w4, out, g4, gb4, d_columns, kBatch, 3, 3);
   reference::batch_norm_backward(d_third, gg3, gbias3, d_columns, third, gain3, kBatch, 3, kThird);
   reference::dense_backward(rms, w3, d_third, g3, gb3, d_rms, kBatch, 5, 3);

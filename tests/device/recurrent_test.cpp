@@ -30,9 +30,7 @@ double reference_gradient() {
   reference::last_forward(last, states, kBatch, kT, 3);
   reference::dense(last, w, bias, out, kBatch, 3, 3);
   const double loss = reference::cross_entropy(out, twin.labels, kBatch, 3);  // out becomes its gradient
-  for (double& v : twin.slope) v = 0;
-  for (double& v : d_first) v = 0;
-  for (double& v : d_states) v = 0;
+  reference::clear(twin.slope), reference::clear(d_first), reference::clear(d_states);
   reference::dense_backward(last, w, out, dw, dbias, d_last, kBatch, 3, 3);
   reference::last_backward(d_states, d_last, kBatch, kT, 3);
   reference::gru_backward(d_first, dgx, dgh, dgb, d_states, gates, states, first, gx, gh, of_states);
@@ -57,10 +55,7 @@ void stream() {
 }  // namespace
 
 int main() {
-  check::begin("gradients");
-  twin.gradients(reference_gradient);
-  check::begin("steps");
-  twin.steps(reference_gradient, ledger, [] { CHECK(ledger.health() > 0 && ledger.health() <= 1); });
+  twin.check_all(reference_gradient, ledger);
   check::begin("stream");
   stream();
   return check::end();

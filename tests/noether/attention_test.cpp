@@ -1,6 +1,7 @@
 // The charges of attention: matrices of queries with keys and of values with outputs, head by head, complex numbers by plane with
 // rotary positions, the key bias, and units before and behind it.
 #include <tests/noether/machine.hpp>
+#include <tests/noether/rates.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -174,7 +175,7 @@ TYPED_TEST(AttentionIdentity, OfTheKeyBias) {
 
 // ---- budgets
 
-void set(BasicMomentum<double>& r, int k) { r = {0.08 / (1 + k % 3), 0.85, 0.05, 0.2}; }
+using noether_test::set;
 template <class R, class N>
 void set(PerBlock<R, N>& r, int k) {
   set(r.rule, k);

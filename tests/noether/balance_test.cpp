@@ -1,6 +1,7 @@
 // Balance matrices: where they are, their budget by cause against update differences in plain double, the whole Noether
 // identity, angular momentum, steps in between, and a fault.
 #include <tests/noether/machine.hpp>
+#include <tests/noether/rates.hpp>
 
 #include <cmath>
 #include <cstdio>
@@ -64,23 +65,13 @@ reference::Causes budget(const Pair& p, const reference::Rule& rule, const refer
 
 // ---- steps
 
-void set(BasicSgd<double>& r, int k) { r = {0.1 / (1 + k % 3), 0.05}; }
-template <Decay kind>
-void set(BasicMomentum<double, kind>& r, int k) {
-  r = {0.08 / (1 + k % 3), 0.85, 0.05, 0.2};
-}
-void set(BasicNesterov<double>& r, int k) { r = {0.06 / (1 + k % 3), 0.8, 0.05}; }
+using noether_test::set;
 template <class R, class N>
 void set(PerBlock<R, N>& r, int k) {
   set(r.rule, k);
   r.fill();
   r.bias_decay(0);
   r.template layer<Layer<3>>({0.03, 0.5});
-}
-template <class R>
-void set(ClipByNorm<R>& r, int k) {
-  set(r.rule, k);
-  r.limit = 0.2;
 }
 
 template <class R>

@@ -2,6 +2,7 @@
 #include <emmy/train/verbs.hpp>
 
 #include <tests/noether/ledger_nets.hpp>
+#include <tests/noether/rates.hpp>
 
 #include <gtest/gtest.h>
 
@@ -140,23 +141,13 @@ using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicM
                                 Booked<Factored<double>, BasicMomentum<double>, SquaredError>>;
 TYPED_TEST_SUITE(BudgetOf, Bookings);
 
-void set(BasicSgd<double>& r, int k) { r = {0.1 / (1 + k % 3), 0.05}; }
-template <Decay kind>
-void set(BasicMomentum<double, kind>& r, int k) {
-  r = {0.08 / (1 + k % 3), 0.85, 0.05, 0.2};
-}
-void set(BasicNesterov<double>& r, int k) { r = {0.06 / (1 + k % 3), 0.8, 0.05}; }
+using noether_test::set;
 template <class R, class N>
 void set(PerBlock<R, N>& r, int k) {
   set(r.rule, k);
   r.fill();
   r.bias_decay(0);
   r.template layer<Layer<2>>({0.03, 0.5});
-}
-template <class R>
-void set(ClipByNorm<R>& r, int k) {
-  set(r.rule, k);
-  r.limit = 0.2;
 }
 template <class R>
 void set(ClipByTensor<R>& r, int k) {
