@@ -168,8 +168,8 @@ class Unavailable(Exception):
     pass
 
 
-# What Linux calls the compiler's features.
-CPUINFO = {"sse4.2": "sse4_2", "pclmul": "pclmulqdq", "bmi": "bmi1", "lzcnt": "abm"}
+# What Linux calls the compiler's features. What has bmi2 has lzcnt too: some kernels list that (abm), some do not.
+CPUINFO = {"sse4.2": "sse4_2", "pclmul": "pclmulqdq", "bmi": "bmi1", "lzcnt": "bmi2"}
 
 
 def check_cpu(what):
@@ -177,8 +177,6 @@ def check_cpu(what):
         return
     with open("/proc/cpuinfo") as file:
         flags = set(re.search(r"^flags\s*: (.*)$", file.read(), re.M)[1].split())
-    if "bmi2" in flags:  # has it too, and some kernels do not list it
-        flags.add("abm")
     missing = [f for f in what["features"].split() if CPUINFO.get(f, f) not in flags]
     if missing:
         raise Unavailable(f"target {what['target']}: this CPU has no {' '.join(missing)}")

@@ -10,15 +10,10 @@
 #include <emmy/emmy.hpp>
 #include <emmy/net/hash.hpp>
 
+#include <bench/arm/export.hpp>
 #include <platforms/text.hpp>
 
 #include <bit>
-
-#if defined(__clang__)
-#define EMMY_BENCH_EXPORT extern "C" [[gnu::noinline, gnu::used]]
-#else
-#define EMMY_BENCH_EXPORT extern "C" [[gnu::noipa, gnu::used]]  // not even cloned: a clone would not be counted
-#endif
 
 namespace bench {
 

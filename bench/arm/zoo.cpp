@@ -1,13 +1,8 @@
 // What the nets of `emmy train --net` take of a board, for docs/arm.md: flash, RAM and stack of a training step (plain
 // Sgd) and an inference. They are linked alone and not run; EMMY_BENCH_CONFIG is the configuration (src/cli/nets.hpp), EMMY_BENCH_BATCH the
 // samples of a step.
+#include <bench/arm/export.hpp>
 #include <src/cli/nets.hpp>
-
-#if defined(__clang__)
-#define EMMY_BENCH_EXPORT extern "C" [[gnu::noinline, gnu::used]]
-#else
-#define EMMY_BENCH_EXPORT extern "C" [[gnu::noipa, gnu::used]]
-#endif
 
 namespace bench {
 
