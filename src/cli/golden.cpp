@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -20,10 +19,12 @@ namespace {
 // A case tied to a compiled kind.
 struct Job {
   const Case* about;
-  const Runner* runner = nullptr;  // null: unsupported
+  const Runner* runner = nullptr;  // null: unsupported, or the case computes itself
   std::string unsupported;
   std::vector<const Param*> block;  // by block of the net
   std::vector<int> charge;          // for each charge definition, which of the ledger's
+
+  [[nodiscard]] bool runs() const { return runner != nullptr || about->compute; }
 };
 
 enum class State { passed, failed, unsupported };
@@ -34,8 +35,6 @@ struct Verdict {
 struct Counts {
   int passed = 0, failed = 0, unsupported = 0;
 };
-
-using Computed = std::map<std::string, std::vector<double>>;
 
 std::string shape_text(const std::vector<int>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
@@ -115,7 +114,7 @@ int find_charge(const ChargeDefinition& definition, const Description& d, const 
 // Ties a case to its kind, or finds out why Emmy cannot run it.
 io::Result<Job> prepare(const Case& c, const std::vector<const Runner*>& runners) {
   Job job{&c, nullptr, c.unsupported, {}, {}};
-  if (!job.unsupported.empty()) return job;
+  if (!job.unsupported.empty() || c.compute) return job;
   const Runner* runner = nullptr;
   for (const Runner* r : runners) {
     if (c.kind != r->about.kind) continue;
@@ -267,10 +266,12 @@ Verdict compare(const Case& c, const Computed& computed, double Expectation::*to
   return {State::passed, fmt::format("{:.2g} of the tolerance at {}", worst, where)};
 }
 
-Verdict judge(const Job& job, bool single) {
-  if (job.runner == nullptr) return {State::unsupported, job.unsupported};
+Verdict judge(const Job& job, const char* target, bool single) {
+  if (!job.runs()) return {State::unsupported, job.unsupported};
   Computed computed;
-  const Outcome outcome = compute(job, single ? job.runner->run_f32 : job.runner->run_f64, computed);
+  const Outcome outcome = job.about->compute
+                              ? job.about->compute(target, single, computed)
+                              : compute(job, single ? job.runner->run_f32 : job.runner->run_f64, computed);
   if (outcome.status == Status::bad_rate) return {State::unsupported, "Emmy refuses these rates"};
   if (outcome.status != Status::ok)
     return {State::failed, fmt::format("step {}: {}", outcome.step, to_string(outcome.status))};
@@ -356,8 +357,9 @@ int run_files(const app::GoldenOptions& options) {
   fmt::print("target: {} ({})\n", runners[0]->target, runners[0]->backend);
   for (const Job& job : jobs) {
     const std::string name = options.files.size() > 1 ? job.about->file + ": " + job.about->name : job.about->name;
-    const std::string first = describe("f64", judge(job, false), f64), second = describe("f32", judge(job, true), f32);
-    if (job.runner == nullptr) fmt::print("{:<30} unsupported: {}\n", name, io::shown_path(job.unsupported));
+    const std::string first = describe("f64", judge(job, runners[0]->target, false), f64),
+                      second = describe("f32", judge(job, runners[0]->target, true), f32);
+    if (!job.runs()) fmt::print("{:<30} unsupported: {}\n", name, io::shown_path(job.unsupported));
     else fmt::print("{:<30} {}; {}\n", name, first, second);
   }
   print_totals("f64", f64);

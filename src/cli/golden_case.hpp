@@ -1,9 +1,12 @@
 // Golden cases as read from a file, checked for completeness but not yet tied to a compiled kind.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "cli/golden_run.hpp"
 #include "io/error.hpp"
 
 namespace emmy::golden {
@@ -55,6 +58,12 @@ struct Expectation {
   double tolerance_f64, tolerance_f32;
 };
 
+// Every number that a case gives by the path that golden files use.
+using Computed = std::map<std::string, std::vector<double>>;
+
+// Runs a case in f64 or f32 on a target.
+using Compute = std::function<Outcome(const char* target, bool single, Computed&)>;
+
 struct Case {
   std::string file, name, kind;
   std::string unsupported;  // why the rest was not read; empty: it was
@@ -67,6 +76,7 @@ struct Case {
   std::vector<double> angles;  // of its rotary positions
   std::vector<ChargeDefinition> charges;
   std::vector<Expectation> expected;
+  Compute compute;  // by its kind's own runner (golden_own.hpp), which has read the rest; empty: a net that is trained
 };
 
 // All cases of a file, in its order; arrays of three dimensions by channels_last, windows by samples_first, those of attention by outputs_first. Fields that only explain a case (about, needs, seed, set, variant) are not read.
