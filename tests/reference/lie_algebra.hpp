@@ -95,6 +95,19 @@ inline void attention_forward(Jets& y, const Heads& h, const Jets& x, const std:
       [&](const Jet& score, int at) { return exp_from(score, exponentials[static_cast<std::size_t>(at)]); });
 }
 
+// g_j v_j / |v_j| of a weight norm, whose first block is at theta.
+inline Jets normalised(const Stage& s, const Jet* theta) {
+  const auto units = static_cast<std::size_t>(s.out), count = static_cast<std::size_t>(s.in) * units;
+  Jets w(theta + units, theta + units + count);
+  for (std::size_t o = 0; o < units; ++o) {
+    Jet square = 0;
+    for (std::size_t k = o; k < count; k += units) square += w[k] * w[k];
+    const Jet scale = theta[o] / root(square);
+    for (std::size_t k = o; k < count; k += units) w[k] = scale * w[k];
+  }
+  return w;
+}
+
 inline Jets outputs(const Model& model, const std::vector<std::size_t>& first, const Jets& theta,
                     const Combination& c) {
   std::vector<Jets> act(1);
@@ -105,8 +118,11 @@ inline Jets outputs(const Model& model, const std::vector<std::size_t>& first, c
     const Jets& in = act[from];
     Jets y(c.act[t].size());
     const Jet* w = theta.data() + first[static_cast<std::size_t>(s.first_block)];
-    const Jet* b = s.bias ? theta.data() + first[static_cast<std::size_t>(s.first_block) + 1] : nullptr;
-    if (s.affine) {
+    const std::size_t bias = s.factors == Factors::none ? 1 : 2;
+    const Jet* b = s.bias ? theta.data() + first[static_cast<std::size_t>(s.first_block) + bias] : nullptr;
+    if (s.affine && s.factors == Factors::length) {
+      affine_forward(y, s, in, normalised(s, w).data(), b, c.samples);
+    } else if (s.affine) {
       affine_forward(y, s, in, w, b, c.samples);
     } else if (s.norm) {
       const int rows = c.samples * s.positions;
@@ -135,7 +151,7 @@ class LieAlgebra {
     do {
       for (Values& block : theta_)
         for (double& t : block) t = draw_number(rng_);
-    } while (!switches());
+    } while (!switches() || !has_roots());
     for (const Values& block : theta_) {
       first_.push_back(at_.size());
       for (const double t : block) at_.push_back(residue_of(t));
@@ -193,6 +209,19 @@ class LieAlgebra {
         }
         if (below < kInputs / 8 || above < kInputs / 8) return false;
       }
+    }
+    return true;
+  }
+
+  // Has every vector of a weight norm a length modulo p?
+  bool has_roots() {
+    for (const Stage& s : model_) {
+      if (s.factors != Factors::length) continue;
+      Jets theta;
+      for (std::size_t b = 0; b < 2; ++b)
+        for (const double t : theta_[static_cast<std::size_t>(s.first_block) + b]) theta.push_back(residue_of(t));
+      for (const Jet& w : normalised(s, theta.data()))
+        if (!w.defined()) return false;
     }
     return true;
   }

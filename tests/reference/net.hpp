@@ -18,6 +18,7 @@
 #include <emmy/layers/recurrent.hpp>
 #include <emmy/net/memory.hpp>
 #include <emmy/parametrize/product.hpp>
+#include <emmy/parametrize/weight_norm.hpp>
 #include <tests/reference/activations.hpp>
 #include <tests/reference/batch_norm.hpp>
 #include <tests/reference/conv.hpp>
@@ -26,13 +27,14 @@
 #include <tests/reference/norm.hpp>
 #include <tests/reference/product.hpp>
 #include <tests/reference/recurrent.hpp>
+#include <tests/reference/weight_norm.hpp>
 
 namespace reference {
 
 using Values = std::vector<double>;
 using Blocks = std::vector<Values>;
 
-enum class Factors { none, by_element, by_input, by_output };
+enum class Factors { none, by_element, by_input, by_output, length };
 
 // One layer: reads tensor `from` (and `skip`, an Add or a Multiply), tensor 0 is the input, stage i makes tensor i + 1. Affine ones
 // have blocks; the others a pair of functions on arrays.
@@ -106,6 +108,7 @@ inline void describe(Stage& s, emmy::NoBias) { s.bias = false; }
 inline void describe(Stage& s, emmy::Product) { s.factors = Factors::by_element; }
 inline void describe(Stage& s, emmy::ProductByInput) { s.factors = Factors::by_input; }
 inline void describe(Stage& s, emmy::ProductByOutput) { s.factors = Factors::by_output; }
+inline void describe(Stage& s, emmy::WeightNorm) { s.factors = Factors::length; }
 template <bool Centred, class Bias, int Numerator, int Denominator>
 void describe(Stage& s, emmy::detail::Norm<Centred, Bias, Numerator, Denominator>) {
   s.norm = true;
@@ -263,6 +266,7 @@ inline Effective effective_of(const Stage& s, const Blocks& theta) {
   const Values z = e.w, zb = e.b;
   if (s.factors == Factors::by_element) product_forward(e.w.data(), u, z.data(), s.in, s.out);
   if (s.factors == Factors::by_input) product_by_input_forward(e.w.data(), u, z.data(), s.in, s.out);
+  if (s.factors == Factors::length) weight_norm_forward(e.w.data(), u, z.data(), s.in, s.out);
   if (s.factors == Factors::by_output) {
     product_by_output_forward(e.w.data(), u, z.data(), s.in, s.out);
     if (s.bias) product_by_output_forward(e.b.data(), u, zb.data(), 1, s.out);
@@ -280,6 +284,7 @@ inline void pull_back(const Stage& s, const Blocks& theta, const Effective& g, B
   if (s.factors == Factors::by_element) product_backward(du, dz, g.w.data(), u, z, s.in, s.out);
   if (s.factors == Factors::by_input) product_by_input_backward(du, dz, g.w.data(), u, z, s.in, s.out);
   if (s.factors == Factors::by_output) product_by_output_backward(du, dz, g.w.data(), u, z, s.in, s.out);
+  if (s.factors == Factors::length) weight_norm_backward(du, dz, g.w.data(), u, z, s.in, s.out);
   if (factored_bias)
     product_by_output_backward(du, gradient[at + 2].data(), g.b.data(), u, theta[at + 2].data(), 1, s.out);
   else if (s.bias) gradient[at + (factored ? 2 : 1)] = g.b;

@@ -1,4 +1,4 @@
-// refuses: emmy: this layer has no factors to balance: FactorBalance needs Parametrized<..., ProductByInput> or ProductByOutput
+// refuses: emmy: this layer has no factors to balance: FactorBalance needs Parametrized<..., ProductByInput>, ProductByOutput or WeightNorm
 // One charge a weight is not watched.
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/dense.hpp>

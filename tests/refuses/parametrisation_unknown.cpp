@@ -1,4 +1,4 @@
-// refuses: emmy: Parametrized<Dense<...>, P> takes Product, ProductByInput or ProductByOutput
+// refuses: emmy: Parametrized<Dense<...>, P> takes Product, ProductByInput, ProductByOutput or WeightNorm
 #include <emmy/parametrize/product.hpp>
 
 #ifdef EMMY_REFUSED

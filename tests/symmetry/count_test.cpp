@@ -143,6 +143,7 @@ TEST(Count, Conv) { count<Of<Input<4, 2>, Conv1d<3, 2>, Relu, Flatten, Dense<2>>
 TEST(Count, LayerNorm) { count<Of<Input<2>, Dense<4>, emmy::LayerNorm<WithBias, 0>, Relu, Dense<2>>>({30, 22, 8}); }
 TEST(Count, RmsNorm) { count<Of<Input<2>, Dense<4>, emmy::RmsNorm<NoBias, 0>, Relu, Dense<2>>>({26, 21, 5}); }
 TEST(Count, BatchNorm) { count<Of<Input<2>, Dense<4>, emmy::BatchNorm<WithBias, 0>, Relu, Dense<2>>>({30, 18, 12}); }
+TEST(Count, WeightNorm) { count<Of<Input<3>, Parametrized<Dense<4>, WeightNorm>, Relu, Dense<2>>>({30, 22, 8}); }
 TEST(Count, SwiGlu) { count<Of<Input<3>, Glu<4>, Dense<2>>>({34, 30, 4}); }
 TEST(Count, Attention) { count<Of<Input<3, 2>, Attention<1, 2>>>({24, 16, 8}); }
 TEST(Count, AttentionBetweenUnits) {

@@ -6,7 +6,7 @@
 #include <emmy/core/status.hpp>
 #include <emmy/layers/activations.hpp>
 #include <emmy/net/memory.hpp>
-#include <emmy/parametrize/product.hpp>
+#include <emmy/parametrize/weight_norm.hpp>
 
 namespace emmy {
 

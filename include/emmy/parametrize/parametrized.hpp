@@ -7,7 +7,8 @@
 
 namespace emmy {
 
-// Parametrized<Dense<10>, Product>: the Dense that it stands for, with the factors of Product as its parameters.
+// Parametrized<Dense<10>, Product>: the Dense that it stands for, with the factors of Product as its parameters; with
+// WeightNorm its gains and directions.
 template <class L, class Parametrization>
 struct Parametrized {
   static_assert(sizeof(L) == 0, "emmy: Parametrized<L, P> takes a Dense: the weights of other layers have no factors");

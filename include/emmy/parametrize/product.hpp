@@ -30,7 +30,7 @@ inline constexpr bool kIsProduct = __is_same(P, Product) || __is_same(P, Product
 template <int Out, class Bias, class P>
 struct Parametrized<Dense<Out, Bias>, P> {
   static_assert(detail::kIsProduct<P>,
-                "emmy: Parametrized<Dense<...>, P> takes Product, ProductByInput or ProductByOutput");
+                "emmy: Parametrized<Dense<...>, P> takes Product, ProductByInput, ProductByOutput or WeightNorm");
   static constexpr bool kAffine = true;
   static constexpr bool kHasBias = __is_same(Bias, WithBias);
   template <class InShape>

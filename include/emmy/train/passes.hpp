@@ -18,6 +18,7 @@
 #include <emmy/layers/recurrent.hpp>
 #include <emmy/layers/streaming.hpp>
 #include <emmy/parametrize/product.hpp>
+#include <emmy/parametrize/weight_norm.hpp>
 #include <emmy/train/frames.hpp>
 
 namespace emmy::inline EMMY_TARGET {

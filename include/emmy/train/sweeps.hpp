@@ -96,11 +96,16 @@ template <int Block, class Net, bool Memory>
 EMMY_INLINE typename Net::scalar partner_of(const Largest<Net, Memory>& largest) noexcept {
   using S = typename Net::scalar;
   constexpr auto own = kPlan<Net>.block[Block];
+  using L = typename node_at<Net, own.node>::layer;
+  constexpr int kFirst = kPlan<Net>.first_block[own.node];
+  using Local = std::integral_constant<int, Block - kFirst>;
   if constexpr (own.role != Role::factor) {
     return S(1);
+  } else if constexpr (requires { steepest(L{}, Local{}, S(1)); }) {
+    return steepest(L{}, Local{}, largest.theta_of(kFirst));
   } else {
     S partner = 0, entries = 1;
-    for (int b = kPlan<Net>.first_block[own.node]; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
+    for (int b = kFirst; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
       const auto& other = kPlan<Net>.block[b];
       if (b == Block || other.role != Role::factor) continue;
       partner = larger(partner, largest.theta_of(b));
@@ -263,7 +268,11 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
 
   EMMY_INLINE LayerSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
                          const Clips<Net, Rule::kClips>& clips, Led& to, const frame_of<Net, I, Batch>& f) noexcept
-      : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f) {}
+      : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f) {
+    if constexpr (Measuring && requires { partner(typename N::layer{}, std::integral_constant<int, 0>{}, f); })
+      ((At<Block>::terms.partner = partner(typename N::layer{}, std::integral_constant<int, Block - kFirst>{}, f)),
+       ...);
+  }
 
   // Weights and, where the layer has them, biases of one sample, without a gradient.
   EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kOuter&& Rule::kHasMemory) {
