@@ -9,6 +9,7 @@
 #include <emmy/net/hash.hpp>
 #include <emmy/net/init.hpp>
 #include <emmy/net/pack.hpp>
+#include <emmy/noether/rotation.hpp>
 #include <emmy/parametrize/certificate.hpp>
 #include <emmy/parametrize/fold.hpp>
 #include <emmy/parametrize/fold_norms.hpp>

@@ -103,6 +103,22 @@ TYPED_TEST(ElementwiseTraits, ExponentialIffShiftsAreFactors) {
   EXPECT_EQ(largest < 1e-14, emmy::kIsExponential<L>) << largest;
 }
 
+// kPolynomial = p: the differences of order p + 1 vanish and those of order p do not. Where it is not claimed, none up to 4 do.
+TYPED_TEST(ElementwiseTraits, PolynomialIffDifferencesVanish) {
+  using L = TypeParam;
+  double d[6], last = 1, least = 1;
+  for (int k = 0; k < 6; ++k) d[k] = value_at(L{}, 0.9 * k - 1.7);
+  int degree = -1;
+  for (int order = 0; order < 5 && degree < 0; ++order) {
+    last = least;
+    least = 0;
+    for (int k = 0; k < 5 - order; ++k) least = std::fmax(least, std::fabs(d[k] = d[k + 1] - d[k]));
+    if (least < 1e-12 && last > 1e-12) degree = order;
+  }
+  if constexpr (requires { L::kPolynomial; }) EXPECT_EQ(degree, L::kPolynomial);
+  else EXPECT_LT(degree, 0);
+}
+
 // kFromOutput: the derivative is a function of y alone; otherwise one of x. Both against central differences.
 TYPED_TEST(ElementwiseTraits, SlopeIsTheDerivative) {
   using L = TypeParam;

@@ -10,6 +10,7 @@ namespace emmy {
 struct Identity {
   static constexpr bool kElementwise = true, kFromOutput = true, kFixesZero = true, kContracts = true;
   static constexpr Ratio kDegree{1, 1};
+  static constexpr int kPolynomial = 1;
 };
 
 // max(x, 0), f'(0) = 0.

@@ -8,6 +8,7 @@
 //   kContracts                                  |f(x)| <= |x| and |f'(x)| <= 1
 //   kDegree = Ratio{p, q}                       f(c x) = c^(p/q) f(x) for every c > 0 (unit_homogeneous)
 //   kExponential                                f(x + a) = e^a f(x)
+//   kPolynomial = p                             f is a polynomial of degree p (affine layers, which are of degree 1, do not say so)
 //   kAffine                                     y = x W + b with blocks of weights
 //   kWindow                                     ... on windows of so many positions, rows of W position by position;
 //   template <class InShape> using windows      where they lie (kernels/window_axis.hpp)
