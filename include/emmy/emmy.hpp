@@ -9,6 +9,8 @@
 #include <emmy/net/hash.hpp>
 #include <emmy/net/init.hpp>
 #include <emmy/net/pack.hpp>
+#include <emmy/noether/bounds.hpp>
+#include <emmy/noether/energy.hpp>
 #include <emmy/noether/rotation.hpp>
 #include <emmy/parametrize/certificate.hpp>
 #include <emmy/parametrize/fold.hpp>
@@ -16,5 +18,6 @@
 #include <emmy/simd/strict.hpp>
 #include <emmy/train/balance.hpp>
 #include <emmy/train/streaming.hpp>
+#include <emmy/train/tangent_kernel.hpp>
 #include <emmy/train/trainer.hpp>
 #include <emmy/train/verbs.hpp>

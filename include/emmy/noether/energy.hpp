@@ -1,0 +1,108 @@
+// Energy, the charge of time: what a step does to the loss, against what its gradients foretold; a learning rate that follows it.
+//
+// In gradient flow dL/dt = -g'g = -delta' K delta, K = J J' (train/tangent_kernel.hpp). For a step D = theta' - theta, with the
+// slopes s = g'D before it and s' = g+'D behind it, g and g+ of one and the same batch:
+//   first order    dL = s                    second order    dL = s + D'HD / 2          trapezoid    dL = (s + s') / 2
+// The last is as good as the second, whose error is O(|D|^3) too, and needs no Hessian. A plain step has D = -eta g, so that
+// s = -eta g'g and s' = -eta g'g+. How far the loss is from linear along the step, eta times the curvature for a plain one:
+//   kappa_loss = 2 (1 - dL / s)              kappa_gradient = 1 - s' / s
+// kappa_loss > 2 says that the step raised the loss; at 1 the step is the best one along its direction, of a quadratic loss.
+// Momentum may step uphill (s >= 0): then neither says anything.
+// Source: theory.md section 1 (Energy), section 7 item 3. Test: tests/noether/energy_test.cpp.
+#pragma once
+
+#include <emmy/kernels/reduce.hpp>
+#include <emmy/net/memory.hpp>
+
+namespace emmy {
+
+// One step after the other, in constant memory: begin before a step, end after it. constinit-able.
+template <class S>
+struct BasicEnergyMeter {
+  EMMY_INLINE constexpr void begin(S loss_before, S slope_before) noexcept {
+    loss = loss_before;
+    slope = slope_before;
+  }
+  EMMY_INLINE constexpr void end(S loss_after, S slope_after) noexcept {
+    change = loss_after - loss;
+    end_slope = slope_after;
+    sum_change += change;
+    sum_first += first();
+    sum_trapezoid += trapezoid();
+    ++steps;
+  }
+
+  // Predictions of `change` in the last step. bend: D'HD, eta^2 g'Hg of a plain step.
+  EMMY_INLINE constexpr S first() const noexcept { return slope; }
+  EMMY_INLINE constexpr S second(S bend) const noexcept { return slope + S(0.5) * bend; }
+  EMMY_INLINE constexpr S trapezoid() const noexcept { return S(0.5) * (slope + end_slope); }
+  EMMY_INLINE constexpr S kappa_loss() const noexcept { return S(2) * (S(1) - change / slope); }
+  EMMY_INLINE constexpr S kappa_gradient() const noexcept { return S(1) - end_slope / slope; }
+  EMMY_INLINE constexpr bool downhill() const noexcept { return slope < S(0); }
+  EMMY_INLINE constexpr void reset() noexcept { sum_change = sum_first = sum_trapezoid = S(0), steps = 0; }
+
+  S loss, slope, change, end_slope;        // of the last step
+  S sum_change, sum_first, sum_trapezoid;  // of all since the last reset
+  long long steps;
+};
+using EnergyMeter = BasicEnergyMeter<float>;
+
+// A learning rate without tuning: it grows while steps are shorter than the curvature allows, and is cut when one is longer.
+//   rate' = growth rate where kappa < target,   cut rate where kappa > target or where it is no number
+// kappa: kappa_loss of a step whose own batch is evaluated again behind it, every step of a full batch, every N-th of a
+// mini-batch (`due`); a step that was refused is a kappa of infinity. Start anywhere below: 1.02 a step doubles in 35.
+// A cut of 0.9 stays closer to the target: on three small nets a lower loss than 0.7 and than the best fixed rate.
+// Plain data, no memory but the rate. Source: theory.md section 7 item 3.
+template <class S>
+struct BasicRateGovernor {
+  S learning_rate = S(1e-4);
+  S growth = S(1.02), cut = S(0.7), target = S(1);
+  S most = S(10);
+  int every = 1;
+
+  EMMY_INLINE constexpr bool due(long long step) const noexcept { return step % every == 0; }
+  // The rate of the next step.
+  EMMY_INLINE constexpr S update(S kappa) noexcept {
+    learning_rate *= kappa < target ? growth : cut;
+    if (learning_rate > most) learning_rate = most;
+    return learning_rate;
+  }
+};
+using RateGovernor = BasicRateGovernor<float>;
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+// f(offset, count) for the blocks that are trained: the others have no gradient.
+template <class Net, class F>
+EMMY_INLINE void for_trained(F&& f) noexcept {
+  for (const PlannedBlock& block : kPlan<Net>.block)
+    if (block.trained) f(block.offset, static_cast<std::size_t>(block.size()));
+}
+}  // namespace inner
+
+// a'b over all trained weights: |g|^2, g_t'g_{t+1}.
+template <class Net>
+typename Net::scalar inner_product(const Gradient<Net>& a, const Gradient<Net>& b) noexcept {
+  typename Net::scalar sum = 0;
+  inner::for_trained<Net>([&](int at, std::size_t count) EMMY_LAMBDA { sum += dot(a.data + at, b.data + at, count); });
+  return sum;
+}
+
+// g'(to - from): the slope of any step.
+template <class Net>
+typename Net::scalar slope(const Gradient<Net>& g, const Params<Net>& from, const Params<Net>& to) noexcept {
+  using S = typename Net::scalar;
+  S sum = 0;
+  inner::for_trained<Net>([&](int at, std::size_t count) EMMY_LAMBDA {
+    const auto step = [&, at](auto acc, auto read) EMMY_LAMBDA {
+      return simd::mul_add(read(g.data + at), simd::sub(read(to.data + at), read(from.data + at)), acc);
+    };
+    sum += simd::sum(reduction::accumulate<S>(count, step, reduction::Add()));
+  });
+  return sum;
+}
+
+}  // namespace emmy::inline EMMY_TARGET
