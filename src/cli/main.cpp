@@ -4,6 +4,8 @@
 #include <exception>
 #include <string>
 
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 
 #include "cli/golden.hpp"
@@ -96,11 +98,15 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train->add_option("--save", o.save, "Write the run to this file");
   train->add_option("--resume", o.resume, "Go on with a saved run, bit-exactly");
   train->add_option("--json", o.json, "Write the results as JSON to this file");
+  train->add_option("--report", o.report,
+                    "Write the course of the charges to this folder: report.html, .txt, .csv, .jsonl");
   for (const char* name : {"--draw", "--epochs", "--stop-after", "--batch", "--seed", "--fine-tune", "--split"})
     train->get_option(name)->transform(CLI::Validator(without_leading_zeros, ""));
-  for (const char* name : {"--data", "--test", "--save", "--resume", "--json"})
+  for (const char* name : {"--data", "--test", "--save", "--resume", "--json", "--report"})
     train->get_option(name)->check([name](const std::string& path) {
-      return path.empty() ? std::string(name) + " needs the name of a file" : std::string();
+      return path.empty() ? fmt::format("{} needs the name of a {}", name,
+                                        name == std::string_view("--report") ? "folder" : "file")
+                          : std::string();
     });
 }
 
@@ -125,10 +131,14 @@ int run(int argc, char** argv) {
   ExportOptions model;
   GoldenOptions golden;
   BenchOptions timed;
+  ReportOptions recorded;
   add_train(app, train);
   CLI::App* exporter = app.add_subcommand("export", "Write a saved run as a C++ header with its exact folded net");
   exporter->add_option("model", model.model, "File that `emmy train --save` wrote")->required();
   exporter->add_option("--header", model.header, "Header to write")->required();
+  CLI::App* reporter = app.add_subcommand("report", "Write the text and the page of a recorded run again");
+  reporter->add_option("run", recorded.from, "report.jsonl of `emmy train --report`, or its folder")->required();
+  reporter->add_option("--to", recorded.to, "Folder to write to (default: where the run is)");
   CLI::App* checker = app.add_subcommand("golden", "Run golden cases and compare");
   checker->add_option("files", golden.files, "Golden files (JSON)")->required();
   checker->add_option("--target", golden.target, "scalar or avx2 (default: the best of them that this CPU has)");
@@ -145,7 +155,7 @@ int run(int argc, char** argv) {
     std::string why = e.what();
     if (argc > 1 && argv[1][0] != '-' &&
         app.get_subcommands([&](const CLI::App* a) { return a->get_name() == argv[1]; }).empty())
-      why = "there is no command '" + std::string(argv[1]) + "': train, export, golden or bench";
+      why = "there is no command '" + std::string(argv[1]) + "': train, export, report, golden or bench";
     for (char& c : why)
       if (c == '\n') c = ' ';
     std::fprintf(stderr, "emmy: %s (emmy --help)\n", why.c_str());
@@ -171,6 +181,7 @@ int run(int argc, char** argv) {
     return run_train(train);
   }
   if (exporter->parsed()) return run_export(model);
+  if (reporter->parsed()) return run_report(recorded);
   if (bench->parsed()) return run_bench(timed);
   return run_golden(golden);
 }

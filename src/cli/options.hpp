@@ -35,7 +35,7 @@ struct Recipe {
 
 struct TrainOptions {
   Recipe recipe;
-  std::string data, test, target, save, resume, json;
+  std::string data, test, target, save, resume, json, report;
   std::optional<int> stop_after;  // epochs; the schedule still ends at recipe.epochs
   std::optional<int> epochs;      // as given, for --resume
   bool overrides_recipe = false;  // a recipe option was given with --resume
@@ -43,6 +43,11 @@ struct TrainOptions {
 
 struct ExportOptions {
   std::string model, header;
+};
+
+struct ReportOptions {
+  std::string from;  // report.jsonl, or the folder of one
+  std::string to;    // folder; empty: where it was read
 };
 
 struct BenchOptions {
@@ -53,5 +58,6 @@ struct BenchOptions {
 int run_train(const TrainOptions& options);
 int run_bench(const BenchOptions& options);
 int run_export(const ExportOptions& options);
+int run_report(const ReportOptions& options);
 
 }  // namespace emmy::app

@@ -5,12 +5,6 @@
 
 namespace emmy::app {
 
-const char* cause_name(int cause) {
-  static constexpr const char* kNames[kCauses] = {"decay",   "momentum", "breaking",   "discretisation",
-                                                  "noether", "rounding", "unmeasured", "epsilon"};
-  return kNames[cause];
-}
-
 void print_charges(const std::vector<ChargeReport>& charges) {
   fmt::print("charges\n");
   for (const ChargeReport& r : charges) {
@@ -18,7 +12,7 @@ void print_charges(const std::vector<ChargeReport>& charges) {
     const char* separator = ": ";
     for (int c = 0; c < kCauses; ++c)
       if (r.share[c] > 0) {
-        fmt::print("{}{} {:.3g} %", separator, cause_name(c), 100 * r.share[c]);
+        fmt::print("{}{} {:.3g} %", separator, cause_name(static_cast<Cause>(c)), 100 * r.share[c]);
         separator = ", ";
       }
     fmt::print(
@@ -33,8 +27,8 @@ nlohmann::json to_json(const std::vector<ChargeReport>& charges) {
   for (const ChargeReport& r : charges) {
     nlohmann::json causes, shares;
     for (int c = 0; c < kCauses; ++c) {
-      causes[cause_name(c)] = r.amount[c];
-      shares[cause_name(c)] = r.share[c];
+      causes[cause_name(static_cast<Cause>(c))] = r.amount[c];
+      shares[cause_name(static_cast<Cause>(c))] = r.share[c];
     }
     list.push_back({{"symmetry", r.symmetry},
                     {"charges", r.units},

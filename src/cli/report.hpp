@@ -21,8 +21,6 @@ struct ChargeReport {
   double noether_ratio = 0;   // worst Noether residual over its rounding bound
 };
 
-const char* cause_name(int cause);
-
 template <int... Position>
 std::string site_name(Layer<Position...>) {
   std::string text = "Layer<";

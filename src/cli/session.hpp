@@ -8,6 +8,7 @@
 
 #include "cli/model_file.hpp"
 #include "cli/nets.hpp"
+#include "cli/recording.hpp"
 #include "io/dataset.hpp"
 
 namespace emmy::app {
@@ -85,6 +86,8 @@ class Session {
       ++done;
       ++timed_steps;
       sum += static_cast<double>(loss);
+      if (recording)
+        recording->step(*ledger, done, static_cast<double>(loss), static_cast<double>(r.rule.learning_rate));
     }
     return {Status::ok, sum / static_cast<double>(steps_per_epoch_)};
   }
@@ -121,6 +124,7 @@ class Session {
   std::unique_ptr<Trainer<Net, Rule, kBatch>> trainer = std::make_unique<Trainer<Net, Rule, kBatch>>();
   std::unique_ptr<typename C::Ledger> ledger = std::make_unique<typename C::Ledger>();
   Progress progress{};
+  std::unique_ptr<Recording> recording;  // of the steps of `epoch`, where there is one
   double step_seconds = 0;
   std::int64_t timed_steps = 0;
 

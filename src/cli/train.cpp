@@ -16,6 +16,7 @@
 #include "cli/report.hpp"
 #include "io/crc32.hpp"
 #include "io/file.hpp"
+#include "report/record.hpp"
 
 namespace emmy::app {
 
@@ -156,6 +157,30 @@ void print_memory(const Session<C>& s) {
              one_buffer_each<C>());
 }
 
+// What the run is, for its report.
+template <class C>
+void describe(const Session<C>& s, report::Record& record) {
+  const Recipe& r = s.recipe();
+  record.net = C::kText;
+  record.rule = fmt::format("momentum {:g}, learning rate {:g} ({}), decay {:g}", r.momentum, r.learning_rate,
+                            r.schedule, r.decay);
+  if (r.constraint != "none") record.rule += fmt::format(", constraint {} of strength {:g}", r.constraint, r.strength);
+  record.target = fmt::format("{} ({})", s.table().target, s.table().backend);
+  record.batch = C::kBatch;
+  const auto bytes = [](std::size_t count) { return static_cast<std::int64_t>(count); };
+  record.memory = {{"params", bytes(sizeof(s.trainer->params))},
+                   {"buffers", kPlan<typename C::Net>.buffers > 0 ? bytes(sizeof(s.trainer->buffers)) : 0},
+                   {"state", bytes(sizeof(s.trainer->state))},
+                   {"scratch", bytes(sizeof(s.trainer->scratch))},
+                   {"ledger", bytes(sizeof(*s.ledger))}};
+}
+// Writes it; why not, or empty.
+std::string write_report(const report::Record& record, const std::string& folder) {
+  if (const auto written = report::write_all(record, folder); !written) return written.error().message;
+  fmt::print("wrote {}\n", (std::filesystem::path(folder) / "report.html").string());
+  return "";
+}
+
 template <class C>
 std::string shown(const Score& test) {
   return Session<C>::kLabels ? fmt::format("test accuracy {:.2f} %", 100 * test.accuracy)
@@ -217,10 +242,21 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
                   ": is finished, its groups removed and certified; more epochs would void the certificate");
   // Another target than the one that saved adds the same weights up in another order.
   if (resumed != nullptr && s.progress.epoch < until) s.ledger->resync();
+  if (!options.report.empty()) {
+    s.recording = std::make_unique<Recording>();
+    describe(s, s.recording->record);
+    s.recording->start(*s.ledger, s.progress.step, until * s.steps_per_epoch());
+  }
   if (const std::string why = train_epochs(s, until); !why.empty()) {
     fmt::print(stderr, "emmy: {}\n", why);
+    if (s.recording && !s.recording->record.point.empty()) {
+      s.recording->record.result.push_back({"stopped", why});
+      if (const std::string other = write_report(s.recording->record, options.report); !other.empty())
+        return refuse(other);
+    }
     return kFailed;
   }
+  const std::unique_ptr<Recording> recording = std::move(s.recording);  // what follows is no training by the recipe
   nlohmann::json constraint = {{"kind", recipe.constraint}};
   if constexpr (C::kConstrained) {
     if (s.progress.epoch >= recipe.epochs && !s.progress.finished)
@@ -240,6 +276,15 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
   fmt::print("train loss {:.4f}, {}{}{}\n", train_score.loss, shown<C>(test_score),
              Session<C>::kLabels ? fmt::format(" ({} of {})", test_score.correct, s.test_data().rows) : "",
              step_us > 0 ? fmt::format(", {:.1f} us a step", step_us) : "");
+  if (recording) {
+    recording->record.result = {
+        {"train loss", fmt::format("{:.4f}", train_score.loss)},
+        Session<C>::kLabels
+            ? report::Figure{"test accuracy", fmt::format("{:.2f} %", 100 * test_score.accuracy)}
+            : report::Figure{"test mean squared error", fmt::format("{:.5f}", test_score.mean_squared_error)}};
+    if (recording->record.point.empty()) fmt::print("no step was taken: no report\n");
+    else if (const std::string why = write_report(recording->record, options.report); !why.empty()) return refuse(why);
+  }
   nlohmann::json test;
   if constexpr (!Session<C>::kLabels) {
     test["test_mean_squared_error"] = test_score.mean_squared_error;
@@ -297,7 +342,7 @@ int run_on_target(const TrainOptions& options, const Recipe& recipe, const io::C
 std::string resume_recipe(const TrainOptions& options, Recipe& recipe) {
   if (options.overrides_recipe)
     return "--resume goes on with the saved options: only --epochs (constant schedule), --data, --test, --target, "
-           "--stop-after, --save and --json may be given";
+           "--stop-after, --save, --json and --report may be given";
   if (options.epochs && *options.epochs != recipe.epochs) {
     if (recipe.schedule != "constant")
       return fmt::format(
@@ -342,6 +387,7 @@ int run_train(const TrainOptions& options) {
   if (const std::string why = overwrites(options); !why.empty()) return refuse(why);
   for (const std::string& path : {options.save, options.json})
     if (const std::string why = unwritable(path); !why.empty()) return refuse(why);
+  if (const std::string why = unwritable_folder(options.report); !why.empty()) return refuse(why);
 
   return with_configuration(recipe.net, recipe.constraint, recipe.batch, kBadInput,
                             [&]<class C>(C) { return run_on_target<C>(options, recipe, resuming ? &file : nullptr); });

@@ -1,0 +1,128 @@
+// Reads a ledger at a constant number of moments of a training run, for its report.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "cli/report.hpp"
+#include "report/record.hpp"
+
+namespace emmy::app {
+
+static_assert(kCauses == report::kCauses);
+
+// Only reads: a run is the same with and without.
+class Recording {
+ public:
+  static constexpr std::int64_t kPoints = 120;
+
+  // Before the first step, number `step` + 1.
+  template <class Led>
+  void start(const Led& ledger, std::int64_t step, std::int64_t last_step) {
+    interval_ = std::max<std::int64_t>(1, (last_step - step + kPoints - 1) / kPoints);
+    last_ = last_step;
+    each(ledger, typename Led::symmetries{}, [&]<class Symmetry>(Symmetry, std::vector<Unit>& units) {
+      units.resize(Led::template kUnitsOf<Symmetry>);
+      record.symmetry.push_back(
+          {symmetry_name(Symmetry{}), static_cast<int>(units.size()), kDeadBiases<Symmetry, Led>});
+      for (std::size_t u = 0; u < units.size(); ++u) units[u].from = units[u].last = totals<Symmetry>(ledger, u);
+    });
+  }
+  // After step number `step`. The first one also tells what the charges were before it.
+  template <class Led>
+  void step(const Led& ledger, std::int64_t step, double loss, double learning_rate) {
+    if (record.point.empty()) add_point(ledger, {step - 1, loss, learning_rate, 0, {}});
+    sum_ += loss;
+    ++steps_;
+    health_ = std::max(health_, finite(ledger.health()));
+    if (steps_ < interval_ && step != last_) return;
+    add_point(ledger, {step, sum_ / static_cast<double>(steps_), learning_rate, health_, {}});
+    sum_ = health_ = 0;
+    steps_ = 0;
+  }
+
+  report::Record record;
+
+ private:
+  struct Unit {
+    report::Causes from{}, last{};  // its budget at the start, at the last point
+    double start = 0;               // its charge
+  };
+  template <class S>
+  static double finite(S value) {
+    const auto x = static_cast<double>(value);
+    return std::isfinite(x) ? x : x < 0 ? -1e30 : 1e30;
+  }
+  template <class Symmetry, class Led>
+  static report::Causes totals(const Led& ledger, std::size_t unit) {
+    const auto budget = ledger.template total<Symmetry>(static_cast<int>(unit));
+    report::Causes all;
+    for (std::size_t c = 0; c < all.size(); ++c) all[c] = finite(budget.amount[c]);
+    return all;
+  }
+  template <class Symmetry, class Led>
+  static constexpr bool kDeadBiases = Symmetry::kKind ==
+                                      Kind::translation&& charges_of<typename Led::net>(Symmetry{}).charge[0].by_unit;
+
+  // f(symmetry, its units) for each.
+  template <class Led, class... Symmetry, class F>
+  void each(const Led&, Symmetries<Symmetry...>, F f) {
+    units_.resize(sizeof...(Symmetry));
+    std::size_t s = 0;
+    (f(Symmetry{}, units_[s++]), ...);
+  }
+  template <class Led>
+  void add_point(const Led& ledger, report::Point point) {
+    const bool first = record.point.empty();
+    each(ledger, typename Led::symmetries{}, [&]<class Symmetry>(Symmetry, std::vector<Unit>& units) {
+      point.symmetry.push_back(first ? at_start<Symmetry>(ledger, units) : at_present<Symmetry>(ledger, units));
+    });
+    record.point.push_back(std::move(point));
+  }
+  // What the step that was just taken started from.
+  template <class Symmetry, class Led>
+  static report::Charges at_start(const Led& ledger, std::vector<Unit>& units) {
+    report::Charges c;
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      const report::Causes now = totals<Symmetry>(ledger, u);
+      units[u].start = finite(ledger.template charge<Symmetry>(static_cast<int>(u)));
+      for (std::size_t k = 0; k < now.size(); ++k) units[u].start -= now[k] - units[u].from[k];
+      c.measured += units[u].start;
+    }
+    c.predicted = c.measured;
+    return c;
+  }
+  template <class Symmetry, class Led>
+  static report::Charges at_present(const Led& ledger, std::vector<Unit>& units) {
+    report::Charges c;
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      Unit& unit = units[u];
+      const report::Causes now = totals<Symmetry>(ledger, u);
+      const double charge = finite(ledger.template charge<Symmetry>(static_cast<int>(u)));
+      c.measured += charge;
+      c.predicted += unit.start;
+      c.drift += std::fabs(charge - unit.start);
+      c.largest = std::max(c.largest, std::fabs(charge - unit.start));
+      for (std::size_t k = 0; k < now.size(); ++k) {
+        const double amount = now[k] - unit.from[k];
+        c.amount[k] += amount;
+        c.total[k] += std::fabs(amount);
+        c.moved[k] += std::fabs(now[k] - unit.last[k]);
+        if (k != static_cast<std::size_t>(Cause::noether) && k != static_cast<std::size_t>(Cause::rounding))
+          c.predicted += amount;
+      }
+      unit.last = now;
+    }
+    const auto worst = ledger.template extremes<Symmetry>();
+    c.residual = finite(worst.residual);
+    c.residual_ratio = finite(worst.residual_ratio);
+    c.noether_ratio = finite(worst.noether_ratio);
+    return c;
+  }
+
+  std::vector<std::vector<Unit>> units_;  // by symmetry
+  std::int64_t interval_ = 1, last_ = 0, steps_ = 0;
+  double sum_ = 0, health_ = 0;
+};
+
+}  // namespace emmy::app

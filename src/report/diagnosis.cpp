@@ -1,0 +1,88 @@
+// From shares of causes to a sentence.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "report/record.hpp"
+
+namespace emmy::report {
+namespace {
+
+enum : std::size_t { kDecay, kMomentum, kBreaking, kDiscretisation, kNoether, kRounding, kUnmeasured, kEpsilon };
+
+std::string percent(double share) { return fmt::format("{:.3g} %", 100 * share); }
+
+// "; also momentum 12 %": every other cause from 5 % on.
+std::string others(const Causes& share, std::size_t first) {
+  std::string text;
+  for (std::size_t c = 0; c < share.size(); ++c)
+    if (c != first && share[c] >= 0.05)
+      text += fmt::format("{}{} {}", text.empty() ? "; also " : ", ", kCauseName[c], percent(share[c]));
+  return text;
+}
+
+std::string breaking(const Record& record, std::size_t s, double share, double largest) {
+  const Symmetry& symmetry = record.symmetry[s];
+  if (!record.adaptive)
+    return fmt::format("{} breaking: rates that differ between blocks, frozen weights or clipping by tensor or element",
+                       percent(share));
+  if (symmetry.dead_biases)
+    return fmt::format(
+        "biases drift {:.2g} with zero gradient: {} amplifies rounding; freeze them or project the gradient", largest,
+        record.rule);
+  return fmt::format("{} kinetic breaking: {}; with one second moment for each connected block this charge is kept",
+                     percent(share), record.rule);
+}
+
+}  // namespace
+
+Causes shares(const Causes& moved) {
+  double all = 0;
+  for (const double m : moved) all += m;
+  Causes share{};
+  for (std::size_t c = 0; c < share.size(); ++c) share[c] = all > 0 ? moved[c] / all : 0;
+  return share;
+}
+
+Causes shares(const Record& record, std::size_t symmetry) {
+  return record.point.empty() ? Causes{} : shares(record.point.back().symmetry[symmetry].total);
+}
+
+std::string diagnosis(const Record& record, std::size_t symmetry) {
+  if (record.point.size() < 2) return "no step was taken";
+  const Charges& end = record.point.back().symmetry[symmetry];
+  if (end.residual_ratio > 1)
+    return fmt::format("residual {:.3g} times its rounding bound: a fault, or weights changed from outside",
+                       end.residual_ratio);
+  if (end.noether_ratio > 1)
+    return fmt::format("Noether residual {:.3g} times its rounding bound: the gradient is not one of this loss",
+                       end.noether_ratio);
+  const Causes share = shares(record, symmetry);
+  const auto most = static_cast<std::size_t>(std::max_element(share.begin(), share.end()) - share.begin());
+  if (share[most] <= 0) return "conserved: nothing moved";
+  const std::string also = others(share, most);
+  if (record.symmetry[symmetry].dead_biases && !record.adaptive && share[kNoether] + share[kRounding] > share[kDecay])
+    return fmt::format("conserved: no bias moved by more than {:.2g}, by rounding in a gradient that is zero",
+                       end.largest);
+  if (share[kNoether] + share[kRounding] > 0.5)
+    return fmt::format("conserved: no charge moved by more than {:.2g}, {} of it rounding", end.largest,
+                       percent(share[kNoether] + share[kRounding]));
+  switch (most) {
+    case kDecay: return fmt::format("decay {}: weight decay pulls the charge to zero{}", percent(share[most]), also);
+    case kMomentum:
+      return fmt::format("momentum {}: what the buffer remembers of earlier steps, {}{}", percent(share[most]),
+                         share[kDecay] > 0 ? "their decay with them" : "second order in the learning rate", also);
+    case kBreaking: return breaking(record, symmetry, share[most], end.largest) + also;
+    case kDiscretisation:
+      return fmt::format("discretisation {}: second order in the learning rate, gone in gradient flow{}",
+                         percent(share[most]), also);
+    case kEpsilon:
+      return fmt::format("epsilon {}: the norm's epsilon keeps it from being quite scale invariant{}",
+                         percent(share[most]), also);
+    default:
+      return fmt::format("unmeasured {}: change between measured steps, or weights set from outside{}",
+                         percent(share[most]), also);
+  }
+}
+
+}  // namespace emmy::report

@@ -1,0 +1,82 @@
+// emmy train --report and emmy report.
+#include "command.hpp"
+
+namespace emmy::cli {
+namespace {
+
+const char* const kFiles[] = {"report.txt", "report.csv", "report.jsonl", "report.html"};
+
+TEST(Report, TrainWritesItAndIsTheSameRun) {
+  const Folder folder;
+  const std::string dir = folder.path("run");
+  const std::string out =
+      expect_done({"train", "--epochs", "2", "--decay", "0.01", "--report", dir, "--save", folder.path("with")});
+  EXPECT_NE(out.find("wrote " + dir), std::string::npos) << out;
+  expect_done({"train", "--epochs", "2", "--decay", "0.01", "--save", folder.path("without")});
+  EXPECT_TRUE(folder.get("with") == folder.get("without"));
+  const std::string text = folder.get("run/report.txt"), html = folder.get("run/report.html");
+  for (const char* part : {"Rescaling<Layer<1>>: 32 charges", "Translation<Layer<2>>: 33 charges", "momentum", "decay"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+  EXPECT_LT(html.size(), 300'000U);
+  for (const char* banned : {"http", "<script"}) EXPECT_EQ(html.find(banned), std::string::npos) << banned;
+  // The last line but one is the last step.
+  std::istringstream lines(folder.get("run/report.jsonl"));
+  std::vector<Json> all;
+  for (std::string line; std::getline(lines, line);) all.push_back(Json::parse(line));
+  const Json &first = all.at(1), &last = all.at(all.size() - 2);
+  EXPECT_EQ(first.at("step"), 0);
+  EXPECT_EQ(last.at("step"), 2 * (4000 / 16));
+  EXPECT_LE(all.size(), 123U);
+  const auto number = [](const Json& j, const char* name) { return j.at(name).get<double>(); };
+  for (std::size_t s = 0; s < 2; ++s) {
+    const Json &from = first.at("symmetries").at(s), &to = last.at("symmetries").at(s);
+    double amount = 0;
+    for (const Json& a : to.at("amount")) amount += a.get<double>();
+    EXPECT_NEAR(number(to, "measured") - number(from, "measured"), amount, 2e-4 * number(to, "drift"));
+    EXPECT_NEAR(number(to, "measured"), number(to, "predicted"), 2e-4 * number(to, "drift"));
+    EXPECT_LT(number(to, "residual_over_bound"), 1);
+  }
+}
+
+TEST(Report, GoesOnWithAResumedRun) {
+  const Folder folder;
+  expect_done({"train", "--epochs", "2", "--stop-after", "1", "--save", folder.path("half")});
+  expect_done({"train", "--resume", folder.path("half"), "--report", folder.path("run")});
+  const std::string text = folder.get("run/report.txt");
+  for (const char* part : {"steps   250 to 500", "\n  momentum 9", "\n  conserved: no charge moved by more than"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
+}
+
+TEST(Report, IsWrittenAgainFromItsLines) {
+  const Folder folder;
+  const std::string dir = folder.path("run");
+  expect_done({"train", "--net", "digits-norm", "--epochs", "1", "--report", dir});
+  std::vector<std::string> before;
+  for (const char* name : kFiles) before.push_back(folder.get(std::string("run/") + name));
+  for (const Words& words :
+       {Words{"report", dir, "--to", folder.path("again")}, Words{"report", dir + "/report.jsonl"}}) {
+    const std::string out = expect_done(words);
+    EXPECT_TRUE(out.starts_with(before[0])) << out;
+  }
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    EXPECT_TRUE(folder.get(std::string("run/") + kFiles[i]) == before[i]) << kFiles[i];
+    EXPECT_TRUE(folder.get(std::string("again/") + kFiles[i]) == before[i]) << kFiles[i];
+  }
+}
+
+TEST(Report, RefusesWhatItCannotReadOrWrite) {
+  const Folder folder;
+  const std::string file = folder.put("file", "{}\n"), text = folder.put("text", "no json\n");
+  expect_refused({"train", "--report", ""}, "--report needs the name of a folder", folder);
+  expect_refused({"train", "--report", file}, "is not a folder", folder);
+  expect_refused({"train", "--report", folder.path("none/run")}, "its folder is not there", folder);
+  expect_refused({"train", "--report", file + "/run"}, "its folder is not there", folder);
+  expect_refused({"report"}, "run", folder);
+  expect_refused({"report", folder.path("none")}, "none", folder);
+  expect_refused({"report", file}, "file:1: is not the first line of an Emmy report", folder);
+  expect_refused({"report", text}, "text:1: is not a JSON object", folder);
+  expect_refused({"report", file, "--to", text}, "file:1", folder);
+}
+
+}  // namespace
+}  // namespace emmy::cli
