@@ -1,4 +1,4 @@
-// refuses: emmy: Parametrized<Dense<...>, P> takes Product, ProductByInput, ProductByOutput or WeightNorm
+// refuses: emmy: Parametrized<L, P> takes Product, ProductByInput, ProductByOutput or WeightNorm of a Dense
 #include <emmy/parametrize/product.hpp>
 
 #ifdef EMMY_REFUSED

@@ -1,4 +1,4 @@
-// refuses: emmy: Parametrized<L, P> takes a Dense: the weights of other layers have no factors
+// refuses: emmy: Parametrized<L, P> takes Product, ProductByInput, ProductByOutput or WeightNorm of a Dense
 #include <emmy/layers/conv1d.hpp>
 #include <emmy/parametrize/product.hpp>
 

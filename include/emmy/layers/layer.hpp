@@ -35,6 +35,9 @@
 //                                               in the second
 //   kHeads                                      so many matrices of in rows one after the other in each of its first three blocks
 //   kInnerBlock                                 the block of weights that meets what the layer makes (kRecurrent: 1)
+//   kMultiplies                                 each weight is the product of all of its factors, not of two of them
+//   kSquares                                    each weight is made of squares of its factors
+//   kAmplifies                                  |gradient of what it makes its weights of| is at most so many times that of the weights
 //   kLooksInside                                deltas are not dy alone: look_inside shows them
 //   blocks<InShape>()        consteval           its blocks of weights (layers with weights)
 //   incoming(), outgoing(), internal(), recurring() consteval the parts of its blocks that rescalings act on: of its units,
@@ -69,7 +72,8 @@ struct Ratio {
 
 // A block of weights: rows x cols values in rows of padded length. An optimizer's rates, the budget's (k, u) and a
 // tensor's norm belong to a block.
-enum class Role : unsigned char { weight, bias, factor, gain };
+// factor: multiplied with others; latent: what else a parametrised layer makes its weights of.
+enum class Role : unsigned char { weight, bias, factor, gain, latent };
 struct Block {
   int rows;
   int cols;
@@ -221,6 +225,19 @@ template <class L>
 inline constexpr bool kIsHomogeneous = requires {
   L::kDegree.numerator;
 };
+template <class L>
+inline constexpr bool kIsMultiplied = requires {
+  requires L::kMultiplies;
+};
+template <class L>
+inline constexpr bool kIsSquared = requires {
+  requires L::kSquares;
+};
+template <class L>
+inline constexpr int kAmplificationOf = [] {
+  if constexpr (requires { L::kAmplifies; }) return L::kAmplifies;
+  else return 1;
+}();
 template <class L>
 inline constexpr bool kIsZeroAtFirst = requires {
   requires L::kStartsAtZero;

@@ -32,10 +32,12 @@ inline constexpr bool kBiasesToo<Uniform<S>> = true;
 
 namespace emmy::inline EMMY_TARGET {
 
-// A parametrised layer brings its own split_factors (parametrize/product.hpp), found by the layer's type; clang 14 needs
+// A parametrised layer brings its own split_factors (parametrize/product.hpp) or decompose (parametrize/materialised.hpp), found by its type; clang 14 needs
 // to know that the name is a template.
 template <int>
 void split_factors() = delete;
+template <int>
+void decompose() = delete;
 
 namespace inner {
 template <class S>
@@ -58,6 +60,14 @@ EMMY_INLINE S limit_of(Uniform<Limit> u, int, int) noexcept {
 }
 }  // namespace inner
 
+namespace inner {
+// The weights that a composed layer stands for.
+template <class N>
+consteval Block own_block() {
+  return blocks_of<typename N::layer::layer, typename N::in>().block[0];
+}
+}  // namespace inner
+
 // Draws every block of every layer, in the order of the net, row by row; pad lanes become 0. A parametrised layer draws
 // its effective weights and splits them over its factors (parametrize/product.hpp); an adapter's way back stays 0. Test: tests/net/init_test.cpp.
 template <class Net, class Init = He>
@@ -77,11 +87,15 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
       const auto& gain = kPlan<Net>.block[kFirst];
       for (int o = 0; o < gain.cols; ++o) params.data[gain.offset + o] = S(1);
     } else if constexpr (kFirst < kLast && !kIsZeroAtFirst<typename N::layer>) {
-      constexpr bool kFactors = kPlan<Net>.block[kFirst].role == Role::factor;
+      constexpr bool kComposed = requires { typename N::layer::composition; }
+      , kFactors = !kComposed && kPlan<Net>.block[kFirst].role == Role::factor;
       const auto& block = kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)];
       constexpr int kHeads = kHeadsOf<typename N::layer>, kGates = kHeads > 0 ? kHeads : kGatesOf<typename N::layer>;
-      draw_block(block, block.rows / kGates,
-                 kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));
+      if constexpr (kComposed)
+        draw_block(block, inner::own_block<N>().rows, kWindowOf<typename N::layer> * inner::own_block<N>().cols);
+      else
+        draw_block(block, block.rows / kGates,
+                   kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));
       if constexpr (kIsRecurrent<typename N::layer>) {
         const auto& again = kPlan<Net>.block[kFirst + 1];
         draw_block(again, again.rows / kGates, again.cols);
@@ -91,7 +105,10 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
         for (int b = 1; b < 3; ++b) draw_block(more[b], block.rows / kHeads, block.cols);
         draw_block(more[3], more[3].rows, more[3].cols);
       }
-      if constexpr (kFactors)
+      if constexpr (kComposed)
+        decompose<typename N::layer::template weights<S, typename N::in>>(
+            typename N::layer::composition{}, params.data + kPlan<Net>.block[kFirst].offset);
+      else if constexpr (kFactors)
         split_factors(typename N::layer{}, std::integral_constant<int, N::in::kChannels>{},
                       params.data + kPlan<Net>.block[kFirst].offset);
     }

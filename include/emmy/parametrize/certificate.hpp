@@ -28,7 +28,23 @@ inline constexpr bool kGroupsByElement<Parametrized<Dense<Out, Bias>, Product>> 
 
 // The groups of the parametrised layer that Site names.
 template <class Net, class Site>
-struct Groups {
+struct Groups;
+template <class Net, class Site>
+inline constexpr bool kIsComposedSite = [] {
+  if constexpr (kNodeOf<Net, Site> < 0) return false;
+  else return requires {
+      typename node_at<Net, kNodeOf<Net, Site>>::layer::composition;
+    };
+}();
+template <class Net, class Site>
+requires(kIsComposedSite<Net, Site>) struct Groups<Net, Site> : ComposedSite<Net, Site> {
+  static_assert(
+      requires { group_count(typename Groups::composition{}, typename Groups::weights{}); },
+      "emmy: this parametrisation removes no groups");
+  static constexpr int kCount = group_count(typename Groups::composition{}, typename Groups::weights{});
+};
+template <class Net, class Site>
+requires(!kIsComposedSite<Net, Site>) struct Groups<Net, Site> {
   static constexpr int kNode = kNodeOf<Net, Site>;
   static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
   using L = typename node_at<Net, kNode>::layer;
@@ -71,10 +87,15 @@ EMMY_INLINE int factor_index(int g) noexcept {
 template <class Site, class Net>
 void group_sizes(const Params<Net>& params, typename Net::scalar* size) noexcept {
   using G = Groups<Net, Site>;
-  for (int g = 0; g < G::kCount; ++g) {
-    const auto u = params.data[inner::factor_index<G>(g)];
-    size[g] = (u < 0 ? -u : u) * inner::group_norm<G>(params.data + G::z.offset, G::z.stride, g);
-  }
+  if constexpr (kIsComposedSite<Net, Site>) {
+    for (int g = 0; g < G::kCount; ++g)
+      size[g] = group_size<typename G::weights>(typename G::composition{}, params.data + G::kOffset, g);
+    return;
+  } else
+    for (int g = 0; g < G::kCount; ++g) {
+      const auto u = params.data[inner::factor_index<G>(g)];
+      size[g] = (u < 0 ? -u : u) * inner::group_norm<G>(params.data + G::z.offset, G::z.stride, g);
+    }
 }
 
 // Sets the factors of group g, and their momentum, to 0. It stays there: both gradients vanish with the factors.
@@ -82,9 +103,13 @@ template <class Site, class Net, class Rule>
 void snap(Params<Net>& params, State<Net, Rule>& state, int g) noexcept {
   using G = Groups<Net, Site>;
   const auto clear = [g](auto* data) {
-    data[inner::factor_index<G>(g)] = 0;
-    for (int o = 0; o < (G::kByInput ? G::z.cols : 1); ++o)
-      data[G::z.offset + g / G::kCols * G::z.stride + (G::kByInput ? o : g % G::kCols)] = 0;
+    if constexpr (kIsComposedSite<Net, Site>) {
+      clear_group<typename G::weights>(typename G::composition{}, data + G::kOffset, g);
+    } else {
+      data[inner::factor_index<G>(g)] = 0;
+      for (int o = 0; o < (G::kByInput ? G::z.cols : 1); ++o)
+        data[G::z.offset + g / G::kCols * G::z.stride + (G::kByInput ? o : g % G::kCols)] = 0;
+    }
   };
   clear(params.data);
   if constexpr (Rule::kHasMemory) clear(state.buf);
@@ -97,7 +122,23 @@ void margins(const Gradient<plain_of<Net>>& full, typename Net::scalar lambda, t
   using Plain = plain_of<Net>;
   constexpr auto kBlock = kPlan<Plain>.block[kPlan<Plain>.first_block[G::kNode]];
   const auto* w = full.data + kBlock.offset;
-  for (int g = 0; g < G::kCount; ++g) margin[g] = lambda - inner::group_norm<G>(w, kBlock.stride, g);
+  for (int g = 0; g < G::kCount; ++g) {
+    if constexpr (kIsComposedSite<Net, Site>)
+      margin[g] = lambda - group_slope<typename G::weights>(typename G::composition{}, w, g);
+    else margin[g] = lambda - inner::group_norm<G>(w, kBlock.stride, g);
+  }
+}
+
+// What a margin says of a group that is 0: is it certified, by how much, or by how much not, and the decay that would do.
+template <class S>
+struct Verdict {
+  bool certified;
+  S margin, threshold, suggested_decay;
+};
+template <class S>
+EMMY_INLINE constexpr Verdict<S> verdict(S margin, S lambda) noexcept {
+  const S threshold = lambda - margin;
+  return {margin > S(0), margin, threshold, threshold * S(1.1)};
 }
 
 }  // namespace emmy::inline EMMY_TARGET

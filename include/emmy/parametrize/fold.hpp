@@ -6,6 +6,7 @@
 #include <emmy/core/status.hpp>
 #include <emmy/layers/activations.hpp>
 #include <emmy/net/memory.hpp>
+#include <emmy/parametrize/materialised.hpp>
 #include <emmy/parametrize/weight_norm.hpp>
 
 namespace emmy {
@@ -51,7 +52,10 @@ EMMY_INLINE void fold_node(const Params<Net>& from, Params<Plain>& to) noexcept 
   if constexpr (kFirst < kEnd) {
     const auto* source = from.data + kPlan<Net>.block[kFirst].offset;
     auto* target = to.data + kPlan<Plain>.block[kTarget].offset;
-    if constexpr (kPlan<Net>.block[kFirst].role == Role::factor) {
+    if constexpr (requires { typename N::layer::composition; }) {
+      compose<typename N::layer::template weights<typename Net::scalar, typename N::in>>(
+          typename N::layer::composition{}, source, target);
+    } else if constexpr (kPlan<Net>.block[kFirst].role == Role::factor) {
       // Effective weights and bias follow each other as the plain layer's blocks do; without a bias there is no such row.
       constexpr int kIn = N::in::kChannels;
       constexpr int kRows = kIn + (N::layer::kHasBias ? 1 : 0);

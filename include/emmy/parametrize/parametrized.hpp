@@ -11,7 +11,9 @@ namespace emmy {
 // WeightNorm its gains and directions.
 template <class L, class Parametrization>
 struct Parametrized {
-  static_assert(sizeof(L) == 0, "emmy: Parametrized<L, P> takes a Dense: the weights of other layers have no factors");
+  static_assert(sizeof(L) == 0,
+                "emmy: Parametrized<L, P> takes Product, ProductByInput, ProductByOutput or WeightNorm of a Dense, or "
+                "another parametrisation of docs/constraints.md of a Dense or a convolution, with its header included");
 };
 
 namespace detail {

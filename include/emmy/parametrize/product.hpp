@@ -28,9 +28,7 @@ inline constexpr bool kIsProduct = __is_same(P, Product) || __is_same(P, Product
 
 // Blocks: the factor u (or U), the factor Z, the bias (for ProductByOutput a factor too).
 template <int Out, class Bias, class P>
-struct Parametrized<Dense<Out, Bias>, P> {
-  static_assert(detail::kIsProduct<P>,
-                "emmy: Parametrized<Dense<...>, P> takes Product, ProductByInput, ProductByOutput or WeightNorm");
+requires(detail::kIsProduct<P>) struct Parametrized<Dense<Out, Bias>, P> {
   static constexpr bool kAffine = true;
   static constexpr bool kHasBias = __is_same(Bias, WithBias);
   template <class InShape>
@@ -42,7 +40,7 @@ struct Parametrized<Dense<Out, Bias>, P> {
 };
 
 template <int Out, class Bias, class P, class InShape>
-consteval auto blocks(Parametrized<Dense<Out, Bias>, P>, InShape) {
+requires(detail::kIsProduct<P>) consteval auto blocks(Parametrized<Dense<Out, Bias>, P>, InShape) {
   constexpr int kIn = InShape::kChannels;
   constexpr Block u = __is_same(P, Product)          ? Block{kIn, Out, Role::factor}
                       : __is_same(P, ProductByInput) ? Block{1, kIn, Role::factor}
@@ -53,12 +51,12 @@ consteval auto blocks(Parametrized<Dense<Out, Bias>, P>, InShape) {
 }
 // A unit is rescaled through Z (and the bias); u does not take part.
 template <int Out, class Bias, class P>
-consteval auto incoming(Parametrized<Dense<Out, Bias>, P>) {
+requires(detail::kIsProduct<P>) consteval auto incoming(Parametrized<Dense<Out, Bias>, P>) {
   if constexpr (__is_same(Bias, WithBias)) return Parts<2>{{{1, Axis::column, 1}, {2, Axis::column, 1}}};
   else return Parts<1>{{{1, Axis::column, 1}}};
 }
 template <int Out, class Bias, class P>
-consteval auto outgoing(Parametrized<Dense<Out, Bias>, P>) {
+requires(detail::kIsProduct<P>) consteval auto outgoing(Parametrized<Dense<Out, Bias>, P>) {
   return Parts<1>{{{1, Axis::row, 1}}};
 }
 // u_i against Z[i, :], u_o against z[:, o] and zb_o. Element-wise there is one charge a weight: not watched.
@@ -85,7 +83,8 @@ namespace emmy::inline EMMY_TARGET {
 // w = effective weights [In][padded(Out)], then the effective bias row (zero without a bias) unless Rows leaves it out.
 // params: the layer's blocks.
 template <int In, int Rows = In + 1, int Out, class Bias, class P, class T>
-EMMY_INLINE void effective_weights(Parametrized<Dense<Out, Bias>, P>, const T* params, T* w) noexcept {
+requires(detail::kIsProduct<P>) EMMY_INLINE
+    void effective_weights(Parametrized<Dense<Out, Bias>, P>, const T* params, T* w) noexcept {
   constexpr int kStride = padded<T>(Out);
   constexpr int kFirst = __is_same(P, Product) ? In * kStride : __is_same(P, ProductByInput) ? padded<T>(In) : kStride;
   const T *u = params, *z = params + kFirst, *b = z + In * kStride;
@@ -109,7 +108,8 @@ EMMY_INLINE void effective_weights(Parametrized<Dense<Out, Bias>, P>, const T* p
 
 // Z holds W: splits it so that the product is W again. Product: u = kFactorStart. Groups: |u| = |z| = sqrt |w|.
 template <int In, int Out, class Bias, class P, class T>
-EMMY_INLINE void split_factors(Parametrized<Dense<Out, Bias>, P>, std::integral_constant<int, In>, T* params) noexcept {
+requires(detail::kIsProduct<P>) EMMY_INLINE
+    void split_factors(Parametrized<Dense<Out, Bias>, P>, std::integral_constant<int, In>, T* params) noexcept {
   constexpr int kStride = padded<T>(Out);
   constexpr int kFirst = __is_same(P, Product) ? In * kStride : __is_same(P, ProductByInput) ? padded<T>(In) : kStride;
   T *u = params, *z = params + kFirst;
@@ -136,7 +136,8 @@ EMMY_INLINE void split_factors(Parametrized<Dense<Out, Bias>, P>, std::integral_
 }
 
 template <int Out, class Bias, class P, class F, class Activation>
-EMMY_INLINE void forward(Parametrized<Dense<Out, Bias>, P> layer, const F& f, Activation activation) noexcept {
+requires(detail::kIsProduct<P>) EMMY_INLINE
+    void forward(Parametrized<Dense<Out, Bias>, P> layer, const F& f, Activation activation) noexcept {
   effective_weights<F::kIn>(layer, f.params, f.kept);
   affine_forward<F::kOutRows, F::kIn, F::kInStride, Out>(
       f.x, static_cast<const typename F::scalar*>(f.kept),
@@ -144,7 +145,8 @@ EMMY_INLINE void forward(Parametrized<Dense<Out, Bias>, P> layer, const F& f, Ac
 }
 
 template <bool kAdd, int Out, class Bias, class P, class F, class Below>
-EMMY_INLINE void backward(Parametrized<Dense<Out, Bias>, P>, const F& f, Below below) noexcept {
+requires(detail::kIsProduct<P>) EMMY_INLINE
+    void backward(Parametrized<Dense<Out, Bias>, P>, const F& f, Below below) noexcept {
   affine_backward<kAdd, F::kOutRows, F::kIn, Out>(static_cast<const typename F::scalar*>(f.kept),
                                                   static_cast<const typename F::scalar*>(f.dy), f.x, f.dx, f.work,
                                                   below);
@@ -208,7 +210,8 @@ EMMY_INLINE void product_gradients(const F& f, Visitor& visitor) noexcept {
 }
 
 template <int Out, class Bias, class P, class F, class Visitor>
-EMMY_INLINE void gradients(Parametrized<Dense<Out, Bias>, P>, const F& f, Visitor& visitor) noexcept {
+requires(detail::kIsProduct<P>) EMMY_INLINE
+    void gradients(Parametrized<Dense<Out, Bias>, P>, const F& f, Visitor& visitor) noexcept {
   product_gradients<P, Bias, Out>(f, visitor);
 }
 

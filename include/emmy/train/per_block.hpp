@@ -32,6 +32,14 @@ struct PerBlock {
     static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
     for (int b = kPlan<Net>.first_block[kNode]; b < kPlan<Net>.first_block[kNode + 1]; ++b) rates[b] = r;
   }
+  // The decay of the factors of the layer that Site names, of whatever else it has none: the strength of a constraint.
+  template <class Site>
+  EMMY_INLINE constexpr void constrain(scalar decay) noexcept {
+    constexpr int kNode = kNodeOf<Net, Site>;
+    static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+    for (int b = kPlan<Net>.first_block[kNode]; b < kPlan<Net>.first_block[kNode + 1]; ++b)
+      rates[b].weight_decay = kPlan<Net>.block[b].role == Role::factor ? decay : scalar(0);
+  }
 };
 
 namespace detail {

@@ -100,18 +100,19 @@ EMMY_INLINE typename Net::scalar partner_of(const Largest<Net, Memory>& largest)
   constexpr int kFirst = kPlan<Net>.first_block[own.node];
   using Local = std::integral_constant<int, Block - kFirst>;
   if constexpr (own.role != Role::factor) {
-    return S(1);
+    return S(kAmplificationOf<L>);
   } else if constexpr (requires { steepest(L{}, Local{}, S(1)); }) {
     return steepest(L{}, Local{}, largest.theta_of(kFirst));
   } else {
-    S partner = 0, entries = 1;
+    S partner = 0, entries = 1, product = 1;
     for (int b = kFirst; b < kPlan<Net>.first_block[own.node + 1]; ++b) {
       const auto& other = kPlan<Net>.block[b];
-      if (b == Block || other.role != Role::factor) continue;
+      if ((b == Block && !kIsSquared<L>) || other.role != Role::factor) continue;
       partner = larger(partner, largest.theta_of(b));
+      product *= largest.theta_of(b);
       entries = larger(entries, S(other.rows * other.cols) / S(own.rows * own.cols));
     }
-    return partner * entries;
+    return kIsMultiplied<L> ? product : partner * entries;
   }
 }
 }  // namespace inner

@@ -1,0 +1,355 @@
+// A linear constraint O' theta = 0 on the weights of a layer, reached by decay: DCS.
+//
+//   theta = (I - O O') phi + O s       s = u z, u one number (Joint)        decay lam on u, z  =  lam |O' theta|_2
+//                                      s_k = u_k z_k (Elementwise)                             lam |O' theta|_1
+//
+// theta: all weights of the layer, biases too; O: orthonormal columns. Blocks: phi (as the layer's own), u, z. Decay acts on u and
+// z; what a rule has for phi as well is plain decay of the rest (PerBlock::factor_decay gives the factors alone theirs).
+// The constraint holds at a (local) optimum theta_c if, and for convex losses only if, lam > |O' grad L(theta_c)|, the norm as
+// above; the certificate says so (parametrize/certificate.hpp): one group, or one for each column.
+//
+// O is a type with the number of its columns and one of
+//   struct Tie {
+//     static constexpr int kCount = 2;
+//     static constexpr double at(int column, int row, int out) { ... }                     a function
+//     static constexpr double columns[kCount][rows][outs] = {...};                         an array
+//     static constexpr ConstraintEntry entries[] = {{column, row, out, value}, ...};       what is not zero
+//   };
+// rows as in the layer's blocks, one after the other: of a Dense input by input, then the bias. They are made orthonormal at compile
+// time, in their order; columns that depend on each other do not compile, and Elementwise wants orthogonal ones, for others would
+// not keep their meaning. A constraint that is known at run time only says kAtRunTime and where its columns are kept,
+//   template <class Columns> static inline Columns columns{};
+// and make_columns fills them. Source: theory.md section 4 (DCS). Test: tests/parametrize/constrained_test.cpp.
+#pragma once
+
+#include <emmy/core/status.hpp>
+#include <emmy/kernels/reduce.hpp>
+#include <emmy/kernels/rows.hpp>
+#include <emmy/parametrize/materialised.hpp>
+#include <emmy/parametrize/product.hpp>
+
+namespace emmy {
+
+struct Joint {};
+struct Elementwise {};
+
+template <class O, class Penalty = Joint>
+struct Constrained {
+  static_assert(__is_same(Penalty, Joint) || __is_same(Penalty, Elementwise),
+                "emmy: Constrained<O, Penalty> is Joint or Elementwise");
+  static_assert(O::kCount > 0, "emmy: a constraint has at least one column");
+  using constraint = O;
+  static constexpr bool kMaterialises = true, kMultiplies = false;
+  static constexpr int kAmplifies = 1, kColumns = O::kCount;
+  static constexpr bool kJoint = __is_same(Penalty, Joint);
+  static constexpr int kScales = kJoint ? 1 : kColumns;  // entries of u
+};
+
+struct ConstraintEntry {
+  int column, row, out;
+  double value;
+};
+
+// Orthonormal columns in the layout of the weights. condition: the largest over the smallest length that Gram-Schmidt left of the
+// normalised columns, 1 for orthogonal ones.
+template <class S, int Size, int Count>
+struct ConstraintColumns {
+  static constexpr int kCount = Count;
+  alignas(kAlign<S>) S data[Count][Size] = {};
+  double condition = 0;
+};
+// The same without zeros.
+template <class S, int Nonzeros, int Count>
+struct SparseColumns {
+  static constexpr int kCount = Count;
+  int first[Count + 1] = {}, at[Nonzeros] = {};
+  S value[Nonzeros] = {};
+  double condition = 0;
+};
+
+namespace detail {
+
+// Below this part of its length a column is one of those before it.
+inline constexpr double kDependent = 1e-6;
+
+constexpr double constant_root(double x) noexcept {
+  if (!(x > 0)) return 0;
+  double scale = 1, r = 1;
+  while (x > 4) x /= 4, scale *= 2;
+  while (x < 0.25) x *= 4, scale /= 2;
+  for (int i = 0; i < 6; ++i) r = (r + x / r) / 2;
+  return scale * r;
+}
+
+constexpr double constant_dot(const double* a, const double* b, int n) noexcept {
+  double s = 0;
+  for (int i = 0; i < n; ++i) s += a[i] * b[i];
+  return s;
+}
+
+// Gram-Schmidt, twice a column, in place. The condition number, 0 where a column depends on those before it.
+template <int Size, int Count>
+constexpr double orthonormalise(double (&columns)[Count][Size]) noexcept {
+  double least = 1, most = 0;
+  for (int k = 0; k < Count; ++k) {
+    double* const own = columns[k];
+    const double length = constant_root(constant_dot(own, own, Size));
+    if (!(length > 0)) return 0;
+    for (int i = 0; i < Size; ++i) own[i] /= length;
+    double left = 1;
+    for (int pass = 0; pass < 2; ++pass) {
+      for (int j = 0; j < k; ++j) {
+        const double dot = constant_dot(columns[j], own, Size);
+        for (int i = 0; i < Size; ++i) own[i] -= dot * columns[j][i];
+      }
+      const double now = constant_root(constant_dot(own, own, Size));
+      if (pass == 0) left = now;
+      if (!(now > kDependent)) return 0;
+      for (int i = 0; i < Size; ++i) own[i] /= now;
+    }
+    least = left < least ? left : least;
+    most = left > most ? left : most;
+  }
+  return most / least;
+}
+
+template <class O>
+inline constexpr bool kIsSparse = requires {
+  O::entries[0].value;
+};
+template <class O>
+inline constexpr bool kIsAtRunTime = requires {
+  requires O::kAtRunTime;
+};
+
+template <class O, class M>
+constexpr void read_columns(double (&columns)[O::kCount][M::kSize]) {
+  if constexpr (kIsSparse<O>) {
+    for (const ConstraintEntry& e : O::entries) columns[e.column][M::at(e.row, e.out)] += e.value;
+  } else {
+    for (int k = 0; k < O::kCount; ++k)
+      for (int row = 0; row < M::kRows; ++row)
+        for (int out = 0; out < M::kCols; ++out) {
+          if constexpr (requires { O::columns[0][0][0]; }) columns[k][M::at(row, out)] = O::columns[k][row][out];
+          else columns[k][M::at(row, out)] = O::at(k, row, out);
+        }
+  }
+}
+
+// Is it a constraint of this kind?
+template <class P>
+constexpr Status judge(double condition) noexcept {
+  if (!(condition > 0)) return Status::rank_deficient;
+  return P::kJoint || condition < 1 + kDependent ? Status::ok : Status::not_orthonormal;
+}
+
+template <class O, class M>
+consteval bool names_weights() {
+  if constexpr (kIsSparse<O>)
+    for (const ConstraintEntry& e : O::entries)
+      if (e.column < 0 || e.column >= O::kCount || e.row < 0 || e.row >= M::kRows || e.out < 0 || e.out >= M::kCols)
+        return false;
+  return true;
+}
+
+template <class O, class M>
+constexpr auto dense_columns() noexcept {
+  static_assert(names_weights<O, M>(), "emmy: this constraint has an entry that is no weight of the layer");
+  double work[O::kCount][M::kSize] = {};
+  read_columns<O, M>(work);
+  ConstraintColumns<typename M::scalar, M::kSize, O::kCount> c;
+  c.condition = orthonormalise(work);
+  for (int k = 0; k < O::kCount; ++k)
+    for (int i = 0; i < M::kSize; ++i) c.data[k][i] = static_cast<typename M::scalar>(work[k][i]);
+  return c;
+}
+template <class O, class M>
+inline constexpr auto kDense = dense_columns<O, M>();
+
+template <class O, class M>
+consteval auto sparse_columns() {
+  constexpr int kNonzeros = [] {
+    int count = 0;
+    for (const auto& column : kDense<O, M>.data)
+      for (const auto v : column) count += v != 0;
+    return count;
+  }();
+  SparseColumns<typename M::scalar, kNonzeros, O::kCount> c;
+  c.condition = kDense<O, M>.condition;
+  int n = 0;
+  for (int k = 0; k < O::kCount; ++k) {
+    for (int i = 0; i < M::kSize; ++i)
+      if (kDense<O, M>.data[k][i] != 0) {
+        c.at[n] = i;
+        c.value[n++] = kDense<O, M>.data[k][i];
+      }
+    c.first[k + 1] = n;
+  }
+  return c;
+}
+template <class O, class M>
+inline constexpr auto kSparse = sparse_columns<O, M>();
+
+template <class O, class M>
+EMMY_INLINE constexpr auto& columns_of() noexcept {
+  if constexpr (kIsAtRunTime<O>) return O::template columns<ConstraintColumns<typename M::scalar, M::kSize, O::kCount>>;
+  else if constexpr (kIsSparse<O>) return kSparse<O, M>;
+  else return kDense<O, M>;
+}
+
+}  // namespace detail
+
+template <class O, class Penalty, class M>
+consteval auto blocks_of_parameters(Constrained<O, Penalty>, M) {
+  using P = Constrained<O, Penalty>;
+  if constexpr (!detail::kIsAtRunTime<O>) {
+    constexpr double kCondition = detail::columns_of<O, M>().condition;
+    static_assert(kCondition > 0, "emmy: the columns of this constraint depend on each other: leave out those that do");
+    static_assert(kCondition == 0 || detail::judge<P>(kCondition) == Status::ok,
+                  "emmy: Constrained<O, Elementwise> needs orthogonal columns: with others its rows would be mixed");
+  }
+  return detail::joined(detail::in_role(M::kList, Role::latent),
+                        Blocks<2>{{{1, P::kScales, Role::factor}, {1, P::kColumns, Role::factor}}});
+}
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+// Fills the columns of a constraint that is known at run time only, on the layer that Site names. condition tells how far the columns
+// were from orthogonal, 0 where they depend on each other: Status::rank_deficient. Status::not_orthonormal: Elementwise, and they are not
+// orthogonal. In both cases the layer is not constrained at all.
+template <class Net, class Site>
+Status make_columns(double& condition) noexcept {
+  using C = ComposedSite<Net, Site>;
+  using O = typename C::composition::constraint;
+  auto& c = detail::columns_of<O, typename C::weights>();
+  c = detail::dense_columns<O, typename C::weights>();
+  condition = c.condition;
+  const Status status = detail::judge<typename C::composition>(condition);
+  if (status != Status::ok) c = {};
+  return status;
+}
+
+namespace inner {
+
+// O_k' w and w += a O_k.
+template <class S, int Size, int Count>
+EMMY_INLINE S column_dot(const ConstraintColumns<S, Size, Count>& c, int k, const S* w) noexcept {
+  if constexpr (simd::kStrict) return ordered_dot(c.data[k], w, Size);
+  else return dot(c.data[k], w, static_cast<std::size_t>(Size));
+}
+template <class S, int Size, int Count>
+EMMY_INLINE void add_column(const ConstraintColumns<S, Size, Count>& c, int k, S a, S* w) noexcept {
+  for (int i = 0; i < Size; i += static_cast<int>(simd::lanes<S>()))
+    simd::store(simd::mul_add(simd::set(a), simd::load(c.data[k] + i), simd::load(w + i)), w + i);
+}
+template <class S, int Nonzeros, int Count>
+EMMY_INLINE S column_dot(const SparseColumns<S, Nonzeros, Count>& c, int k, const S* w) noexcept {
+  S s = 0;
+  for (int n = c.first[k]; n < c.first[k + 1]; ++n) s += c.value[n] * w[c.at[n]];
+  return s;
+}
+template <class S, int Nonzeros, int Count>
+EMMY_INLINE void add_column(const SparseColumns<S, Nonzeros, Count>& c, int k, S a, S* w) noexcept {
+  for (int n = c.first[k]; n < c.first[k + 1]; ++n) w[c.at[n]] += a * c.value[n];
+}
+
+// Where u and z are among the parameters.
+template <class P, class M>
+inline constexpr int kScaleAt = M::kSize;
+template <class P, class M>
+inline constexpr int kShareAt = M::kSize + padded<typename M::scalar>(P::kScales);
+
+template <class S>
+EMMY_INLINE S length(const S* p, int n) noexcept {
+  S square = 0;
+  for (int i = 0; i < n; ++i) square += p[i] * p[i];
+  return root(square);
+}
+
+}  // namespace inner
+
+template <class M, class O, class Penalty, class S>
+EMMY_INLINE void compose(Constrained<O, Penalty>, const S* params, S* w) noexcept {
+  using P = Constrained<O, Penalty>;
+  const auto& columns = detail::columns_of<O, M>();
+  const S *u = params + inner::kScaleAt<P, M>, *z = params + inner::kShareAt<P, M>;
+  for (int i = 0; i < M::kSize; i += static_cast<int>(simd::lanes<S>())) simd::store(simd::load(params + i), w + i);
+  for (int k = 0; k < P::kColumns; ++k)
+    inner::add_column(columns, k, u[P::kJoint ? 0 : k] * z[k] - inner::column_dot(columns, k, w), w);
+}
+
+template <class M, class O, class Penalty, class S, class Visitor>
+EMMY_INLINE void pull_back(Constrained<O, Penalty>, const S* params, S* g, Visitor& visitor) noexcept {
+  using P = Constrained<O, Penalty>;
+  const auto& columns = detail::columns_of<O, M>();
+  const S *u = params + inner::kScaleAt<P, M>, *z = params + inner::kShareAt<P, M>;
+  S gu[P::kScales] = {}, gz[P::kColumns];
+  for (int k = 0; k < P::kColumns; ++k) {
+    const S gs = inner::column_dot(columns, k, g);
+    gz[k] = gs * u[P::kJoint ? 0 : k];
+    gu[P::kJoint ? 0 : k] += gs * z[k];
+    inner::add_column(columns, k, -gs, g);
+  }
+  inner::visit_blocks<0, M>(g, visitor);
+  inner::visit_row<M::kBlocks, P::kScales>(gu, visitor);
+  inner::visit_row<M::kBlocks + 1, P::kColumns>(gz, visitor);
+}
+
+// phi becomes (I - O O') W and u z = O' W: of one factor u = kFactorStart each, of a joint one |u| = |z| / 4, so that neither
+// u + z nor u - z is 0.
+template <class M, class O, class Penalty, class S>
+EMMY_INLINE void decompose(Constrained<O, Penalty>, S* params) noexcept {
+  using P = Constrained<O, Penalty>;
+  const auto& columns = detail::columns_of<O, M>();
+  S *u = params + inner::kScaleAt<P, M>, *z = params + inner::kShareAt<P, M>;
+  for (int k = 0; k < P::kColumns; ++k) {
+    z[k] = inner::column_dot(columns, k, static_cast<const S*>(params));
+    inner::add_column(columns, k, -z[k], params);
+  }
+  const S size = P::kJoint ? root(inner::length(z, P::kColumns)) / S(2) : kFactorStart<S>;
+  for (int k = 0; k < P::kScales; ++k) u[k] = size > S(0) ? size : kFactorStart<S>;
+  for (int k = 0; k < P::kColumns; ++k) z[k] /= u[P::kJoint ? 0 : k];
+}
+
+// s = O' theta, a number a column: u z as it stands, no sum over weights, so exactly 0 once it is snapped.
+template <class Site, class Net>
+void constraint_values(const Params<Net>& params, typename Net::scalar* s) noexcept {
+  using C = ComposedSite<Net, Site>;
+  using P = typename C::composition;
+  using M = typename C::weights;
+  const auto* own = params.data + C::kOffset;
+  for (int k = 0; k < P::kColumns; ++k)
+    s[k] = own[inner::kScaleAt<P, M> + (P::kJoint ? 0 : k)] * own[inner::kShareAt<P, M> + k];
+}
+
+// ---- groups (parametrize/certificate.hpp): all columns together, or each by itself
+
+template <class O, class Penalty, class M>
+consteval int group_count(Constrained<O, Penalty>, M) {
+  return Constrained<O, Penalty>::kScales;
+}
+template <class M, class O, class Penalty, class S>
+EMMY_INLINE S group_size(Constrained<O, Penalty>, const S* params, int group) noexcept {
+  using P = Constrained<O, Penalty>;
+  const S u = params[inner::kScaleAt<P, M> + group];
+  return inner::length(&u, 1) * inner::length(params + inner::kShareAt<P, M> + group, P::kJoint ? P::kColumns : 1);
+}
+template <class M, class O, class Penalty, class S>
+EMMY_INLINE void clear_group(Constrained<O, Penalty>, S* data, int group) noexcept {
+  using P = Constrained<O, Penalty>;
+  data[inner::kScaleAt<P, M> + group] = 0;
+  for (int k = 0; k < (P::kJoint ? P::kColumns : 1); ++k) data[inner::kShareAt<P, M> + group + k] = 0;
+}
+template <class M, class O, class Penalty, class S>
+EMMY_INLINE S group_slope(Constrained<O, Penalty>, const S* g, int group) noexcept {
+  using P = Constrained<O, Penalty>;
+  const auto& columns = detail::columns_of<O, M>();
+  S slope[P::kColumns];
+  const int count = P::kJoint ? P::kColumns : 1;
+  for (int k = 0; k < count; ++k) slope[k] = inner::column_dot(columns, group + k, g);
+  return inner::length(slope, count);
+}
+
+}  // namespace emmy::inline EMMY_TARGET
