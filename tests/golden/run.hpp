@@ -45,7 +45,8 @@ bool is_supported(const Json& c) {
   if (c["set"] == "dense") return true;
   const std::vector<std::string> kinds{"conv1d", "layernorm", "rmsnorm", "batchnorm", "mlp1_exp",
                                        "swiglu", "linear3",   "lora",    "rnn_relu",  "attention"};
-  const std::vector<std::string> own{"mlp1_tanh"};
+  const std::vector<std::string> own{"matrix_factorisation", "sparse_product", "dcs_joint", "dcs_elementwise",
+                                     "dcs_group_outgoing", "scalar_pair_noise", "syre", "mlp1_tanh"};
   if (c["set"] == "constraints") return std::find(own.begin(), own.end(), c["kind"]) != own.end();
   return c["set"] == "layers" && std::find(kinds.begin(), kinds.end(), c["kind"]) != kinds.end();
 }

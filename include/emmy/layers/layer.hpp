@@ -284,6 +284,10 @@ struct Layer {};
 template <class Tag, class L>
 struct Named {};
 
+// Layers that are written as one, each at a position of its own: Sequence<A, B> stands for A, B.
+template <class... Layers>
+struct Sequence {};
+
 // y = x + f(x), f the chain Layers.
 template <class... Layers>
 struct Residual {};

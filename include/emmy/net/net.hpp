@@ -62,6 +62,12 @@ template <class... Done, class InShape, int Tensor, class Prefix, int Position, 
 struct Thread<Nodes<Done...>, InShape, Tensor, Prefix, Position, Outer, Named<Tag, L>, Rest...>
     : Thread<Nodes<Done...>, InShape, Tensor, Prefix, Position, Tag, L, Rest...> {};
 
+// A tag names the first layer of a sequence.
+template <class... Done, class InShape, int Tensor, class Prefix, int Position, class Tag, class First, class... Inner,
+          class... Rest>
+struct Thread<Nodes<Done...>, InShape, Tensor, Prefix, Position, Tag, Sequence<First, Inner...>, Rest...>
+    : Thread<Nodes<Done...>, InShape, Tensor, Prefix, Position, Tag, First, Inner..., Rest...> {};
+
 // The node that joins tensors From and Skip.
 template <class Inner, class Join, class InShape, int From, int Skip, class Site, class Tag>
 struct Close;

@@ -35,9 +35,6 @@ struct Elementwise {};
 
 template <class O, class Penalty = Joint>
 struct Constrained {
-  static_assert(__is_same(Penalty, Joint) || __is_same(Penalty, Elementwise),
-                "emmy: Constrained<O, Penalty> is Joint or Elementwise");
-  static_assert(O::kCount > 0, "emmy: a constraint has at least one column");
   using constraint = O;
   static constexpr bool kMaterialises = true, kMultiplies = false;
   static constexpr int kAmplifies = 1, kColumns = O::kCount;
@@ -203,10 +200,9 @@ template <class O, class Penalty, class M>
 consteval auto blocks_of_parameters(Constrained<O, Penalty>, M) {
   using P = Constrained<O, Penalty>;
   if constexpr (!detail::kIsAtRunTime<O>) {
-    constexpr double kCondition = detail::columns_of<O, M>().condition;
-    static_assert(kCondition > 0, "emmy: the columns of this constraint depend on each other: leave out those that do");
-    static_assert(kCondition == 0 || detail::judge<P>(kCondition) == Status::ok,
-                  "emmy: Constrained<O, Elementwise> needs orthogonal columns: with others its rows would be mixed");
+    static_assert(detail::judge<P>(detail::columns_of<O, M>().condition) == Status::ok,
+                  "emmy: the columns of this constraint depend on each other, or are not orthogonal, which Elementwise "
+                  "needs: made so they would be mixed");
   }
   return detail::joined(detail::in_role(M::kList, Role::latent),
                         Blocks<2>{{{1, P::kScales, Role::factor}, {1, P::kColumns, Role::factor}}});
@@ -297,8 +293,7 @@ EMMY_INLINE void pull_back(Constrained<O, Penalty>, const S* params, S* g, Visit
   inner::visit_row<M::kBlocks + 1, P::kColumns>(gz, visitor);
 }
 
-// phi becomes (I - O O') W and u z = O' W: of one factor u = kFactorStart each, of a joint one |u| = |z| / 4, so that neither
-// u + z nor u - z is 0.
+// phi becomes (I - O O') W and u z = O' W with |u| = |z| / 4, so that neither u + z nor u - z is 0.
 template <class M, class O, class Penalty, class S>
 EMMY_INLINE void decompose(Constrained<O, Penalty>, S* params) noexcept {
   using P = Constrained<O, Penalty>;
@@ -308,8 +303,10 @@ EMMY_INLINE void decompose(Constrained<O, Penalty>, S* params) noexcept {
     z[k] = inner::column_dot(columns, k, static_cast<const S*>(params));
     inner::add_column(columns, k, -z[k], params);
   }
-  const S size = P::kJoint ? root(inner::length(z, P::kColumns)) / S(2) : kFactorStart<S>;
-  for (int k = 0; k < P::kScales; ++k) u[k] = size > S(0) ? size : kFactorStart<S>;
+  for (int k = 0; k < P::kScales; ++k) {
+    const S size = root(inner::length(z + k, P::kJoint ? P::kColumns : 1)) / S(2);
+    u[k] = size > S(0) ? size : kFactorStart<S>;
+  }
   for (int k = 0; k < P::kColumns; ++k) z[k] /= u[P::kJoint ? 0 : k];
 }
 

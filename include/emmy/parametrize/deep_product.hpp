@@ -21,13 +21,11 @@ namespace emmy {
 
 template <int Depth>
 struct ProductOfDepth {
-  static_assert(Depth >= 2, "emmy: a ProductOfDepth has two factors or more");
   static constexpr bool kMaterialises = true, kMultiplies = true;
   static constexpr int kAmplifies = 1, kFactors = Depth;
 };
 template <int Size>
 struct ProductByBlock {
-  static_assert(Size >= 1, "emmy: a block of a ProductByBlock has one output or more");
   static constexpr bool kMaterialises = true, kMultiplies = false;
   static constexpr int kAmplifies = 1, kBlock = Size;
 };

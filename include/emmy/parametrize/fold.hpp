@@ -29,6 +29,14 @@ inline constexpr bool kIsAdapted = [] {
     return kIsAdapterUp<typename node_at<Net, I + 2>::layer> && node_at<Net, I + 1>::kFrom == node_at<Net, I>::kFrom;
   else return false;
 }();
+// Are nodes I and I + 1 the factors of one layer?
+template <class Net, int I>
+inline constexpr bool kIsPaired = kIsFirstFactor<typename node_at<Net, I>::layer>;
+template <class Net, int I = 0>
+inline constexpr bool kHasPairs = [] {
+  if constexpr (I == Net::kNodes) return false;
+  else return kIsPaired<Net, I> || kHasPairs<Net, I + 1>;
+}();
 // Does every unit meet one row of the next weights? Not where windows or other shapes give it several, or its own layer.
 template <class... N>
 consteval bool has_single_rows(Nodes<N...>) {
@@ -90,13 +98,32 @@ EMMY_INLINE void add_adapter(const Params<Net>& from, Params<Plain>& to) noexcep
     }
 }
 
+// W = U V, b = b: the factors that are nodes I and I + 1.
+template <int I, int To, class Net, class Plain>
+EMMY_INLINE void multiply_pair(const Params<Net>& from, Params<Plain>& to) noexcept {
+  constexpr int kSecond = kPlan<Net>.first_block[I + 1], kTo = kPlan<Plain>.first_block[To];
+  constexpr auto u = kPlan<Net>.block[kPlan<Net>.first_block[I]], v = kPlan<Net>.block[kSecond],
+                 w = kPlan<Plain>.block[kTo];
+  for (int i = 0; i < w.size(); ++i) to.data[w.offset + i] = 0;
+  for (int i = 0; i < w.rows; ++i)
+    for (int r = 0; r < u.cols; ++r)
+      for (int o = 0; o < w.cols; ++o)
+        to.data[w.offset + i * w.stride + o] +=
+            from.data[u.offset + i * u.stride + r] * from.data[v.offset + r * v.stride + o];
+  if constexpr (kSecond + 1 < kPlan<Net>.first_block[I + 2]) {
+    constexpr auto b = kPlan<Net>.block[kSecond + 1], tb = kPlan<Plain>.block[kTo + 1];
+    for (int o = 0; o < tb.size(); ++o) to.data[tb.offset + o] = from.data[b.offset + o];
+  }
+}
+
 // f(constant<I>, constant<To>, constant<is it adapted>) for every node I that is node To of the plain net.
 template <class Net, int I = 0, int To = 0, class F>
 EMMY_INLINE void for_plain_nodes(F&& f) noexcept {
   if constexpr (I < Net::kNodes) {
     constexpr bool kAdapted = detail::kIsAdapted<Net, I>;
     f(std::integral_constant<int, I>{}, std::integral_constant<int, To>{}, std::bool_constant<kAdapted>{});
-    for_plain_nodes<Net, I + (kAdapted ? 4 : 1), To + 1>(f);  // a Dense, two ways of its adapter, Add
+    // a Dense, two ways of its adapter, Add; two factors
+    for_plain_nodes<Net, I + (kAdapted ? 4 : detail::kIsPaired<Net, I> ? 2 : 1), To + 1>(f);
   }
 }
 
@@ -110,9 +137,17 @@ void fold(const Params<Net>& from, Params<plain_of<Net>>& to) noexcept {
   inner::for_plain_nodes<Net>([&]<int I, int To, bool Adapted>(std::integral_constant<int, I>,
                                                                std::integral_constant<int, To>,
                                                                std::bool_constant<Adapted>) EMMY_LAMBDA {
-    inner::fold_node<I, To>(from, to);
+    if constexpr (detail::kIsPaired<Net, I>) inner::multiply_pair<I, To>(from, to);
+    else inner::fold_node<I, To>(from, to);
     if constexpr (Adapted) inner::add_adapter<I, To>(from, to);
   });
+}
+
+// LowRank layers as two layers, the same function: for fold_units, after singular_basis and drop_rank (parametrize/low_rank.hpp).
+template <class Net>
+void unpair(const Params<Net>& from, Params<unpaired_of<Net>>& to) noexcept {
+  static_assert(kPlan<Net>.params == kPlan<unpaired_of<Net>>.params);
+  for (int i = 0; i < kPlan<Net>.params; ++i) to.data[i] = from.data[i];
 }
 
 // The way there: all weights from the plain net, but for the adapters, which stay as they are (init: B is 0, and the net is
@@ -120,7 +155,8 @@ void fold(const Params<Net>& from, Params<plain_of<Net>>& to) noexcept {
 template <class Net>
 void adapt(const Params<plain_of<Net>>& from, Params<Net>& to) noexcept {
   using Plain = plain_of<Net>;
-  static_assert(!kHasFactors<Net>, "emmy: adapt takes a net of plain weights and adapters: factors are not unique");
+  static_assert(!kHasFactors<Net> && !detail::kHasPairs<Net>,
+                "emmy: adapt takes a net of plain weights and adapters: factors are not unique");
   inner::for_plain_nodes<Net>([&]<int I, int To, bool Adapted>(std::integral_constant<int, I>,
                                                                std::integral_constant<int, To>,
                                                                std::bool_constant<Adapted>) EMMY_LAMBDA {

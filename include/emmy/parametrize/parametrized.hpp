@@ -17,6 +17,29 @@ struct Parametrized {
 };
 
 namespace detail {
+// The first of two layers whose weights are the factors of one.
+template <class L>
+struct FirstFactor : L {};
+template <class L>
+inline constexpr bool kIsFirstFactor = false;
+template <class L>
+inline constexpr bool kIsFirstFactor<FirstFactor<L>> = true;
+
+template <class L, int Rank>
+struct LowRankOf {
+  static_assert(sizeof(L) == 0, "emmy: LowRank<L, Rank> takes a Dense and a rank of at least 1");
+};
+template <int Out, class Bias, int Rank>
+requires(Rank > 0) struct LowRankOf<Dense<Out, Bias>, Rank> {
+  using type = Sequence<FirstFactor<Dense<Rank, NoBias>>, Dense<Out, Bias>>;
+};
+}  // namespace detail
+
+// LowRank<Dense<Out>, Rank>: y = (x U) V + b, two layers at two positions (parametrize/low_rank.hpp). `fold` makes one Dense of them.
+template <class L, int Rank>
+using LowRank = typename detail::LowRankOf<L, Rank>::type;
+
+namespace detail {
 template <class L>
 struct PlainLayer {
   using type = L;
@@ -41,6 +64,10 @@ template <class Join, class... A, class... B>
 struct PlainLayer<Parallel<Join, Branch<A...>, Branch<B...>>> {
   using type = Parallel<Join, Branch<typename PlainLayer<A>::type...>, Branch<typename PlainLayer<B>::type...>>;
 };
+template <class L, class Second>
+struct PlainLayer<Sequence<FirstFactor<L>, Second>> {
+  using type = Second;
+};
 // An adapted layer is the one that it adapts.
 template <class L, class Down, class Up>
 struct PlainLayer<Parallel<Add, Branch<Frozen<L>>, Branch<Down, AdapterUp<Up>>>> {
@@ -53,6 +80,25 @@ struct PlainNet<Net<L...>> {
   using type = Net<typename PlainLayer<L>::type...>;
 };
 }  // namespace detail
+
+// Net<..., LowRank<Dense<10>, 3>> with the two layers themselves, Dense<3, NoBias>, Dense<10>; those of a chain.
+namespace detail {
+template <class Done, class... L>
+struct Unpaired {
+  using type = Done;
+};
+template <class... Done, class L, class... Rest>
+struct Unpaired<Net<Done...>, L, Rest...> : Unpaired<Net<Done..., L>, Rest...> {};
+template <class... Done, class L, class Second, class... Rest>
+struct Unpaired<Net<Done...>, Sequence<FirstFactor<L>, Second>, Rest...> : Unpaired<Net<Done..., L, Second>, Rest...> {
+};
+template <class Net>
+struct UnpairedNet;
+template <class First, class... L>
+struct UnpairedNet<Net<First, L...>> : Unpaired<Net<First>, L...> {};
+}  // namespace detail
+template <class Net>
+using unpaired_of = typename detail::UnpairedNet<Net>::type;
 
 // The same net with plain weights: what a parametrised or adapted net is at inference, and what its certificate is taken on.
 template <class Net>

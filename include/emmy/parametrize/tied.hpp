@@ -132,10 +132,9 @@ template <class P, class M>
 requires(detail::kIsTied<P>) consteval auto blocks_of_parameters(P, M) {
   constexpr int kGroups = detail::kTie<P, M>.groups;
   static_assert(
-      detail::kTie<P, M>.valid,
-      "emmy: this is no group: each generator of an Equivariant maps inputs and outputs one to one, with signs 1 "
-      "or -1, and a Tied weight is in one of kCount groups");
-  static_assert(kGroups > 0 && kGroups < 32768, "emmy: tied weights have from 1 to 32767 groups");
+      detail::kTie<P, M>.valid && kGroups > 0 && kGroups < 32768,
+      "emmy: this is no group: each generator of an Equivariant maps inputs and outputs one to one, with signs "
+      "1 or -1, and a Tied weight is in one of kCount groups, at most 32767");
   return Blocks<1>{{{1, kGroups, Role::latent}}};
 }
 

@@ -1,0 +1,140 @@
+// W = U V of two linear layers: weight decay on both is the nuclear norm of W, so decay finds a rank.
+//
+//   min over U V = W of (lam / 2) (|U|^2 + |V|^2)  =  lam sum of the singular values of W
+//
+// so with the loss 1/2 |W - M|^2 the singular values of W are those of M less lam, or 0. LowRank<Dense<Out, Bias>, Rank> in a net is two
+// layers, Dense<Rank, NoBias> and Dense<Out, Bias>, at two positions (parametrize/parametrized.hpp): kind `factors`. Their balance
+// matrix V V' - U' U is a charge (symmetry/balance.hpp), which decay takes to 0. `fold` multiplies them to one Dense.
+// singular_basis rotates the units between into the singular basis; drop_rank makes the small ones exact zeros, so that
+// fold_units (parametrize/fold.hpp) leaves two thinner layers where that is cheaper: (in + out) rank < in out.
+// Source: theory.md section 4 (rotation -> low rank). Test: tests/parametrize/constrained_test.cpp.
+#pragma once
+
+#include <emmy/kernels/rows.hpp>
+#include <emmy/net/memory.hpp>
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+
+// One-sided Jacobi: turns lines p and q of `a` so that they are orthogonal, and those of `b` along. line(matrix, p)[k * step].
+template <class S>
+struct Lines {
+  S* data;
+  int line, step, count;  // from one line to the next, within a line, how long
+  EMMY_INLINE S& operator()(int l, int k) const noexcept { return data[l * line + k * step]; }
+};
+template <class S>
+EMMY_INLINE S lines_dot(const Lines<S>& a, int p, int q) noexcept {
+  S s = 0;
+  for (int k = 0; k < a.count; ++k) s += a(p, k) * a(q, k);
+  return s;
+}
+template <class S>
+EMMY_INLINE void turn_lines(const Lines<S>& a, int p, int q, S c, S s) noexcept {
+  for (int k = 0; k < a.count; ++k) {
+    const S x = a(p, k), y = a(q, k);
+    a(p, k) = c * x - s * y;
+    a(q, k) = s * x + c * y;
+  }
+}
+template <class S>
+EMMY_INLINE void orthogonalise_lines(int lines, const Lines<S>& a, const Lines<S>& b) noexcept {
+  constexpr int kMostSweeps = 40;
+  const S least = sizeof(S) == 4 ? S(0x1p-22) : S(0x1p-51);
+  for (int sweep = 0, turned = 1; turned != 0 && sweep < kMostSweeps; ++sweep) {
+    turned = 0;
+    for (int p = 0; p < lines; ++p)
+      for (int q = p + 1; q < lines; ++q) {
+        const S pp = lines_dot(a, p, p), qq = lines_dot(a, q, q), pq = lines_dot(a, p, q);
+        const S size = pq < S(0) ? -pq : pq;
+        if (!(size > least * root(pp) * root(qq))) continue;
+        const S zeta = (qq - pp) / (S(2) * pq), reach = zeta < S(0) ? -zeta : zeta;
+        S t = S(1) / (reach + root(S(1) + zeta * zeta));
+        if (zeta < S(0)) t = -t;
+        const S c = S(1) / root(S(1) + t * t);
+        turn_lines(a, p, q, c, c * t);
+        turn_lines(b, p, q, c, c * t);
+        ++turned;
+      }
+  }
+}
+
+// The two blocks of the pair whose first layer Site names.
+template <class Net, class Site>
+struct LinearPair {
+  static constexpr int kNode = kNodeOf<Net, Site>;
+  static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+  static consteval bool fits() {
+    if constexpr (kNode + 1 < Net::kNodes) {
+      using First = node_at<Net, kNode>;
+      using Second = node_at<Net, kNode + 1>;
+      return kIsAffine<typename First::layer> && kIsAffine<typename Second::layer> &&
+             !kIsWindowed<typename First::layer> && !kIsWindowed<typename Second::layer> &&
+             kHasPlainWeights<typename First::layer> && kHasPlainWeights<typename Second::layer> &&
+             Second::kFrom == kNode + 1 && Second::kSkip < 0 &&
+             kPlan<Net>.first_block[kNode + 1] - kPlan<Net>.first_block[kNode] == 1;
+    } else {
+      return false;
+    }
+  }
+  static_assert(fits(), "emmy: a low rank is that of two Dense layers with nothing between, the first without a bias");
+  static constexpr auto u = kPlan<Net>.block[kPlan<Net>.first_block[kNode]],
+                        v = kPlan<Net>.block[kPlan<Net>.first_block[fits() ? kNode + 1 : kNode]];
+  static constexpr int kRank = u.cols;
+};
+
+}  // namespace inner
+
+// Rotates and scales the units between the two layers that Site begins, so that U' U = V V' = diag(value): value[kRank] are the
+// singular values of U V, the largest first. The function stays as it is, up to rounding. Momentum is not turned along.
+template <class Site, class Net>
+void singular_basis(Params<Net>& params, typename Net::scalar* value) noexcept {
+  using S = typename Net::scalar;
+  using P = inner::LinearPair<Net, Site>;
+  const inner::Lines<S> u{params.data + P::u.offset, 1, P::u.stride, P::u.rows},
+      v{params.data + P::v.offset, P::v.column ? 1 : P::v.stride, P::v.column ? P::v.width : 1, P::v.cols};
+  const auto move_length = [&](const inner::Lines<S>& from, const inner::Lines<S>& to) {
+    for (int r = 0; r < P::kRank; ++r) {
+      const S size = root(inner::lines_dot(from, r, r));
+      for (int k = 0; k < from.count; ++k) from(r, k) = size > S(0) ? from(r, k) / size : S(0);
+      for (int k = 0; k < to.count; ++k) to(r, k) *= size;
+    }
+  };
+  inner::orthogonalise_lines(P::kRank, u, v);
+  move_length(u, v);
+  inner::orthogonalise_lines(P::kRank, v, u);
+  for (int r = 0; r < P::kRank; ++r) value[r] = root(inner::lines_dot(v, r, r));
+  for (int r = 0; r < P::kRank; ++r) {
+    int most = r;
+    for (int q = r + 1; q < P::kRank; ++q) most = value[q] > value[most] ? q : most;
+    if (most != r) {
+      const S kept = value[r];
+      value[r] = value[most], value[most] = kept;
+      inner::turn_lines(u, r, most, S(0), S(1));
+      inner::turn_lines(v, r, most, S(0), S(1));
+    }
+    const S share = root(value[r]);
+    for (int k = 0; k < u.count; ++k) u(r, k) *= share;
+    for (int k = 0; k < v.count; ++k) v(r, k) = share > S(0) ? v(r, k) / share : S(0);
+  }
+}
+
+// Of a net in its singular basis: units whose singular value is at most `least` become exact zeros on both sides. Returns the rank
+// that is left.
+template <class Site, class Net>
+int drop_rank(Params<Net>& params, const typename Net::scalar* value, typename Net::scalar least) noexcept {
+  using P = inner::LinearPair<Net, Site>;
+  int rank = 0;
+  for (int r = 0; r < P::kRank; ++r) {
+    if (value[r] > least) {
+      ++rank;
+      continue;
+    }
+    for (int i = 0; i < P::u.rows; ++i) params.data[P::u.offset + i * P::u.stride + r] = 0;
+    for (int o = 0; o < P::v.cols; ++o) params.data[P::v.offset + r * P::v.stride + o] = 0;
+  }
+  return rank;
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -1,0 +1,249 @@
+// Meters of collapse and capacity, all in constant memory.
+//
+//   critical decay      -lambda_min(O' H O), H at the mirror surface: above it the mirror O attracts (theory.md section 4, 2)
+//   Lyapunov exponent   mean of log |1 - eta (h + lam)|, h the curvature across the mirror, batch by batch: negative = it collapses (3)
+//   mirror distance     |O' theta| / |theta|
+//   unit sizes          |in_j| |out_j|, and the units below a part of the largest
+//   effective rank      (sum of eigenvalues)^2 / sum of their squares of the Gram matrix of the units [in_j out_j]
+//
+// A mirror is a list of entries of orthonormal columns in the memory of Params. H enters by differences of two gradients along a direction.
+// "Dead" says that a unit carries nothing, not that the net has failed.
+// Source: theory.md section 4 (collapse and plasticity meters). Test: tests/train/meters_test.cpp.
+#pragma once
+
+#include <emmy/kernels/rows.hpp>
+#include <emmy/kernels/transcendental.hpp>
+#include <emmy/parametrize/fold.hpp>
+#include <emmy/train/verbs.hpp>
+
+namespace emmy {
+
+// O[at, column] = value; `at` in Params::data.
+template <class S>
+struct MirrorEntry {
+  int column, at;
+  S value;
+};
+template <class S>
+struct Mirror {
+  const MirrorEntry<S>* entry;
+  int entries, columns;
+};
+
+// Running mean of the logarithm of what a step does to a small distance from a mirror.
+template <class S>
+struct LyapunovMeter {
+  S sum = 0;
+  int steps = 0;
+  EMMY_INLINE constexpr S exponent() const noexcept { return steps > 0 ? sum / S(steps) : S(0); }
+};
+
+// Weights beside the surface and their gradient, for differences.
+template <class Net, int Columns>
+struct CurvatureMeter {
+  using S = typename Net::scalar;
+  Params<Net> moved;
+  Gradient<Net> g;
+  S direction[Columns], along[Columns];
+};
+
+// lambda: an eigenvalue of O' H O is within `error` of it.
+template <class S>
+struct Curvature {
+  Status status;
+  S lambda, error;
+};
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+template <class S>
+EMMY_INLINE S log_of(S x) noexcept {
+  S y;
+  simd::store_first(log(simd::set(x)), &y, 1);
+  return y;
+}
+template <class S>
+EMMY_INLINE S norm_of(const S* p, int n) noexcept {
+  S square = 0;
+  for (int i = 0; i < n; ++i) square += p[i] * p[i];
+  return root(square);
+}
+}  // namespace inner
+
+// s = O' theta.
+template <class S, class Net>
+void mirror_coordinates(const Params<Net>& params, const Mirror<S>& mirror, S* s) noexcept {
+  for (int k = 0; k < mirror.columns; ++k) s[k] = 0;
+  for (int n = 0; n < mirror.entries; ++n)
+    s[mirror.entry[n].column] += mirror.entry[n].value * params.data[mirror.entry[n].at];
+}
+
+// |O' theta| / |theta|; s: room for one number a column.
+template <class S, class Net>
+S mirror_distance(const Params<Net>& params, const Mirror<S>& mirror, S* s) noexcept {
+  mirror_coordinates(params, mirror, s);
+  const S all = inner::norm_of(params.data, kPlan<Net>.params);
+  return all > S(0) ? inner::norm_of(s, mirror.columns) / all : S(0);
+}
+
+// along = (O' H O) direction at the point of the surface below params, by central differences of 2 `step` (2^-8 in f32, 2^-17 in
+// f64, against weights of size 1). gradient_at(params, g) -> Status: of a batch, or of all data.
+template <int Columns, class Net, class GradientAt>
+Status curvature_along(CurvatureMeter<Net, Columns>& meter, const Params<Net>& params,
+                       const Mirror<typename Net::scalar>& mirror, GradientAt&& gradient_at,
+                       typename Net::scalar step) noexcept {
+  using S = typename Net::scalar;
+  S surface[Columns];
+  mirror_coordinates(params, mirror, surface);
+  for (int k = 0; k < mirror.columns; ++k) meter.along[k] = 0;
+  for (const S sign : {S(1), S(-1)}) {
+    meter.moved = params;
+    for (int n = 0; n < mirror.entries; ++n) {
+      const auto& e = mirror.entry[n];
+      meter.moved.data[e.at] += (sign * step * meter.direction[e.column] - surface[e.column]) * e.value;
+    }
+    if (const Status s = gradient_at(meter.moved, meter.g); s != Status::ok) return s;
+    for (int n = 0; n < mirror.entries; ++n) {
+      const auto& e = mirror.entry[n];
+      meter.along[e.column] += sign * e.value * meter.g.data[e.at];
+    }
+  }
+  for (int k = 0; k < mirror.columns; ++k) meter.along[k] /= S(2) * step;
+  return Status::ok;
+}
+
+// The smallest eigenvalue of O' H O by power iterations: a few for its size, the others shifted by it. critical decay = -lambda,
+// where that is positive; two gradients an iteration. A mirror of one column takes one.
+template <int Columns, class Net, class GradientAt>
+Curvature<typename Net::scalar> least_curvature(CurvatureMeter<Net, Columns>& meter, const Params<Net>& params,
+                                                const Mirror<typename Net::scalar>& mirror, GradientAt&& gradient_at,
+                                                typename Net::scalar step, int iterations) noexcept {
+  using S = typename Net::scalar;
+  constexpr int kOfSize = 6;
+  S shift = 0, lambda = 0, error = 0;
+  for (int k = 0; k < mirror.columns; ++k) meter.direction[k] = S(1) + S(0.375) * S(k % 5) - S(0.25) * S(k % 3);
+  for (int n = 0; n < (mirror.columns == 1 ? 1 : iterations); ++n) {
+    const S size = inner::norm_of(meter.direction, mirror.columns);
+    for (int k = 0; k < mirror.columns; ++k) meter.direction[k] /= size;
+    if (const Status s = curvature_along(meter, params, mirror, gradient_at, step); s != Status::ok) return {s, 0, 0};
+    lambda = error = 0;
+    for (int k = 0; k < mirror.columns; ++k) lambda += meter.direction[k] * meter.along[k];
+    for (int k = 0; k < mirror.columns; ++k) {
+      const S rest = meter.along[k] - lambda * meter.direction[k];
+      error += rest * rest;
+    }
+    error = root(error);
+    const S reach = inner::norm_of(meter.along, mirror.columns);
+    if (n < kOfSize) shift = larger(shift, reach);
+    const S by = n + 1 < kOfSize ? S(0) : shift;
+    for (int k = 0; k < mirror.columns; ++k) meter.direction[k] = meter.along[k] - by * meter.direction[k];
+    if (!(inner::norm_of(meter.direction, mirror.columns) > S(0))) break;  // a zero of H, or its own eigenvector
+  }
+  return {Status::ok, lambda, error};
+}
+
+// One step with the rate eta, decay lam and curvature h of its batch.
+template <class S>
+EMMY_INLINE void note_curvature(LyapunovMeter<S>& meter, S eta, S h, S lam) noexcept {
+  const S factor = S(1) - eta * (h + lam);
+  meter.sum += inner::log_of(factor < S(0) ? -factor : factor);
+  ++meter.steps;
+}
+// The same from |O' theta| before and after a step, where both are small and no zeros.
+template <class S>
+EMMY_INLINE void note_distance(LyapunovMeter<S>& meter, S before, S after) noexcept {
+  meter.sum += inner::log_of(after / before);
+  ++meter.steps;
+}
+
+namespace inner {
+// Units of hidden layer Site of a plain net: their weights, bias and what they send to the next layer.
+template <class Net, class Site>
+struct HiddenUnits {
+  static constexpr int kNode = kNodeOf<Net, Site>;
+  static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+  static constexpr bool kFits = hidden_layer < Net, kNode<0 ? 0 : kNode>();
+  static_assert(kFits, "emmy: unit meters take a Dense with activations only between it and the next Dense");
+  static constexpr int kFirst = kPlan<Net>.first_block[kNode], kEnd = kPlan<Net>.first_block[kNode + 1];
+  static constexpr auto next = kPlan<Net>.block[kPlan<Net>.first_block[kFits ? next_affine<Net, kNode + 1>() : 0]];
+  static constexpr int kUnits = next.rows;
+
+  // Sum of products of what comes in to two units, and of what they send on.
+  template <class S>
+  static void dots(const S* data, int i, int j, S& in, S& out) noexcept {
+    in = out = 0;
+    for (int b = kFirst; b < kEnd; ++b) {
+      const auto& block = kPlan<Net>.block[b];
+      for (int r = 0; r < block.rows; ++r)
+        in += data[block.offset + r * block.stride + i] * data[block.offset + r * block.stride + j];
+    }
+    for (int o = 0; o < next.cols; ++o)
+      out += data[next.offset + i * next.stride + o] * data[next.offset + j * next.stride + o];
+  }
+};
+}  // namespace inner
+
+// size[j] = |in_j| |out_j| of the units of the layer that Site names; in with its bias.
+template <class Site, class Net>
+void unit_sizes(const Params<Net>& params, typename Net::scalar* size) noexcept {
+  using U = inner::HiddenUnits<Net, Site>;
+  for (int j = 0; j < U::kUnits; ++j) {
+    typename Net::scalar in, out;
+    U::dots(params.data, j, j, in, out);
+    size[j] = root(in) * root(out);
+  }
+}
+
+// Units below `part` of the largest; theory.md has 1e-3.
+template <class Site, class Net>
+int dead_units(const Params<Net>& params, typename Net::scalar part) noexcept {
+  using U = inner::HiddenUnits<Net, Site>;
+  typename Net::scalar size[U::kUnits], most = 0;
+  unit_sizes<Site>(params, size);
+  for (const auto s : size) most = larger(most, s);
+  int dead = 0;
+  for (const auto s : size) dead += !(s > part * most);
+  return dead;
+}
+
+// From 1 (all units are one, up to a factor) to the number of units. 0: all weights are 0.
+template <class Site, class Net>
+typename Net::scalar effective_rank(const Params<Net>& params) noexcept {
+  using S = typename Net::scalar;
+  using U = inner::HiddenUnits<Net, Site>;
+  S trace = 0, squares = 0;
+  for (int i = 0; i < U::kUnits; ++i)
+    for (int j = 0; j < U::kUnits; ++j) {
+      S in, out;
+      U::dots(params.data, i, j, in, out);
+      squares += (in + out) * (in + out);
+      if (i == j) trace += in + out;
+    }
+  return squares > S(0) ? trace * trace / squares : S(0);
+}
+
+// The mirror that swaps units i and j of the layer that Site names (sign 1), or swaps them and their signs (-1): one column for each pair of
+// weights, two entries each. entry: room for 2 (weights into a unit + weights out of it).
+template <class Site, class Net>
+Mirror<typename Net::scalar> swap_of_units(int i, int j, int sign, MirrorEntry<typename Net::scalar>* entry) noexcept {
+  using S = typename Net::scalar;
+  using U = inner::HiddenUnits<Net, Site>;
+  const S half = root(S(0.5));
+  int n = 0, k = 0;
+  const auto pair = [&](int first, int second) {
+    entry[n++] = {k, first, half};
+    entry[n++] = {k++, second, sign > 0 ? -half : half};
+  };
+  for (int b = U::kFirst; b < U::kEnd; ++b) {
+    const auto& block = kPlan<Net>.block[b];
+    for (int r = 0; r < block.rows; ++r) pair(block.offset + r * block.stride + i, block.offset + r * block.stride + j);
+  }
+  for (int o = 0; o < U::next.cols; ++o)
+    pair(U::next.offset + i * U::next.stride + o, U::next.offset + j * U::next.stride + o);
+  return {entry, n, k};
+}
+
+}  // namespace emmy::inline EMMY_TARGET

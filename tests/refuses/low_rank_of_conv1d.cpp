@@ -1,0 +1,10 @@
+// refuses: emmy: LowRank<L, Rank> takes a Dense and a rank of at least 1
+#include <emmy/layers/conv1d.hpp>
+#include <emmy/parametrize/parametrized.hpp>
+
+#ifdef EMMY_REFUSED
+using Thin = emmy::LowRank<emmy::Conv1d<3, 2>, 2>;
+#else
+using Thin = emmy::LowRank<emmy::Dense<3>, 2>;
+#endif
+static_assert(emmy::Net<emmy::Input<5, 4>, Thin>::kNodes == 2);
