@@ -25,6 +25,7 @@
 #include <emmy/core/status.hpp>
 #include <emmy/kernels/reduce.hpp>
 #include <emmy/kernels/rows.hpp>
+#include <emmy/net/memory.hpp>
 #include <emmy/parametrize/materialised.hpp>
 #include <emmy/parametrize/product.hpp>
 

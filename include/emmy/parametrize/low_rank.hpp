@@ -65,7 +65,7 @@ template <class Net, class Site>
 struct LinearPair {
   static constexpr int kNode = kNodeOf<Net, Site>;
   static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
-  static consteval bool fits() {
+  static constexpr bool kFits = [] {
     if constexpr (kNode + 1 < Net::kNodes) {
       using First = node_at<Net, kNode>;
       using Second = node_at<Net, kNode + 1>;
@@ -77,10 +77,10 @@ struct LinearPair {
     } else {
       return false;
     }
-  }
-  static_assert(fits(), "emmy: a low rank is that of two Dense layers with nothing between, the first without a bias");
+  }();
+  static_assert(kFits, "emmy: a low rank is that of two Dense layers with nothing between, the first without a bias");
   static constexpr auto u = kPlan<Net>.block[kPlan<Net>.first_block[kNode]],
-                        v = kPlan<Net>.block[kPlan<Net>.first_block[fits() ? kNode + 1 : kNode]];
+                        v = kPlan<Net>.block[kPlan<Net>.first_block[kFits ? kNode + 1 : kNode]];
   static constexpr int kRank = u.cols;
 };
 

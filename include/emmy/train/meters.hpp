@@ -227,7 +227,7 @@ typename Net::scalar effective_rank(const Params<Net>& params) noexcept {
 
 // The mirror that swaps units i and j of the layer that Site names (sign 1), or swaps them and their signs (-1): one column for each pair of
 // weights, two entries each. entry: room for 2 (weights into a unit + weights out of it).
-template <class Site, class Net>
+template <class Net, class Site>
 Mirror<typename Net::scalar> swap_of_units(int i, int j, int sign, MirrorEntry<typename Net::scalar>* entry) noexcept {
   using S = typename Net::scalar;
   using U = inner::HiddenUnits<Net, Site>;

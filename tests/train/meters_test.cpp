@@ -1,0 +1,155 @@
+// Meters of mirrors and units against plain arithmetic and what training does.
+#include <emmy/train/meters.hpp>
+
+#include <emmy/train/trainer.hpp>
+#include <tests/train/fixture.hpp>
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace emmy;  // the names of nets and rules
+
+using Units = Net<Scalar<double>, Input<3>, Dense<4>, Tanh, Dense<2>>;
+constexpr int kBatch = 8, kColumns = 6;
+
+struct Meters : testing::Test {
+  Params<Units> params{};
+  Buffers<Units> buffers{};
+  Scratch<Units, kBatch, Train<BasicSgd<double>>> scratch{};
+  fixture::Data<Units, kBatch> data{};
+  MirrorEntry<double> entry[2 * kColumns];
+  CurvatureMeter<Units, kColumns> meter{};
+  Pcg32 rng{31};
+
+  void SetUp() override {
+    fixture::randomise(params, rng, 0.9);
+    data.refill(rng, false);
+    for (double& v : data.values) v *= 3;
+  }
+  Status slope(const Params<Units>& p, Gradient<Units>& g) {
+    return gradient<false>(p, buffers, scratch, data.x, data.values, SquaredError{}, kBatch, 1.0 / kBatch, g).status;
+  }
+  auto slopes() {
+    return [this](const Params<Units>& p, Gradient<Units>& g) { return slope(p, g); };
+  }
+};
+
+// The smallest of z' (O' H O) z over many directions z, each by four losses, is above what the meter says, and not by much.
+TEST_F(Meters, LeastCurvatureIsTheSmallestEigenvalue) {
+  const auto mirror = swap_of_units<Units, Layer<0>>(1, 2, 1, entry);
+  ASSERT_EQ(mirror.columns, kColumns);
+  ASSERT_EQ(mirror.entries, 2 * kColumns);
+  const auto found = least_curvature(meter, params, mirror, slopes(), 0x1p-17, 300);
+  ASSERT_EQ(found.status, Status::ok);
+  EXPECT_LT(found.error, 1e-6);
+  double matrix[kColumns][kColumns];
+  for (int k = 0; k < kColumns; ++k) {
+    for (double& v : meter.direction) v = 0;
+    meter.direction[k] = 1;
+    ASSERT_EQ(curvature_along(meter, params, mirror, slopes(), 0x1p-17), Status::ok);
+    for (int j = 0; j < kColumns; ++j) matrix[k][j] = meter.along[j];
+  }
+  double least = 1e9;
+  for (int k = 0; k < kColumns; ++k)
+    for (int j = 0; j < kColumns; ++j) EXPECT_NEAR(matrix[k][j], matrix[j][k], 1e-8) << "a Hessian";
+  double z[kColumns] = {1, 0.3, -0.4, 0.2, 0.1, -0.6};
+  for (int t = 0; t < 4000; ++t) {  // descent on the Rayleigh quotient
+    double hz[kColumns] = {}, size = 0;
+    for (const double v : z) size += v * v;
+    for (double& v : z) v /= std::sqrt(size);
+    least = 0;
+    for (int k = 0; k < kColumns; ++k) {
+      for (int j = 0; j < kColumns; ++j) hz[k] += matrix[k][j] * z[j];
+      least += hz[k] * z[k];
+    }
+    for (int k = 0; k < kColumns; ++k) z[k] -= 0.1 * hz[k];
+  }
+  EXPECT_NEAR(found.lambda, least, 1e-6);
+}
+
+// At a point of the surface where two units are one, decay below the critical one lets them part, above it keeps them together.
+TEST_F(Meters, CriticalDecayPartsWhatGrowsFromWhatDecays) {
+  const auto mirror = swap_of_units<Units, Layer<0>>(1, 2, 1, entry);
+  double s[kColumns];
+  mirror_coordinates(params, mirror, s);
+  for (const auto& e : entry) params.data[e.at] -= s[e.column] * e.value;
+  EXPECT_NEAR(mirror_distance(params, mirror, s), 0, 1e-15);
+  const auto found = least_curvature(meter, params, mirror, slopes(), 0x1p-17, 300);
+  ASSERT_LT(found.lambda, -0.02) << "this point has a direction that parts";
+  for (const double part : {0.8, 1.2}) {
+    // The linear motion across the surface, at this point.
+    double z[kColumns] = {1, 1, 1, 1, 1, 1};
+    LyapunovMeter<double> lyapunov{};
+    double before = 0;
+    for (int t = 0; t < 400; ++t) {
+      for (int k = 0; k < kColumns; ++k) meter.direction[k] = z[k];
+      ASSERT_EQ(curvature_along(meter, params, mirror, slopes(), 0x1p-17), Status::ok);
+      double size = 0;
+      for (int k = 0; k < kColumns; ++k) {
+        z[k] -= 0.1 * (meter.along[k] - part * found.lambda * z[k]);
+        size += z[k] * z[k];
+      }
+      size = std::sqrt(size);
+      for (double& v : z) v /= size;
+      if (t >= 200) note_distance(lyapunov, 1.0, size);
+      before = size;
+    }
+    EXPECT_EQ(lyapunov.exponent() < 0, part > 1) << part;
+    EXPECT_NEAR(lyapunov.exponent(), std::log(1 - 0.1 * (1 - part) * found.lambda), 1e-6);
+    EXPECT_GT(before, 0);
+  }
+}
+
+TEST_F(Meters, LyapunovIsTheMeanLogarithm) {
+  LyapunovMeter<double> meter_;
+  note_curvature(meter_, 0.5, -0.25, 0.0);
+  note_curvature(meter_, 0.5, 6.0, 1.0);  // beyond: |1 - 3.5|
+  EXPECT_NEAR(meter_.exponent(), (std::log(1.125) + std::log(2.5)) / 2, 1e-15);
+}
+
+TEST_F(Meters, UnitsAreMeasuredWithTheirBiases) {
+  for (int i = 0; i < 3; ++i) params.weight<Layer<0>>(3, i) = 2 * params.weight<Layer<0>>(0, i);
+  params.bias<Layer<0>>(3) = 2 * params.bias<Layer<0>>(0);
+  for (int o = 0; o < 2; ++o) {
+    params.weight<Layer<2>>(o, 3) = 2 * params.weight<Layer<2>>(o, 0);
+    params.weight<Layer<2>>(o, 1) = 1e-5;
+  }
+  double size[4], in = params.bias<Layer<0>>(0) * params.bias<Layer<0>>(0), out = 0;
+  for (int i = 0; i < 3; ++i) in += params.weight<Layer<0>>(0, i) * params.weight<Layer<0>>(0, i);
+  for (int o = 0; o < 2; ++o) out += params.weight<Layer<2>>(o, 0) * params.weight<Layer<2>>(o, 0);
+  unit_sizes<Layer<0>>(params, size);
+  EXPECT_NEAR(size[0], std::sqrt(in * out), 1e-14);
+  EXPECT_NEAR(size[3], 4 * size[0], 1e-14);
+  EXPECT_EQ((dead_units<Layer<0>>(params, 1e-3)), 1);
+  EXPECT_EQ((dead_units<Layer<0>>(params, 1e-9)), 0);
+}
+
+TEST_F(Meters, EffectiveRankCountsDirections) {
+  params = {};
+  EXPECT_EQ((effective_rank<Layer<0>>(params)), 0);
+  for (int j = 0; j < 4; ++j) params.weight<Layer<0>>(j, 0) = 0.5 * (j + 1);
+  EXPECT_NEAR((effective_rank<Layer<0>>(params)), 1, 1e-14);
+  params = {};
+  for (int j = 0; j < 3; ++j) params.weight<Layer<0>>(j, j) = 2;
+  params.weight<Layer<2>>(1, 3) = -2;
+  EXPECT_NEAR((effective_rank<Layer<0>>(params)), 4, 1e-14);
+}
+
+// A signed swap holds for tanh units: w_1 = -w_2 on both sides.
+TEST_F(Meters, SignedSwapIsAMirrorOfTanh) {
+  const auto mirror = swap_of_units<Units, Layer<0>>(0, 3, -1, entry);
+  double s[kColumns];
+  mirror_coordinates(params, mirror, s);
+  for (const auto& e : entry) params.data[e.at] -= s[e.column] * e.value;
+  EXPECT_NEAR((params.weight<Layer<0>>(0, 1)), (-params.weight<Layer<0>>(3, 1)), 1e-15);
+  Gradient<Units> g{};
+  ASSERT_EQ(slope(params, g), Status::ok);
+  double across[kColumns] = {};
+  for (const auto& e : entry) across[e.column] += e.value * g.data[e.at];
+  for (const double v : across) EXPECT_NEAR(v, 0, 1e-14) << "no force off the surface";
+}
+
+}  // namespace
