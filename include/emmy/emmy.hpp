@@ -11,6 +11,7 @@
 #include <emmy/net/pack.hpp>
 #include <emmy/noether/bounds.hpp>
 #include <emmy/noether/energy.hpp>
+#include <emmy/noether/learning_dynamics.hpp>
 #include <emmy/noether/report.hpp>
 #include <emmy/noether/rotation.hpp>
 #include <emmy/parametrize/certificate.hpp>

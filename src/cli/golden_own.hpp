@@ -19,9 +19,9 @@ struct OwnKind {
   Compute (*read)(const Field& c);
 };
 
-extern const OwnKind kProjections, kParametrisations;
+extern const OwnKind kProjections, kParametrisations, kDynamics;
 
-inline constexpr const OwnKind* kOwnKinds[] = {&kProjections, &kParametrisations};
+inline constexpr const OwnKind* kOwnKinds[] = {&kProjections, &kParametrisations, &kDynamics};
 
 // An array of a case: its path ("params.W1"; of a result from `expected` on, "final.W1") and the only shape that is compiled in,
 // none for a number. kBySteps: as many as optimizer.steps says.

@@ -82,6 +82,10 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train->add_option("--momentum", r.momentum, "Momentum")->capture_default_str();
   train->add_option("--decay", r.decay,
                     "Weight decay of weights that no constraint decays (default 0; 0.001 for exercises)");
+  train
+      ->add_option("--label-noise", r.label_noise,
+                   "Share of training labels, 0 to 1, that are drawn anew each time a row is used")
+      ->capture_default_str();
   train->add_option("--seed", r.seed, "Seed of the initial weights and of the order of samples")
       ->check(wrong_seed)
       ->capture_default_str();
@@ -165,7 +169,7 @@ int run(int argc, char** argv) {
     if (sub->get_option("--epochs")->count() > 0) train.epochs = train.recipe.epochs;
     for (const char* name :
          {"--net", "--split", "--idle-as-other", "--draw", "--batch", "--learning-rate", "--schedule", "--momentum",
-          "--decay", "--seed", "--constraint", "--strength", "--partner-decay", "--fine-tune"})
+          "--decay", "--seed", "--constraint", "--strength", "--partner-decay", "--fine-tune", "--label-noise"})
       train.overrides_recipe = train.overrides_recipe || sub->get_option(name)->count() > 0;
     for (const char* name : {"--strength", "--partner-decay", "--fine-tune"})
       if (train.recipe.constraint == "none" && train.resume.empty() && sub->get_option(name)->count() > 0) {

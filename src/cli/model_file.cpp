@@ -9,11 +9,22 @@ constexpr const char* kRecipe = "recipe";
 }
 
 io::Section section_of_recipe(const Recipe& r) {
-  const nlohmann::json j = {{"net", r.net},           {"constraint", r.constraint}, {"schedule", r.schedule},
-                            {"epochs", r.epochs},     {"batch", r.batch},           {"learning_rate", r.learning_rate},
-                            {"momentum", r.momentum}, {"decay", r.decay},           {"strength", r.strength},
-                            {"partner", r.partner},   {"fine_tune", r.fine_tune},   {"seed", r.seed},
-                            {"drawn", r.drawn},       {"split", r.split},           {"idle_as_other", r.idle_as_other}};
+  const nlohmann::json j = {{"net", r.net},
+                            {"constraint", r.constraint},
+                            {"schedule", r.schedule},
+                            {"epochs", r.epochs},
+                            {"batch", r.batch},
+                            {"learning_rate", r.learning_rate},
+                            {"momentum", r.momentum},
+                            {"decay", r.decay},
+                            {"strength", r.strength},
+                            {"partner", r.partner},
+                            {"fine_tune", r.fine_tune},
+                            {"seed", r.seed},
+                            {"drawn", r.drawn},
+                            {"split", r.split},
+                            {"idle_as_other", r.idle_as_other},
+                            {"label_noise", r.label_noise}};
   const std::string text = j.dump();
   io::Section s{kRecipe, std::vector<std::byte>(text.size())};
   std::memcpy(s.bytes.data(), text.data(), text.size());
@@ -42,6 +53,7 @@ io::Result<Recipe> read_recipe(const io::Checkpoint& file, std::string_view path
     j.at("drawn").get_to(r.drawn);
     j.at("split").get_to(r.split);
     j.at("idle_as_other").get_to(r.idle_as_other);
+    r.label_noise = j.value("label_noise", 0.0);
     return r;
   } catch (const nlohmann::json::exception&) {
     return io::Error{io::shown_path(path) + ": its recipe is damaged"};

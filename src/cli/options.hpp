@@ -30,6 +30,7 @@ struct Recipe {
   std::uint64_t seed = 1;
   int drawn = 4000;  // training digits or controller states, or recordings of exercises, drawn when there is no data
   int split = 0;     // of recordings into training and test
+  double label_noise = 0;      // share of training labels that are drawn anew, each time a row is used
   bool idle_as_other = false;  // exercises: windows in which nobody moves are of class other
 };
 

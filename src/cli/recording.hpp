@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <emmy/noether/learning_dynamics.hpp>
+
 #include "cli/report.hpp"
 #include "report/record.hpp"
 
@@ -30,13 +32,14 @@ class Recording {
   }
   // After step number `step`. The first one also tells what the charges were before it.
   template <class Led>
-  void step(const Led& ledger, std::int64_t step, double loss, double learning_rate) {
-    if (record.point.empty()) add_point(ledger, {step - 1, loss, learning_rate, 0, {}});
+  void step(const Led& ledger, std::int64_t step, double loss, const ScaleRates<double>& rates) {
+    if (record.point.empty()) add_point(ledger, {step - 1, loss, rates.learning_rate, 0, {}});
+    turn(ledger, rates);
     sum_ += loss;
     ++steps_;
     health_ = std::max(health_, finite(ledger.health()));
     if (steps_ < interval_ && step != last_) return;
-    add_point(ledger, {step, sum_ / static_cast<double>(steps_), learning_rate, health_, {}});
+    add_point(ledger, {step, sum_ / static_cast<double>(steps_), rates.learning_rate, health_, {}});
     sum_ = health_ = 0;
     steps_ = 0;
   }
@@ -45,8 +48,9 @@ class Recording {
 
  private:
   struct Unit {
-    report::Causes from{}, last{};  // its budget at the start, at the last point
-    double start = 0;               // its charge
+    report::Causes from{}, last{};     // its budget at the start, at the last point
+    double start = 0;                  // its charge
+    RotationMeter<double> rotation{};  // of a Scale
   };
   template <class S>
   static double finite(S value) {
@@ -76,8 +80,33 @@ class Recording {
     const bool first = record.point.empty();
     each(ledger, typename Led::symmetries{}, [&]<class Symmetry>(Symmetry, std::vector<Unit>& units) {
       point.symmetry.push_back(first ? at_start<Symmetry>(ledger, units) : at_present<Symmetry>(ledger, units));
+      if constexpr (Symmetry::kKind == Kind::scale)
+        if (!first) add_rotation(units, point.symmetry.back());
     });
     record.point.push_back(std::move(point));
+  }
+  // How far the weights turned, of charges that are their squared norm.
+  template <class Led>
+  void turn(const Led& ledger, const ScaleRates<double>& rates) {
+    if (record.adaptive) return;  // each weight then has a rate of its own
+    if (rates.weight_decay > 0) settled_ += 1 / rates.time_constant();
+    each(ledger, typename Led::symmetries{}, [&]<class Symmetry>(Symmetry, std::vector<Unit>& units) {
+      if constexpr (Symmetry::kKind == Kind::scale)
+        for (std::size_t u = 0; u < units.size(); ++u)
+          units[u].rotation.step(finite(ledger.template charge<Symmetry>(static_cast<int>(u))), rates);
+    });
+  }
+  void add_rotation(std::vector<Unit>& units, report::Charges& c) const {
+    double measured = 0, predicted = 0;
+    for (Unit& unit : units) {
+      if (!(unit.rotation.size > 0)) continue;
+      measured += unit.rotation.measured() / static_cast<double>(units.size());
+      predicted += unit.rotation.predicted() / static_cast<double>(units.size());
+      unit.rotation.clear();
+    }
+    c.rotation = std::sqrt(std::max(measured, 0.0));
+    c.equilibrium = std::sqrt(predicted);
+    c.settled = settled_;
   }
   // What the step that was just taken started from.
   template <class Symmetry, class Led>
@@ -88,6 +117,7 @@ class Recording {
       units[u].start = finite(ledger.template charge<Symmetry>(static_cast<int>(u)));
       for (std::size_t k = 0; k < now.size(); ++k) units[u].start -= now[k] - units[u].from[k];
       c.measured += units[u].start;
+      units[u].rotation.start(units[u].start);
     }
     c.predicted = c.measured;
     return c;
@@ -122,7 +152,7 @@ class Recording {
 
   std::vector<std::vector<Unit>> units_;  // by symmetry
   std::int64_t interval_ = 1, last_ = 0, steps_ = 0;
-  double sum_ = 0, health_ = 0;
+  double sum_ = 0, health_ = 0, settled_ = 0;
 };
 
 }  // namespace emmy::app

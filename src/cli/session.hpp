@@ -87,7 +87,8 @@ class Session {
       ++timed_steps;
       sum += static_cast<double>(loss);
       if (recording)
-        recording->step(*ledger, done, static_cast<double>(loss), static_cast<double>(r.rule.learning_rate));
+        recording->step(*ledger, done, static_cast<double>(loss),
+                        ScaleRates<double>{r.rule.learning_rate, r.rule.momentum, r.rule.weight_decay});
     }
     return {Status::ok, sum / static_cast<double>(steps_per_epoch_)};
   }
@@ -141,6 +142,9 @@ class Session {
   void copy_sample(std::size_t row, int to) {
     std::copy_n(train_.x.data() + row * kFeatures, kFeatures, x_ + to * kFeatures);
     std::copy_n(targets_of(train_).data() + row * kTargets, kTargets, targets_ + to * kTargets);
+    if constexpr (kLabels)
+      if (recipe_.label_noise > 0 && static_cast<double>(progress.rng.uniform()) < recipe_.label_noise)
+        targets_[to] = static_cast<int>(progress.rng.below(kOutputs));
   }
   void stage(const io::Dataset& data, std::size_t at, int count) {
     std::fill(std::begin(x_), std::end(x_), 0.0f);

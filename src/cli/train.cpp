@@ -47,6 +47,8 @@ std::string complaint(const Recipe& r) {
   if (!in_range(r.momentum, 0, 0.999)) return "--momentum is 0 to 0.999";
   if (!in_range(r.decay, 0, 1) || r.decay * r.learning_rate > 1)
     return "--decay is 0 to 1, times --learning-rate at most 1";
+  if (!in_range(r.label_noise, 0, 1)) return "--label-noise is 0 to 1";
+  if (r.label_noise > 0 && r.net == Controller::kName) return "--label-noise is for nets that tell classes apart";
   if (!in_range(r.strength, 0, 1) || r.strength * r.learning_rate > 1)
     return "--strength is 0 to 1, times --learning-rate at most 1";
   if (!in_range(r.partner, 0, 1) || r.partner * r.learning_rate > 1)
@@ -165,6 +167,7 @@ void describe(const Session<C>& s, report::Record& record) {
   record.rule = fmt::format("momentum {:g}, learning rate {:g} ({}), decay {:g}", r.momentum, r.learning_rate,
                             r.schedule, r.decay);
   if (r.constraint != "none") record.rule += fmt::format(", constraint {} of strength {:g}", r.constraint, r.strength);
+  if (r.label_noise > 0) record.rule += fmt::format(", label noise {:g}", r.label_noise);
   record.target = fmt::format("{} ({})", s.table().target, s.table().backend);
   record.batch = C::kBatch;
   const auto bytes = [](std::size_t count) { return static_cast<std::int64_t>(count); };

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "report/record.hpp"
 
@@ -46,6 +47,38 @@ Causes shares(const Causes& moved) {
 
 Causes shares(const Record& record, std::size_t symmetry) {
   return record.point.empty() ? Causes{} : shares(record.point.back().symmetry[symmetry].total);
+}
+
+Rotation rotation(const Record& record, std::size_t symmetry) {
+  if (record.point.empty()) return {};
+  const Charges& end = record.point.back().symmetry[symmetry];
+  if (end.settled < 3) return {end.rotation, end.equilibrium, end.settled};
+  Rotation r{0, 0, end.settled};
+  double points = 0;
+  for (const Point& p : record.point) {
+    const Charges& c = p.symmetry[symmetry];
+    if (c.settled < 3) continue;
+    r.measured += c.rotation * c.rotation;
+    r.equilibrium += c.equilibrium * c.equilibrium;
+    ++points;
+  }
+  return {std::sqrt(r.measured / points), std::sqrt(r.equilibrium / points), r.settled};
+}
+
+std::string rotation_text(const Record& record, std::size_t symmetry) {
+  const Rotation r = rotation(record, symmetry);
+  if (r.measured == 0) return "";
+  const std::string turn = fmt::format("rotation a step {:.4g} (rms)", r.measured);
+  const double size = record.point.back().symmetry[symmetry].measured / record.symmetry[symmetry].charges;
+  const std::string rate = fmt::format("effective learning rate {:.3g}", record.point.back().learning_rate / size);
+  if (record.adaptive) return fmt::format("{}; {}", turn, rate);
+  if (r.equilibrium == 0) return fmt::format("{}; without decay the norm only grows; {}", turn, rate);
+  if (r.settled < 3)
+    return fmt::format("{}, {:.4g} in equilibrium; not settled: {:.2g} of three time constants; {}", turn,
+                       r.equilibrium, r.settled, rate);
+  return fmt::format(
+      "{}, {:.4g} predicted, sqrt(2 eta lambda/(1+beta)): {:+.2f} %, after three of {:.3g} time constants; {}", turn,
+      r.equilibrium, 100 * (r.measured / r.equilibrium - 1), r.settled, rate);
 }
 
 std::string diagnosis(const Record& record, std::size_t symmetry) {

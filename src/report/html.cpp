@@ -92,8 +92,9 @@ std::string of_symmetry(const Record& r, std::size_t s, const std::vector<double
       causes += key(fmt::format("c{}", c).c_str(), kCauseName[c]);
   std::string out = fmt::format(
       "<section><h2>{}</h2><p>{}</p><p class=\"soft\">{} charges, together {:.6g} at the start and {:.6g} at the end; "
-      "predicted {:.6g}. The largest change of one is {:.3g}.</p><div class=\"charts\">",
-      name, escaped(diagnosis(r, s)), r.symmetry[s].charges, from.measured, to.measured, to.predicted, to.largest);
+      "predicted {:.6g}. The largest change of one is {:.3g}.</p>{}<div class=\"charts\">",
+      name, escaped(diagnosis(r, s)), r.symmetry[s].charges, from.measured, to.measured, to.predicted, to.largest,
+      rotation_text(r, s).empty() ? "" : fmt::format("<p>{}</p>", escaped(rotation_text(r, s))));
   out += card("Change of the sum of charges",
               line_chart(name + ": change of the charges, measured and predicted", step,
                          {{"wide", each(r, 0, [&](const Point& p) { return charges(p).predicted - from.measured; })},
@@ -106,6 +107,12 @@ std::string of_symmetry(const Record& r, std::size_t s, const std::vector<double
                           {"main", each(r, 1, [&](const Point& p) { return charges(p).residual_ratio; })}},
                          true, 1),
               key("kmain", "budget") + key("ksecond", "Noether identity") + key("kbound", "bound: a fault above"));
+  if (to.rotation > 0)
+    out += card("Rotation of the weights a step",
+                line_chart(name + ": rotation a step", step,
+                           {{"wide", each(r, 1, [&](const Point& p) { return charges(p).equilibrium; })},
+                            {"main", each(r, 1, [&](const Point& p) { return charges(p).rotation; })}}),
+                key("kmain", "measured, rms, radians") + key("kwide", "in equilibrium"));
   return out + "<div>" + causes_table(r, s) + "</div></div></section>";
 }
 
@@ -128,7 +135,8 @@ std::string to_html(const Record& r) {
       "<li class=\"{}\">Worst residual of any charge, identity or check sum: {:.3f} of its rounding bound</li>",
       health > 1 ? "bad" : "good", health);
   for (std::size_t s = 0; s < r.symmetry.size() && !r.point.empty(); ++s)
-    out += fmt::format("<li><b>{}</b>{}</li>", escaped(r.symmetry[s].name), escaped(diagnosis(r, s)));
+    out += fmt::format("<li><b>{}</b>{}{}</li>", escaped(r.symmetry[s].name), escaped(diagnosis(r, s)),
+                       rotation_text(r, s).empty() ? "" : "<br/>" + escaped(rotation_text(r, s)));
   out += "</ul></section><section><h2>Run</h2>";
   for (const Figure& f : r.result) out += fmt::format("<p>{}: {}</p>", escaped(f.name), escaped(f.text));
   out += "<div class=\"charts three\">";

@@ -32,22 +32,32 @@ Causes causes(const Json& from) {
 }
 
 Json of_charges(const Charges& c) {
-  return {{"measured", c.measured},
-          {"predicted", c.predicted},
-          {"drift", c.drift},
-          {"largest", c.largest},
-          {"amount", causes(c.amount)},
-          {"total", causes(c.total)},
-          {"moved", causes(c.moved)},
-          {"residual", c.residual},
-          {"residual_over_bound", c.residual_ratio},
-          {"noether_over_bound", c.noether_ratio}};
+  Json j = {{"measured", c.measured},
+            {"predicted", c.predicted},
+            {"drift", c.drift},
+            {"largest", c.largest},
+            {"amount", causes(c.amount)},
+            {"total", causes(c.total)},
+            {"moved", causes(c.moved)},
+            {"residual", c.residual},
+            {"residual_over_bound", c.residual_ratio},
+            {"noether_over_bound", c.noether_ratio}};
+  if (c.rotation > 0)
+    j["rotation"] = {{"measured", c.rotation}, {"equilibrium", c.equilibrium}, {"time_constants", c.settled}};
+  return j;
 }
 Charges charges(const Json& j) {
-  return {j.at("measured"),          j.at("predicted"),      j.at("drift"),
-          j.at("largest"),           causes(j.at("amount")), causes(j.at("total")),
-          causes(j.at("moved")),     j.at("residual"),       j.at("residual_over_bound"),
-          j.at("noether_over_bound")};
+  Charges c{j.at("measured"),          j.at("predicted"),      j.at("drift"),
+            j.at("largest"),           causes(j.at("amount")), causes(j.at("total")),
+            causes(j.at("moved")),     j.at("residual"),       j.at("residual_over_bound"),
+            j.at("noether_over_bound")};
+  if (j.contains("rotation")) {
+    const Json& turn = j.at("rotation");
+    c.rotation = turn.at("measured");
+    c.equilibrium = turn.at("equilibrium");
+    c.settled = turn.at("time_constants");
+  }
+  return c;
 }
 
 void read_run(const Json& j, Record& r) {

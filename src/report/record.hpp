@@ -27,6 +27,8 @@ struct Charges {
   Causes moved{};                                // since the last point: sum over units of |amount|
   double residual = 0;                           // worst |measured change - budget| of a step until now
   double residual_ratio = 0, noether_ratio = 0;  // the same, and the worst Noether residual, over the rounding bound
+  // Of a Scale: rms rotation a step since the last point, what it is in equilibrium, time constants since the start.
+  double rotation = 0, equilibrium = 0, settled = 0;
 };
 
 struct Point {
@@ -67,6 +69,15 @@ struct Record {
 
 // What moved the charges of a symmetry, with its figure, in one line.
 [[nodiscard]] std::string diagnosis(const Record& record, std::size_t symmetry);
+
+// Rotation a step of a Scale over the points behind three time constants, or, where there are none, of the last point.
+struct Rotation {
+  double measured = 0, equilibrium = 0;  // equilibrium 0: no weight decay
+  double settled = 0;                    // time constants until the end
+};
+[[nodiscard]] Rotation rotation(const Record& record, std::size_t symmetry);
+// In a sentence; empty for other symmetries.
+[[nodiscard]] std::string rotation_text(const Record& record, std::size_t symmetry);
 
 // The forms of a report. JSON lines: the run, a line a point, the results.
 [[nodiscard]] std::string to_text(const Record& record);

@@ -32,6 +32,7 @@ std::string to_text(const Record& r) {
     out += fmt::format("  sum {:.6g} to {:.6g}, predicted {:.6g}; drift {:.4g} in all, {:.3g} of one charge\n",
                        from.measured, to.measured, to.predicted, to.drift, to.largest);
     const Causes share = shares(r, s);
+    if (const std::string turn = rotation_text(r, s); !turn.empty()) out += fmt::format("  {}\n", turn);
     out += "  moved by";
     const char* separator = " ";
     for (std::size_t c = 0; c < share.size(); ++c)
@@ -51,7 +52,7 @@ std::string to_csv(const Record& r) {
   for (const char* name : kCauseName) out += fmt::format(",{}", name);
   for (const char* name : kCauseName) out += fmt::format(",total_{}", name);
   for (const char* name : kCauseName) out += fmt::format(",moved_{}", name);
-  out += ",residual,residual_over_bound,noether_over_bound\n";
+  out += ",residual,residual_over_bound,noether_over_bound,rotation,rotation_in_equilibrium,time_constants\n";
   for (const Point& p : r.point)
     for (std::size_t s = 0; s < p.symmetry.size(); ++s) {
       const Charges& c = p.symmetry[s];
@@ -60,7 +61,8 @@ std::string to_csv(const Record& r) {
       for (const double a : c.amount) out += fmt::format(",{:.9g}", a);
       for (const double a : c.total) out += fmt::format(",{:.9g}", a);
       for (const double a : c.moved) out += fmt::format(",{:.9g}", a);
-      out += fmt::format(",{:.9g},{:.9g},{:.9g}\n", c.residual, c.residual_ratio, c.noether_ratio);
+      out += fmt::format(",{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g}\n", c.residual, c.residual_ratio, c.noether_ratio,
+                         c.rotation, c.equilibrium, c.settled);
     }
   return out;
 }

@@ -47,6 +47,39 @@ TEST(Report, GoesOnWithAResumedRun) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
 }
 
+// Issue: rms rotation a step within 2 % of sqrt(2 eta lambda/(1+beta)) after three time constants, in three settings.
+TEST(Report, RotationOfNormalisedWeightsIsThePredictedOne) {
+  struct Setting {
+    const char *rate, *decay, *momentum, *epochs;
+  };
+  for (const Setting& s : {Setting{"0.05", "0.005", "0.9", "12"}, Setting{"0.1", "0.002", "0.5", "30"},
+                           Setting{"0.2", "0.002", "0", "30"}}) {
+    const Folder folder;
+    expect_done({"train", "--net", "digits-norm", "--schedule", "constant", "--label-noise", "0.5", "--learning-rate",
+                 s.rate, "--decay", s.decay, "--momentum", s.momentum, "--epochs", s.epochs, "--report",
+                 folder.path("run")});
+    std::istringstream lines(folder.get("run/report.jsonl"));
+    double measured = 0, predicted = 0, points = 0;
+    for (std::string line; std::getline(lines, line);) {
+      const Json j = Json::parse(line);
+      if (j.at("line") != "point" || !j.at("symmetries").at(0).contains("rotation")) continue;
+      const Json& turn = j.at("symmetries").at(0).at("rotation");
+      if (turn.at("time_constants").get<double>() < 3) continue;
+      measured += std::pow(turn.at("measured").get<double>(), 2);
+      predicted += std::pow(turn.at("equilibrium").get<double>(), 2);
+      ++points;
+    }
+    ASSERT_GE(points, 10) << s.rate;
+    const double eta = std::stod(s.rate), lam = std::stod(s.decay), beta = std::stod(s.momentum);
+    EXPECT_NEAR(predicted / points, 2 * eta * lam / (1 + beta), 1e-6 * eta * lam);
+    std::printf("rate %s, decay %s, momentum %s: rotation a step %.5f, predicted %.5f\n", s.rate, s.decay, s.momentum,
+                std::sqrt(measured / points), std::sqrt(predicted / points));
+    EXPECT_NEAR(std::sqrt(measured / predicted), 1, 0.02);
+    const std::string text = folder.get("run/report.txt");
+    EXPECT_NE(text.find("predicted, sqrt(2 eta lambda/(1+beta)): "), std::string::npos) << text;
+  }
+}
+
 TEST(Report, IsWrittenAgainFromItsLines) {
   const Folder folder;
   const std::string dir = folder.path("run");
@@ -67,6 +100,9 @@ TEST(Report, IsWrittenAgainFromItsLines) {
 TEST(Report, RefusesWhatItCannotReadOrWrite) {
   const Folder folder;
   const std::string file = folder.put("file", "{}\n"), text = folder.put("text", "no json\n");
+  expect_refused({"train", "--label-noise", "1.5"}, "--label-noise is 0 to 1", folder);
+  expect_refused({"train", "--net", "controller", "--label-noise", "0.1"}, "--label-noise is for nets that tell",
+                 folder);
   expect_refused({"train", "--report", ""}, "--report needs the name of a folder", folder);
   expect_refused({"train", "--report", file}, "is not a folder", folder);
   expect_refused({"train", "--report", folder.path("none/run")}, "its folder is not there", folder);

@@ -91,6 +91,32 @@ TEST(Report, DiagnosisNamesTheCause) {
   EXPECT_EQ(of(still), "no step was taken");
 }
 
+TEST(Report, RotationAgainstItsEquilibrium) {
+  Record r = run(kMomentum, 0.9, 4);
+  EXPECT_EQ(rotation_text(r, 0), "");
+  for (std::size_t i = 1; i < r.point.size(); ++i) {
+    Charges& c = r.point[i].symmetry[0];
+    c.rotation = i < 3 ? 9 : 0.0202;
+    c.equilibrium = 0.02;
+    c.settled = 1.2 * static_cast<double>(i);
+  }
+  const Rotation turn = rotation(r, 0);
+  EXPECT_NEAR(turn.measured, 0.0202, 1e-12);
+  EXPECT_NEAR(turn.equilibrium, 0.02, 1e-12);
+  EXPECT_EQ(
+      rotation_text(r, 0),
+      "rotation a step 0.0202 (rms), 0.02 predicted, sqrt(2 eta lambda/(1+beta)): +1.00 %, after three of 4.8 time "
+      "constants; effective learning rate 0.8");
+  EXPECT_NE(to_html(r).find("Rotation of the weights a step"), std::string::npos);
+  EXPECT_NE(to_text(r).find(rotation_text(r, 0)), std::string::npos);
+  const auto back = from_json_lines(to_json_lines(r), "name");
+  ASSERT_TRUE(back);
+  EXPECT_EQ(to_html(*back), to_html(r));
+  r.point.resize(3);
+  EXPECT_TRUE(rotation_text(r, 0).ends_with("not settled: 2.4 of three time constants; effective learning rate 1.07"))
+      << rotation_text(r, 0);
+}
+
 TEST(Report, ComesBackFromJsonLines) {
   const Record r = run(kMomentum, 1.0 / 3, 5);
   const auto back = from_json_lines(to_json_lines(r), "name");
