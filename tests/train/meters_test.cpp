@@ -37,7 +37,7 @@ struct Meters : testing::Test {
   }
 };
 
-// The smallest of z' (O' H O) z over many directions z, each by four losses, is above what the meter says, and not by much.
+// The matrix O' H O column by column, one of its entries by losses alone; its smallest eigenvalue by descent.
 TEST_F(Meters, LeastCurvatureIsTheSmallestEigenvalue) {
   const auto mirror = swap_of_units<Units, Layer<0>>(1, 2, 1, entry);
   ASSERT_EQ(mirror.columns, kColumns);
@@ -52,6 +52,16 @@ TEST_F(Meters, LeastCurvatureIsTheSmallestEigenvalue) {
     ASSERT_EQ(curvature_along(meter, params, mirror, slopes(), 0x1p-17), Status::ok);
     for (int j = 0; j < kColumns; ++j) matrix[k][j] = meter.along[j];
   }
+  const auto loss = [&](double along) {
+    double s[kColumns];
+    mirror_coordinates(params, mirror, s);
+    Params<Units> moved = params;
+    for (const auto& e : entry) moved.data[e.at] += ((e.column == 0 ? along : 0) - s[e.column]) * e.value;
+    Gradient<Units> g{};
+    return gradient<false>(moved, buffers, scratch, data.x, data.values, SquaredError{}, kBatch, 1.0 / kBatch, g).loss;
+  };
+  EXPECT_NEAR(matrix[0][0], (loss(1e-3) + loss(-1e-3) - 2 * loss(0)) / 1e-6, 1e-4);
+  EXPECT_GT(std::fabs(matrix[0][0]), 0.01);
   double least = 1e9;
   for (int k = 0; k < kColumns; ++k)
     for (int j = 0; j < kColumns; ++j) EXPECT_NEAR(matrix[k][j], matrix[j][k], 1e-8) << "a Hessian";

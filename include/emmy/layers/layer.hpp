@@ -26,6 +26,7 @@
 //   kUnitInvariant                              ... each channel by itself: y stays as it is when a channel of x is scaled in
 //                                               the whole batch, but for an epsilon, and when a number is added to it there
 //   kMixesSamples                               in training y of a sample is made of x of all of them
+//   kMatrices                                   it has so many blocks of weights of its own first, each drawn by its size
 //   kStartsAtZero                               `init` leaves its weights 0
 //   kTakesBelow                                 backward multiplies by the derivative of the activation below (affine
 //                                               layers do)
@@ -109,6 +110,11 @@ template <int Count>
 struct PairParts {
   static constexpr int kCount = Count;
   PairPart part[Count];
+};
+
+// Where a mirror or a generator of a group takes a channel, and with which sign.
+struct Signed {
+  int index, sign;
 };
 
 namespace detail {

@@ -61,6 +61,16 @@ EMMY_INLINE S limit_of(Uniform<Limit> u, int, int) noexcept {
 }  // namespace inner
 
 namespace inner {
+template <class L>
+inline constexpr bool kIsComposed = requires {
+  typename L::composition;
+};
+// Matrices of weights, one after the other, of a layer that has several.
+template <class L>
+inline constexpr int kMatricesOf = [] {
+  if constexpr (requires { L::kMatrices; }) return L::kMatrices;
+  else return 1;
+}();
 // The weights that a composed layer stands for.
 template <class N>
 consteval Block own_block() {
@@ -87,8 +97,8 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
       const auto& gain = kPlan<Net>.block[kFirst];
       for (int o = 0; o < gain.cols; ++o) params.data[gain.offset + o] = S(1);
     } else if constexpr (kFirst < kLast && !kIsZeroAtFirst<typename N::layer>) {
-      constexpr bool kComposed = requires { typename N::layer::composition; }
-      , kFactors = !kComposed && kPlan<Net>.block[kFirst].role == Role::factor;
+      constexpr bool kComposed = inner::kIsComposed<typename N::layer>;
+      constexpr bool kFactors = !kComposed && kPlan<Net>.block[kFirst].role == Role::factor;
       const auto& block = kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)];
       constexpr int kHeads = kHeadsOf<typename N::layer>, kGates = kHeads > 0 ? kHeads : kGatesOf<typename N::layer>;
       if constexpr (kComposed)
@@ -96,6 +106,10 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
       else
         draw_block(block, block.rows / kGates,
                    kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));
+      for (int b = 1; b < inner::kMatricesOf<typename N::layer>; ++b) {
+        const auto& next = kPlan<Net>.block[kFirst + b];
+        draw_block(next, next.rows, next.cols);
+      }
       if constexpr (kIsRecurrent<typename N::layer>) {
         const auto& again = kPlan<Net>.block[kFirst + 1];
         draw_block(again, again.rows / kGates, again.cols);

@@ -22,11 +22,6 @@
 
 namespace emmy {
 
-// Where a channel goes.
-struct Signed {
-  int index, sign;
-};
-
 template <class Groups>
 struct Tied {
   static constexpr bool kMaterialises = true, kMultiplies = false;
