@@ -19,9 +19,9 @@ struct OwnKind {
   Compute (*read)(const Field& c);
 };
 
-extern const OwnKind kProjections, kParametrisations, kDynamics;
+extern const OwnKind kProjections, kParametrisations, kDynamics, kEnergy;
 
-inline constexpr const OwnKind* kOwnKinds[] = {&kProjections, &kParametrisations, &kDynamics};
+inline constexpr const OwnKind* kOwnKinds[] = {&kProjections, &kParametrisations, &kDynamics, &kEnergy};
 
 // An array of a case: its path ("params.W1"; of a result from `expected` on, "final.W1") and the only shape that is compiled in,
 // none for a number. kBySteps: as many as optimizer.steps says.
