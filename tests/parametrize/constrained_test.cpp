@@ -5,6 +5,7 @@
 #include <emmy/parametrize/tied.hpp>
 
 #include <emmy/net/init.hpp>
+#include <emmy/symmetry/balance.hpp>
 #include <emmy/train/verbs.hpp>
 #include <tests/train/fixture.hpp>
 
@@ -27,6 +28,12 @@ struct Columns {
   static constexpr int kCount = 2;
   static constexpr double columns[kCount][kSize][1] = {{{1}, {2}, {0}, {-1}, {0}, {1}},
                                                        {{2}, {-1}, {0}, {1}, {3}, {1}}};
+};
+struct OfSeven {  // of a layer of seven inputs and six outputs
+  static constexpr int kCount = 2;
+  static constexpr double at(int column, int row, int out) {
+    return out == 2 && row < kSize ? Columns::columns[column][row][0] : 0;
+  }
 };
 struct Entries {
   static constexpr int kCount = 2;
@@ -153,25 +160,42 @@ TYPED_TEST(Dcs, BelowTheThresholdItDoesNotAndIsRefused) {
   EXPECT_LT(std::hypot(value[0], value[1]), 1e-12);
 }
 
-// The charges of DCS: u^2 - |z|^2, or of each column; a step of descent moves them by its discretisation alone.
-TEST(DcsCharge, IsConservedUpToTheSquareOfTheRate) {
-  using N = Net<Scalar<double>, Input<kSize>, Parametrized<Dense<1, NoBias>, Constrained<Columns>>>;
-  const auto charge = [](const Params<N>& p) {
-    const double *u = p.data + kPlan<N>.block[1].offset, *z = p.data + kPlan<N>.block[2].offset;
-    return u[0] * u[0] - z[0] * z[0] - z[1] * z[1];
-  };
-  double moved[2];
+// The charges of DCS, u^2 - |z|^2 or those of each column: the ledger finds and books them, cleanly, and a step of descent moves them
+// by the square of its rate alone.
+template <class Penalty>
+void check_charges() {
+  using N =
+      Net<Scalar<double>, Input<7>, Parametrized<Dense<kSize, NoBias>, Constrained<OfSeven, Penalty>>, Tanh, Dense<2>>;
+  using Charge = FactorBalance<Layer<0>>;
+  constexpr int kUnits = std::is_same_v<Penalty, Joint> ? 1 : 2;
+  static_assert(kCharges<N, Watch<Charge>>.units == kUnits);
+  double moved[2] = {};
   for (int k = 0; k < 2; ++k) {
-    Trainer<N, BasicSgd<double>, kRows> trainer{};
-    fixture::Data<N, kRows> data{};
+    Trainer<N, BasicMomentum<double>, 4> trainer{};
+    Ledger<N, Watch<Charge>> ledger{};
+    fixture::Data<N, 4> data{};
     Pcg32 rng{5};
     init(trainer.params, rng);
-    data.refill(rng, false);
-    const double before = charge(trainer.params), rate = k == 0 ? 0.02 : 0.01;
-    ASSERT_EQ(trainer.step(data.x, data.values, SquaredError{}, BasicSgd<double>{rate}).status, Status::ok);
-    moved[k] = charge(trainer.params) - before;
+    const auto charge = [&](int unit) {
+      const double *u = trainer.params.data + kPlan<N>.block[1].offset,
+                   *z = trainer.params.data + kPlan<N>.block[2].offset;
+      return kUnits == 1 ? u[0] * u[0] - z[0] * z[0] - z[1] * z[1] : u[unit] * u[unit] - z[unit] * z[unit];
+    };
+    const double before = charge(0), rate = k == 0 ? 0.02 : 0.01;
+    for (int t = 0; t < 50; ++t) {
+      data.refill(rng, false);
+      const BasicMomentum<double> rule{rate, t == 0 ? 0 : 0.5, t == 0 ? 0 : 0.1};
+      ASSERT_EQ(trainer.step(data.x, data.values, SquaredError{}, rule, ledger).status, Status::ok);
+      EXPECT_LE(ledger.health(), 1.0);
+      if (t == 0) moved[k] = charge(0) - before;
+      for (int unit = 0; unit < kUnits; ++unit) EXPECT_NEAR(ledger.units[PerUnit::charge][unit], charge(unit), 1e-14);
+    }
   }
   EXPECT_NEAR(moved[0] / moved[1], 4, 1e-6);
+}
+TEST(DcsCharge, IsWatchedAndConserved) {
+  check_charges<Joint>();
+  check_charges<Elementwise>();
 }
 
 TEST(Constraint, EntriesAreTheArray) {
@@ -318,6 +342,8 @@ struct LowRankTest : testing::Test {
     for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-13);
   }
 };
+
+static_assert(std::is_same_v<balances_of<Thin>, Symmetries<Balance<Layer<1>>>>, "U and V have a balance matrix");
 
 TEST_F(LowRankTest, FoldsToOneLayer) {
   static_assert(std::is_same_v<plain_of<Thin>, Net<Scalar<double>, Input<7>, Tanh, Dense<6>, Tanh, Dense<3>>>);

@@ -231,6 +231,11 @@ template <class L>
 inline constexpr bool kIsHomogeneous = requires {
   L::kDegree.numerator;
 };
+// Does it make all of its weights of its parameters (parametrize/materialised.hpp)?
+template <class L>
+inline constexpr bool kIsComposed = requires {
+  typename L::composition;
+};
 template <class L>
 inline constexpr bool kIsMultiplied = requires {
   requires L::kMultiplies;

@@ -61,10 +61,6 @@ EMMY_INLINE S limit_of(Uniform<Limit> u, int, int) noexcept {
 }  // namespace inner
 
 namespace inner {
-template <class L>
-inline constexpr bool kIsComposed = requires {
-  typename L::composition;
-};
 // Matrices of weights, one after the other, of a layer that has several.
 template <class L>
 inline constexpr int kMatricesOf = [] {
@@ -97,7 +93,7 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
       const auto& gain = kPlan<Net>.block[kFirst];
       for (int o = 0; o < gain.cols; ++o) params.data[gain.offset + o] = S(1);
     } else if constexpr (kFirst < kLast && !kIsZeroAtFirst<typename N::layer>) {
-      constexpr bool kComposed = inner::kIsComposed<typename N::layer>;
+      constexpr bool kComposed = kIsComposed<typename N::layer>;
       constexpr bool kFactors = !kComposed && kPlan<Net>.block[kFirst].role == Role::factor;
       const auto& block = kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)];
       constexpr int kHeads = kHeadsOf<typename N::layer>, kGates = kHeads > 0 ? kHeads : kGatesOf<typename N::layer>;

@@ -262,7 +262,12 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
   const auto activity = [&]() EMMY_LAMBDA {
     return load_units(ledger.act_abs + kActivity<Net, kIn> + line % kPlan<Net>.tensor[kIn].channels, n);
   };
-  if constexpr (Power == 1 && ByUnit) {
+  if constexpr (kIsComposed<typename N::layer>) {
+    // Its factors meet the gradient of all weights, at most rows (1 + |x|) |dy|.
+    const S scale = S(2) * (S(block.rows * block.cols) + rows + S(16)) * rows *
+                    (S(1) + kRowsSeen * ledger.act[kIn].row_norm) * ledger.delta[kOut].row_norm * partner;
+    return simd::mul(simd::set(scale * scale), load_units(kOnes<S>.value, n));
+  } else if constexpr (Power == 1 && ByUnit) {
     // The deltas of a column before a BatchNorm add up to 0 but for what rounding makes there and in their sum.
     const auto sum = simd::mul(simd::set(rows + S(16)), load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n));
     return simd::add(sum, load_units(ledger.invariances.across_error + Invariant + line, n));

@@ -32,9 +32,7 @@ struct Groups;
 template <class Net, class Site>
 inline constexpr bool kIsComposedSite = [] {
   if constexpr (kNodeOf<Net, Site> < 0) return false;
-  else return requires {
-      typename node_at<Net, kNodeOf<Net, Site>>::layer::composition;
-    };
+  else return kIsComposed<typename node_at<Net, kNodeOf<Net, Site>>::layer>;
 }();
 template <class Net, class Site>
 requires(kIsComposedSite<Net, Site>) struct Groups<Net, Site> : ComposedSite<Net, Site> {

@@ -209,6 +209,13 @@ consteval auto blocks_of_parameters(Constrained<O, Penalty>, M) {
                         Blocks<2>{{{1, P::kScales, Role::factor}, {1, P::kColumns, Role::factor}}});
 }
 
+// The charges u^2 - |z|^2, or of each column.
+template <class O, class Penalty>
+consteval auto balanced(Constrained<O, Penalty>) {
+  constexpr Axis kUnit = __is_same(Penalty, Joint) ? Axis::row : Axis::column;
+  return Parts<2>{{{0, kUnit, 1}, {1, kUnit, -1}}};
+}
+
 }  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {

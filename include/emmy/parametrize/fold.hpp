@@ -60,7 +60,7 @@ EMMY_INLINE void fold_node(const Params<Net>& from, Params<Plain>& to) noexcept 
   if constexpr (kFirst < kEnd) {
     const auto* source = from.data + kPlan<Net>.block[kFirst].offset;
     auto* target = to.data + kPlan<Plain>.block[kTarget].offset;
-    if constexpr (requires { typename N::layer::composition; }) {
+    if constexpr (kIsComposed<typename N::layer>) {
       compose<typename N::layer::template weights<typename Net::scalar, typename N::in>>(
           typename N::layer::composition{}, source, target);
     } else if constexpr (kPlan<Net>.block[kFirst].role == Role::factor) {

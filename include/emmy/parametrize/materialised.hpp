@@ -10,8 +10,10 @@
 //   pull_back<M>(P, parameters, g, visitor)      hands the gradient of each block to visitor.rows<block>; may write over g
 //   decompose<M>(P, parameters)                  for `init`: the first block holds the drawn weights and becomes parameters
 //   kMultiplies, kSquares, kAmplifies            as a layer's (layers/layer.hpp)
-// and, where it removes groups (parametrize/certificate.hpp), group_count(P, M), group_size<M>(P, parameters, group),
-// clear_group<M>(P, parameters or momentum, group), group_slope<M>(P, g, group): |gradient of the group|.
+//   balanced(P)  consteval                       the two sides of a charge of its factors, where they have one (FactorBalance)
+// and, where it removes groups (parametrize/certificate.hpp),
+//   group_count(P, M)  consteval, group_size<M>(P, parameters, group), clear_group<M>(P, parameters or momentum, group),
+//   group_slope<M>(P, g, group)                  |gradient of the group|
 // Memory: twice the layer's weights in Scratch, also where nothing is trained: fold for inference.
 // Test: tests/parametrize/materialised_test.cpp.
 #pragma once
@@ -127,6 +129,17 @@ template <class L, class P>
 requires(detail::kIsMaterialised<P>) consteval auto incoming(Parametrized<L, P>) { return Parts<0>{}; }
 template <class L, class P>
 requires(detail::kIsMaterialised<P>) consteval auto outgoing(Parametrized<L, P>) { return Parts<0>{}; }
+// ... but those of its factors may be: `balanced(P)`, blocks counted from behind those of the layer.
+template <class L, class P>
+requires(detail::kIsMaterialised<P>) consteval auto internal(Parametrized<L, P>) {
+  if constexpr (requires { balanced(P{}); }) {
+    auto parts = balanced(P{});
+    for (Part& part : parts.part) part.block += L::kHasBias ? 2 : 1;
+    return parts;
+  } else {
+    return Parts<0>{};
+  }
+}
 
 }  // namespace emmy
 
