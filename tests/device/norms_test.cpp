@@ -1,15 +1,16 @@
-// A net with norms against double loops: loss and gradient, then steps with momentum and decay whose charges keep their budgets.
+// A net with norms, of weights too, against double loops: loss and gradient, then steps with momentum and decay whose charges keep their budgets.
 #include <tests/device/reference.hpp>
 #include <tests/device/twin.hpp>
 #include <tests/reference/batch_norm.hpp>
+#include <tests/reference/weight_norm.hpp>
 
 namespace {
 
 using Net = emmy::Net<emmy::Input<6>, emmy::Dense<7>, emmy::LayerNorm<>, emmy::Relu, emmy::Dense<5>,
-                      emmy::RmsNorm<emmy::NoBias, 1, 64>, emmy::Dense<3>, emmy::BatchNorm<emmy::WithBias, 1, 16>,
-                      emmy::Dense<3>>;
+                      emmy::RmsNorm<emmy::NoBias, 1, 64>, emmy::Parametrized<emmy::Dense<3>, emmy::WeightNorm>,
+                      emmy::BatchNorm<emmy::WithBias, 1, 16>, emmy::Dense<3>>;
 constexpr int kBatch = 3;
-static_assert(emmy::kPlan<Net>.weights == 6 * 7 + 7 + 2 * 7 + 7 * 5 + 5 + 5 + 5 * 3 + 3 + 2 * 3 + 3 * 3 + 3);
+static_assert(emmy::kPlan<Net>.weights == 6 * 7 + 7 + 2 * 7 + 7 * 5 + 5 + 5 + 3 + 5 * 3 + 3 + 2 * 3 + 3 * 3 + 3);
 
 constinit Twin<Net, kBatch> twin{.labels = {2, 0, 1}};
 constinit emmy::Ledger<Net> ledger{};
@@ -17,19 +18,21 @@ constinit emmy::Ledger<Net> ledger{};
 double reference_gradient() {
   static double in[kBatch * 6], first[kBatch * 7], normed[kBatch * 7], second[kBatch * 5], rms[kBatch * 5],
       third[kBatch * 3], columns[kBatch * 3], out[kBatch * 3], d_first[kBatch * 7], d_normed[kBatch * 7],
-      d_second[kBatch * 5], d_rms[kBatch * 5], d_third[kBatch * 3], d_columns[kBatch * 3];
+      d_second[kBatch * 5], d_rms[kBatch * 5], d_third[kBatch * 3], d_columns[kBatch * 3], w3[5 * 3], gw3[5 * 3];
   constexpr double kEpsilon = 1e-5, kSecond = 1.0 / 64, kThird = 1.0 / 16;
   const double *w1 = twin.theta, *b1 = w1 + 42, *gain = b1 + 7, *bias = gain + 7, *w2 = bias + 7, *b2 = w2 + 35,
-               *gain2 = b2 + 5, *w3 = gain2 + 5, *b3 = w3 + 15, *gain3 = b3 + 3, *bias3 = gain3 + 3, *w4 = bias3 + 3,
-               *b4 = w4 + 9;
+               *gain2 = b2 + 5, *length3 = gain2 + 5, *v3 = length3 + 3, *b3 = v3 + 15, *gain3 = b3 + 3,
+               *bias3 = gain3 + 3, *w4 = bias3 + 3, *b4 = w4 + 9;
   double *g1 = twin.slope, *gb1 = g1 + 42, *gg = gb1 + 7, *gb = gg + 7, *g2 = gb + 7, *gb2 = g2 + 35, *gg2 = gb2 + 5,
-         *g3 = gg2 + 5, *gb3 = g3 + 15, *gg3 = gb3 + 3, *gbias3 = gg3 + 3, *g4 = gbias3 + 3, *gb4 = g4 + 9;
+         *glength3 = gg2 + 5, *g3 = glength3 + 3, *gb3 = g3 + 15, *gg3 = gb3 + 3, *gbias3 = gg3 + 3, *g4 = gbias3 + 3,
+         *gb4 = g4 + 9;
   for (int i = 0; i < kBatch * 6; ++i) in[i] = static_cast<double>(twin.x[i]);
   reference::dense(in, w1, b1, first, kBatch, 6, 7);
   reference::norm_forward(normed, first, gain, bias, kBatch, 7, true, kEpsilon);
   reference::relu(normed, kBatch * 7);
   reference::dense(normed, w2, b2, second, kBatch, 7, 5);
   reference::norm_forward(rms, second, gain2, static_cast<const double*>(nullptr), kBatch, 5, false, kSecond);
+  reference::weight_norm_forward(w3, length3, v3, 5, 3);
   reference::dense(rms, w3, b3, third, kBatch, 5, 3);
   reference::batch_norm_forward(columns, third, gain3, bias3, kBatch, 3, kThird);
   reference::dense(columns, w4, b4, out, kBatch, 3, 3);
@@ -37,7 +40,8 @@ double reference_gradient() {
   reference::clear(twin.slope), reference::clear(d_first), reference::clear(d_second), reference::clear(d_third);
   reference::dense_backward(columns, w4, out, g4, gb4, d_columns, kBatch, 3, 3);
   reference::batch_norm_backward(d_third, gg3, gbias3, d_columns, third, gain3, kBatch, 3, kThird);
-  reference::dense_backward(rms, w3, d_third, g3, gb3, d_rms, kBatch, 5, 3);
+  reference::dense_backward(rms, w3, d_third, gw3, gb3, d_rms, kBatch, 5, 3);
+  reference::weight_norm_backward(glength3, g3, gw3, length3, v3, 5, 3);
   reference::norm_backward(d_second, gg2, static_cast<double*>(nullptr), d_rms, second, gain2, kBatch, 5, false,
                            kSecond);
   reference::dense_backward(normed, w2, d_second, g2, gb2, d_normed, kBatch, 7, 5);

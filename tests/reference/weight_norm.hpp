@@ -2,7 +2,7 @@
 // to dg and dv.
 #pragma once
 
-#include <cmath>
+#include <tests/reference/norm.hpp>
 
 namespace reference {
 
@@ -10,7 +10,7 @@ namespace reference {
 inline double length_of(const double* v, int o, int I, int O) {
   double square = 0;
   for (int i = 0; i < I; ++i) square += v[i * O + o] * v[i * O + o];
-  return std::sqrt(square);
+  return square > 0 ? root(square) : 0;
 }
 
 // w[i, o] = g[o] v[i, o] / |v[:, o]|; 0 where v[:, o] is
