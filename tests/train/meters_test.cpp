@@ -1,5 +1,6 @@
-// Meters of mirrors and units against plain arithmetic and what training does.
+// Meters of mirrors and units against plain arithmetic and what training does; constraints over mirrors, of several layers.
 #include <emmy/train/meters.hpp>
+#include <emmy/train/net_constraint.hpp>
 
 #include <emmy/train/trainer.hpp>
 #include <tests/train/fixture.hpp>
@@ -160,6 +161,117 @@ TEST_F(Meters, SignedSwapIsAMirrorOfTanh) {
   double across[kColumns] = {};
   for (const auto& e : entry) across[e.column] += e.value * g.data[e.at];
   for (const double v : across) EXPECT_NEAR(v, 0, 1e-14) << "no force off the surface";
+}
+
+// Two tanh units of a net become one, on both sides of them, and the certificate holds; without decay they stay apart.
+struct Across : Meters {
+  using Held = NetConstraint<Units, kColumns>;
+  Held held{};
+  State<Units, BasicMomentum<double>> state{};
+  Gradient<Units> g{};
+  void train(double strength, int steps) {
+    const BasicMomentum<double> rule{0.05, 0.5};
+    for (int t = 0; t < steps; ++t) {
+      constrained_weights(held, params);
+      ASSERT_EQ(slope(held.weights, g), Status::ok);
+      ASSERT_EQ(apply_constrained(held, params, state, g, rule, Rates<double>{0.05, strength}), Status::ok);
+    }
+    constrained_weights(held, params);
+  }
+  void SetUp() override {
+    Meters::SetUp();
+    held.mirror = swap_of_units<Units, Layer<0>>(1, 2, 1, entry);
+  }
+};
+
+TEST_F(Across, BeginsAsTheNetThatItWas) {
+  const auto before = params;
+  ASSERT_EQ(begin_constraint(held, params), Status::ok);
+  constrained_weights(held, params);
+  for (int i = 0; i < kPlan<Units>.params; ++i) EXPECT_NEAR(held.weights.data[i], before.data[i], 1e-15);
+  for (auto& e : entry) e.value *= e.column == 2 ? 1.01 : 1;
+  EXPECT_EQ(begin_constraint(held, params), Status::not_orthonormal);
+}
+
+// The loss of phi, u, z as a function: what each step takes is its slope.
+TEST_F(Across, StepsAlongTheSlope) {
+  ASSERT_EQ(begin_constraint(held, params), Status::ok);
+  const auto loss = [&](const Params<Units>& phi, double u, double z) {
+    Held moved = held;
+    moved.u[0] = u, moved.z[3] = z;
+    constrained_weights(moved, phi);
+    Gradient<Units> unread{};
+    return gradient<false>(moved.weights, buffers, scratch, data.x, data.values, SquaredError{}, kBatch, 1.0 / kBatch,
+                           unread)
+        .loss;
+  };
+  const double h = 1e-5, u = held.u[0], z = held.z[3];
+  const double gu = (loss(params, u + h, z) - loss(params, u - h, z)) / (2 * h),
+               gz = (loss(params, u, z + h) - loss(params, u, z - h)) / (2 * h);
+  auto up = params, down = params;
+  const int at = entry[0].at;
+  up.data[at] += h, down.data[at] -= h;
+  const double gphi = (loss(up, u, z) - loss(down, u, z)) / (2 * h), phi = params.data[at];
+  constrained_weights(held, params);
+  ASSERT_EQ(slope(held.weights, g), Status::ok);
+  State<Units, BasicSgd<double>> plain{};
+  ASSERT_EQ(apply_constrained(held, params, plain, g, BasicSgd<double>{0.5}, Rates<double>{0.25, 0.125}), Status::ok);
+  EXPECT_NEAR(held.u[0], (1 - 0.25 * 0.125) * u - 0.25 * gu, 1e-9);
+  EXPECT_NEAR(held.z[3], (1 - 0.25 * 0.125) * z - 0.25 * gz, 1e-9);
+  EXPECT_NEAR(params.data[at], phi - 0.5 * gphi, 1e-9);
+  EXPECT_GT(std::fabs(gu) + std::fabs(gz), 1e-3);
+}
+
+TEST_F(Across, UnitsBecomeOneWhereDecayIsAboveTheThreshold) {
+  ASSERT_EQ(begin_constraint(held, params), Status::ok);
+  train(0, 3000);
+  double s[kColumns];
+  EXPECT_GT(mirror_distance(held.weights, held.mirror, s), 0.05);
+  const double strength = 0.2;
+  train(strength, 6000);
+  EXPECT_LT(std::fabs(held.u[0]), 1e-6);
+  snap(held, 0);
+  train(strength, 6000);
+  EXPECT_LT(mirror_distance(held.weights, held.mirror, s), 1e-15);
+  ASSERT_EQ(slope(held.weights, g), Status::ok);
+  double slope_of;
+  constraint_slopes(held, g, &slope_of);
+  EXPECT_TRUE(verdict(strength - slope_of, strength).certified);
+  EXPECT_LT(slope_of, 1e-13) << "on the surface of a mirror there is no force across it";
+}
+
+// No mirror of the net: output 1 is to be nothing, and a weight of the first layer. There is a force against it.
+TEST_F(Across, AForceAgainstItSetsTheThreshold) {
+  using Six = NetConstraint<Units, 6>;
+  const auto at = [&](const double& weight) { return static_cast<int>(&weight - params.data); };
+  MirrorEntry<double> each[6] = {{4, at(params.bias<Layer<2>>(1)), 1}, {5, at(params.weight<Layer<0>>(2, 1)), -1}};
+  each[2] = each[0], each[3] = each[1];
+  for (int j = 0; j < 4; ++j) each[j < 2 ? j : j + 2] = {j, at(params.weight<Layer<2>>(1, j)), 1};
+  const auto start = params;
+  double threshold = 0;
+  const auto run = [&](double strength, bool ends) {
+    Six one{};
+    one.mirror = {each, 6, 6};
+    params = start;
+    ASSERT_EQ(begin_constraint(one, params), Status::ok);
+    State<Units, BasicSgd<double>> plain{};
+    for (int t = 0; t < 20000; ++t) {
+      constrained_weights(one, params);
+      ASSERT_EQ(slope(one.weights, g), Status::ok);
+      ASSERT_EQ(apply_constrained(one, params, plain, g, BasicSgd<double>{0.1}, Rates<double>{0.1, strength}),
+                Status::ok);
+    }
+    EXPECT_EQ(std::fabs(one.u[0]) < 1e-6, ends) << strength;
+    constrained_weights(one, params);
+    ASSERT_EQ(slope(one.weights, g), Status::ok);
+    double slope_of = 0;
+    constraint_slopes(one, g, &slope_of);
+    if (ends) threshold = slope_of;
+  };
+  run(4, true);
+  EXPECT_GT(threshold, 1e-3);
+  run(1.05 * threshold, true);
+  run(0.8 * threshold, false);
 }
 
 }  // namespace
