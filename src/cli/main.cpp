@@ -114,6 +114,18 @@ void add_train(CLI::App& app, TrainOptions& o) {
     });
 }
 
+CLI::App* add_faults(CLI::App& app, FaultsOptions& o) {
+  CLI::App* faults =
+      app.add_subcommand("faults", "Flip bits in four nets in training, and count which the ledger finds");
+  faults->add_option("--flips", o.flips, "Flipped bits in all, over 11 places and four nets")->capture_default_str();
+  faults->add_option("--clean", o.clean, "Steps without a fault in all, for false alarms")->capture_default_str();
+  faults->add_option("--seed", o.seed, "Seed of nets, data and flips")->check(wrong_seed)->capture_default_str();
+  faults->add_option("--page", o.page, "Markdown page to write the tables into (docs/faults.md)");
+  for (const char* name : {"--flips", "--clean", "--seed"})
+    faults->get_option(name)->transform(CLI::Validator(without_leading_zeros, ""));
+  return faults;
+}
+
 CLI::App* add_bench(CLI::App& app, BenchOptions& o) {
   CLI::App* bench = app.add_subcommand("bench", "Time small nets on this machine, every SIMD path side by side");
   bench->add_option("--rounds", o.rounds, "Loops of about 5 ms for each row; 0 only checks that all compute the same")
@@ -146,6 +158,8 @@ int run(int argc, char** argv) {
   CLI::App* checker = app.add_subcommand("golden", "Run golden cases and compare");
   checker->add_option("files", golden.files, "Golden files (JSON)")->required();
   checker->add_option("--target", golden.target, "scalar or avx2 (default: the best of them that this CPU has)");
+  FaultsOptions struck;
+  const CLI::App* faults = add_faults(app, struck);
   const CLI::App* bench = add_bench(app, timed);
   try {
     app.parse(argc, argv);
@@ -159,7 +173,7 @@ int run(int argc, char** argv) {
     std::string why = e.what();
     if (argc > 1 && argv[1][0] != '-' &&
         app.get_subcommands([&](const CLI::App* a) { return a->get_name() == argv[1]; }).empty())
-      why = "there is no command '" + std::string(argv[1]) + "': train, export, report, golden or bench";
+      why = "there is no command '" + std::string(argv[1]) + "': train, export, report, golden, faults or bench";
     for (char& c : why)
       if (c == '\n') c = ' ';
     std::fprintf(stderr, "emmy: %s (emmy --help)\n", why.c_str());
@@ -187,6 +201,7 @@ int run(int argc, char** argv) {
   if (exporter->parsed()) return run_export(model);
   if (reporter->parsed()) return run_report(recorded);
   if (bench->parsed()) return run_bench(timed);
+  if (faults->parsed()) return run_faults(struck);
   return run_golden(golden);
 }
 

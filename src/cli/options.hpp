@@ -51,6 +51,12 @@ struct ReportOptions {
   std::string to;    // folder; empty: where it was read
 };
 
+struct FaultsOptions {
+  long long flips = 100'000, clean = 1'000'000;  // in all
+  std::uint64_t seed = 1;
+  std::string page;  // Markdown, whose tables are written anew
+};
+
 struct BenchOptions {
   int rounds = 21;
   std::string workload, target, json;  // empty: all, EMMY_TARGET or else all, none
@@ -59,6 +65,7 @@ struct BenchOptions {
 int run_train(const TrainOptions& options);
 int run_bench(const BenchOptions& options);
 int run_export(const ExportOptions& options);
+int run_faults(const FaultsOptions& options);
 int run_report(const ReportOptions& options);
 
 }  // namespace emmy::app
