@@ -51,6 +51,8 @@ class Recording {
     report::Causes from{}, last{};     // its budget at the start, at the last point
     double start = 0;                  // its charge
     RotationMeter<double> rotation{};  // of a Scale
+    ScaleRecursion<double> law{};      // of a quadratic charge, and what its second order adds up to
+    double second = 0;
   };
   template <class S>
   static double finite(S value) {
@@ -67,6 +69,9 @@ class Recording {
   template <class Symmetry, class Led>
   static constexpr bool kDeadBiases = Symmetry::kKind ==
                                       Kind::translation&& charges_of<typename Led::net>(Symmetry{}).charge[0].by_unit;
+
+  template <class Symmetry>
+  static constexpr bool kQuadratic = Symmetry::kKind == Kind::scale || Symmetry::kKind == Kind::rescaling;
 
   // f(symmetry, its units) for each.
   template <class Led, class... Symmetry, class F>
@@ -91,9 +96,12 @@ class Recording {
     if (record.adaptive) return;  // each weight then has a rate of its own
     if (rates.weight_decay > 0) settled_ += 1 / rates.time_constant();
     each(ledger, typename Led::symmetries{}, [&]<class Symmetry>(Symmetry, std::vector<Unit>& units) {
-      if constexpr (Symmetry::kKind == Kind::scale)
-        for (std::size_t u = 0; u < units.size(); ++u)
-          units[u].rotation.step(finite(ledger.template charge<Symmetry>(static_cast<int>(u))), rates);
+      if constexpr (kQuadratic<Symmetry>)
+        for (std::size_t u = 0; u < units.size(); ++u) {
+          const double charge = finite(ledger.template charge<Symmetry>(static_cast<int>(u)));
+          units[u].second += units[u].law.observe(charge, rates);
+          if constexpr (Symmetry::kKind == Kind::scale) units[u].rotation.step(charge, rates);
+        }
     });
   }
   void add_rotation(std::vector<Unit>& units, report::Charges& c) const {
@@ -118,12 +126,13 @@ class Recording {
       for (std::size_t k = 0; k < now.size(); ++k) units[u].start -= now[k] - units[u].from[k];
       c.measured += units[u].start;
       units[u].rotation.start(units[u].start);
+      units[u].law = {units[u].start, 0};
     }
     c.predicted = c.measured;
     return c;
   }
   template <class Symmetry, class Led>
-  static report::Charges at_present(const Led& ledger, std::vector<Unit>& units) {
+  report::Charges at_present(const Led& ledger, std::vector<Unit>& units) {
     report::Charges c;
     for (std::size_t u = 0; u < units.size(); ++u) {
       Unit& unit = units[u];
@@ -133,6 +142,10 @@ class Recording {
       c.predicted += unit.start;
       c.drift += std::fabs(charge - unit.start);
       c.largest = std::max(c.largest, std::fabs(charge - unit.start));
+      if (kQuadratic<Symmetry> && !record.adaptive) {
+        c.law_second += std::fabs(unit.second);
+        c.law_first += std::fabs(charge - unit.start - unit.second);
+      }
       for (std::size_t k = 0; k < now.size(); ++k) {
         const double amount = now[k] - unit.from[k];
         c.amount[k] += amount;

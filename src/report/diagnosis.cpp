@@ -65,6 +65,15 @@ Rotation rotation(const Record& record, std::size_t symmetry) {
   return {std::sqrt(r.measured / points), std::sqrt(r.equilibrium / points), r.settled};
 }
 
+std::string law_text(const Record& record, std::size_t symmetry) {
+  if (record.point.empty()) return "";
+  const Charges& end = record.point.back().symmetry[symmetry];
+  const double all = end.law_second + end.law_first;
+  if (all == 0 || end.total[kMomentum] == 0 || end.total[kBreaking] > 0) return "";
+  return fmt::format("law of the heavy ball: eta^2 B(buf', buf') {:.3g} %, -2 eta (beta P + lambda Q) {:.3g} %",
+                     100 * end.law_second / all, 100 * end.law_first / all);
+}
+
 std::string rotation_text(const Record& record, std::size_t symmetry) {
   const Rotation r = rotation(record, symmetry);
   if (r.measured == 0) return "";

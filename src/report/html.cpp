@@ -92,8 +92,9 @@ std::string of_symmetry(const Record& r, std::size_t s, const std::vector<double
       causes += key(fmt::format("c{}", c).c_str(), kCauseName[c]);
   std::string out = fmt::format(
       "<section><h2>{}</h2><p>{}</p><p class=\"soft\">{} charges, together {:.6g} at the start and {:.6g} at the end; "
-      "predicted {:.6g}. The largest change of one is {:.3g}.</p>{}<div class=\"charts\">",
+      "predicted {:.6g}. The largest change of one is {:.3g}.</p>{}{}<div class=\"charts\">",
       name, escaped(diagnosis(r, s)), r.symmetry[s].charges, from.measured, to.measured, to.predicted, to.largest,
+      law_text(r, s).empty() ? "" : fmt::format("<p class=\"soft\">{}</p>", escaped(law_text(r, s))),
       rotation_text(r, s).empty() ? "" : fmt::format("<p>{}</p>", escaped(rotation_text(r, s))));
   out += card("Change of the sum of charges",
               line_chart(name + ": change of the charges, measured and predicted", step,

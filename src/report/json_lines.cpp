@@ -42,6 +42,7 @@ Json of_charges(const Charges& c) {
             {"residual", c.residual},
             {"residual_over_bound", c.residual_ratio},
             {"noether_over_bound", c.noether_ratio}};
+  if (c.law_first > 0) j["law"] = {{"second_order", c.law_second}, {"first_order", c.law_first}};
   if (c.rotation > 0)
     j["rotation"] = {{"measured", c.rotation}, {"equilibrium", c.equilibrium}, {"time_constants", c.settled}};
   return j;
@@ -51,6 +52,10 @@ Charges charges(const Json& j) {
             j.at("largest"),           causes(j.at("amount")), causes(j.at("total")),
             causes(j.at("moved")),     j.at("residual"),       j.at("residual_over_bound"),
             j.at("noether_over_bound")};
+  if (j.contains("law")) {
+    c.law_second = j.at("law").at("second_order");
+    c.law_first = j.at("law").at("first_order");
+  }
   if (j.contains("rotation")) {
     const Json& turn = j.at("rotation");
     c.rotation = turn.at("measured");

@@ -27,6 +27,8 @@ struct Charges {
   Causes moved{};                                // since the last point: sum over units of |amount|
   double residual = 0;                           // worst |measured change - budget| of a step until now
   double residual_ratio = 0, noether_ratio = 0;  // the same, and the worst Noether residual, over the rounding bound
+  // Of the heavy ball's law, since the start: sum over units of |eta^2 B(buf', buf')| and of |2 eta (beta P + lam Q)|.
+  double law_second = 0, law_first = 0;
   // Of a Scale: rms rotation a step since the last point, what it is in equilibrium, time constants since the start.
   double rotation = 0, equilibrium = 0, settled = 0;
 };
@@ -76,6 +78,9 @@ struct Rotation {
   double settled = 0;                    // time constants until the end
 };
 [[nodiscard]] Rotation rotation(const Record& record, std::size_t symmetry);
+// The shares of the two terms of the heavy ball's law, in a sentence; empty for linear charges, blocks of unequal rates, and
+// rules of another law.
+[[nodiscard]] std::string law_text(const Record& record, std::size_t symmetry);
 // In a sentence; empty for other symmetries.
 [[nodiscard]] std::string rotation_text(const Record& record, std::size_t symmetry);
 

@@ -32,6 +32,7 @@ std::string to_text(const Record& r) {
     out += fmt::format("  sum {:.6g} to {:.6g}, predicted {:.6g}; drift {:.4g} in all, {:.3g} of one charge\n",
                        from.measured, to.measured, to.predicted, to.drift, to.largest);
     const Causes share = shares(r, s);
+    if (const std::string law = law_text(r, s); !law.empty()) out += fmt::format("  {}\n", law);
     if (const std::string turn = rotation_text(r, s); !turn.empty()) out += fmt::format("  {}\n", turn);
     out += "  moved by";
     const char* separator = " ";

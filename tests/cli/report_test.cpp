@@ -47,6 +47,18 @@ TEST(Report, GoesOnWithAResumedRun) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
 }
 
+// At a constant rate the two terms of the law are (1-beta)/(1+beta) and 2 beta/(1+beta) of the drift: 5.26 and 94.7 %.
+TEST(Report, TermsOfTheHeavyBallsLaw) {
+  const Folder folder;
+  expect_done(
+      {"train", "--schedule", "constant", "--learning-rate", "0.005", "--epochs", "4", "--report", folder.path("run")});
+  const std::string text = folder.get("run/report.txt"), law = "eta^2 B(buf', buf') ";
+  const std::size_t at = text.find(law);
+  ASSERT_NE(at, std::string::npos) << text;
+  EXPECT_NEAR(std::stod(text.substr(at + law.size())), 100 * 0.1 / 1.9, 0.3) << text;
+  EXPECT_EQ(text.find(law, at + 1), std::string::npos) << "a linear charge has no second order";
+}
+
 // Issue: rms rotation a step within 2 % of sqrt(2 eta lambda/(1+beta)) after three time constants, in three settings.
 TEST(Report, RotationOfNormalisedWeightsIsThePredictedOne) {
   struct Setting {

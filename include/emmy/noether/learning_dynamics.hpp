@@ -46,7 +46,7 @@ EMMY_INLINE constexpr S rms_form(S square, S ghat2, const ScaleRates<S>& r) noex
   return k * k * k * k * square * square + S(2) * r.learning_rate * r.learning_rate * ghat2;
 }
 
-// R and P = <buf, q> step by step, exact but for rounding.
+// R and P = <buf, q> step by step, exact but for rounding. Holds for any quadratic charge Q, K = eta^2 B(buf', buf').
 template <class S>
 struct ScaleRecursion {
   S square, memory;
@@ -60,6 +60,13 @@ struct ScaleRecursion {
     const S b = along(r);
     memory = -(b + moved) / r.learning_rate;
     square += S(2) * b + moved;
+  }
+  // The same the other way round: |D|^2 of a step, from the R that it left.
+  EMMY_INLINE constexpr S observe(S after, const ScaleRates<S>& r) noexcept {
+    const S b = along(r), moved = after - square - S(2) * b;
+    memory = r.learning_rate > S(0) ? -(b + moved) / r.learning_rate : S(0);
+    square = after;
+    return moved;
   }
 };
 
@@ -77,12 +84,9 @@ struct RotationMeter {
   EMMY_INLINE constexpr void clear() noexcept { turned = expected = size = S(0); }
   // After a step, with the charge that the ledger has now.
   EMMY_INLINE constexpr void step(S square, const ScaleRates<S>& r) noexcept {
-    const S b = state.along(r), moved = square - state.square - S(2) * b;
-    turned += moved;
     expected += r.equilibrium() * state.square;
     size += state.square;
-    state.memory = r.learning_rate > S(0) ? -(b + moved) / r.learning_rate : S(0);
-    state.square = square;
+    turned += state.observe(square, r);
   }
   // Mean squares of the rotation a step: measured, and in equilibrium.
   EMMY_INLINE constexpr S measured() const noexcept { return turned / size; }

@@ -8,6 +8,8 @@
 // Test: tests/cli/faults_test.cpp.
 #pragma once
 
+#include <cstdint>
+
 #include <emmy/train/step.hpp>
 
 namespace emmy {
@@ -40,16 +42,16 @@ EMMY_INLINE T loss_and_delta(const Summed<Loss, T>& loss, const T* y, const Targ
   return loss_and_delta<Rows, Cols>(static_cast<const Loss&>(loss), y, target, rows, scale, dy);
 }
 
-// Behind a measured step with Summed: the worst difference of a row over its bound, above 1 a fault. Outputs without positions.
+// Behind a measured step with Summed: the worst difference of a row over its bound, above 1 a fault. For a last Dense
+// on one position.
 template <class Net, int Batch, class Rule, class Spec>
-typename Net::scalar output_ratio(const Params<Net>& params, Buffers<Net>& buffers,
-                                  Scratch<Net, Batch, Train<Rule>>& scratch, const typename Net::scalar* x,
-                                  const Ledger<Net, Spec>& ledger, const typename Net::scalar* sums) noexcept {
+requires(Net::output::kPositions == 1) typename Net::scalar
+    output_ratio(const Params<Net>& params, Buffers<Net>& buffers, Scratch<Net, Batch, Train<Rule>>& scratch,
+                 const typename Net::scalar* x, const Ledger<Net, Spec>& ledger,
+                 const typename Net::scalar* sums) noexcept {
   using S = typename Net::scalar;
   using N = node_at<Net, Net::kNodes - 1>;
   using Outputs = Translation<Layer<Net::kNodes - 1>>;
-  static_assert(Net::output::kPositions == 1 && N::in::kPositions == 1,
-                "emmy: output_ratio is for a last Dense on one position");
   const Memory<Net, Batch, true> m{const_cast<S*>(params.data), data_of(buffers), scratch.data, x};
   const auto f = m.template frame<Net::kNodes - 1>();
   const int first = Ledger<Net, Spec>::template first<Outputs>();
