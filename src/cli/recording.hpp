@@ -142,7 +142,8 @@ class Recording {
       c.predicted += unit.start;
       c.drift += std::fabs(charge - unit.start);
       c.largest = std::max(c.largest, std::fabs(charge - unit.start));
-      if (kQuadratic<Symmetry> && !record.adaptive) {
+      if (kQuadratic<Symmetry> && !kHasFactors<typename Led::net> &&
+          !record.adaptive) {  // factors decay at their own rate
         c.law_second += std::fabs(unit.second);
         c.law_first += std::fabs(charge - unit.start - unit.second);
       }
