@@ -7,6 +7,7 @@
 #include <emmy/parametrize/tied.hpp>
 
 #include <emmy/net/init.hpp>
+#include <emmy/train/streaming.hpp>
 #include <emmy/train/verbs.hpp>
 #include <tests/train/fixture.hpp>
 
@@ -63,6 +64,18 @@ template <class S>
 using Windows = Net<Scalar<S>, Input<6, 3>, Parametrized<Conv1d<2, 2>, Constrained<ByPosition>>, Relu,
                     Parametrized<Conv1d<4, 2, NoBias>, ProductByBlock<4>>, Tanh, Flatten, Dense<3>>;
 
+struct OfStates {  // of an Rnn of three inputs and four units: unit 1 does not see unit 2, nor input 0 as unit 0 does
+  static constexpr int kCount = 2;
+  static constexpr ConstraintEntry entries[] = {{0, 5, 1, 1}, {1, 0, 1, 1}, {1, 0, 0, -1}, {1, 7, 3, 1}};
+};
+struct NoOffset {
+  static constexpr double at(int, int) { return 0; }
+};
+template <class S>
+using States =
+    Net<Scalar<S>, Input<5, 3>, Parametrized<Rnn<4>, Constrained<OfStates>>, Parametrized<Gru<3>, ProductOfDepth<3>>,
+        Parametrized<Gru<4>, Syre<Offset>>, Last, Parametrized<Dense<3>, DiagonalProduct>>;
+
 template <class N>
 struct Materialised : testing::Test {
   using Real = typename N::scalar;
@@ -85,7 +98,7 @@ struct Materialised : testing::Test {
     return r.loss;
   }
 };
-using Nets = testing::Types<Products<float>, Linear<double>, Ties<double>, Windows<double>>;
+using Nets = testing::Types<Products<float>, Linear<double>, Ties<double>, Windows<double>, States<double>>;
 TYPED_TEST_SUITE(Materialised, Nets);
 
 TYPED_TEST(Materialised, FunctionIsThatOfTheFoldedNet) {
@@ -191,6 +204,8 @@ TEST(MaterialisedDraw, ComposesToThePlainOne) {
             Parametrized<Dense<6>, ProductByBlock<4>>, Parametrized<Dense<5>, DiagonalProduct>,
             Parametrized<Dense<4>, Constrained<Full>>>{});
   check(Two{});
+  check(Net<Scalar<double>, Input<5, 3>, Parametrized<Rnn<4>, ProductOfDepth<3>>, Parametrized<Gru<4>, Syre<NoOffset>>,
+            Parametrized<Gru<4>, DiagonalProduct>>{});
 }
 
 TEST(MaterialisedDraw, TiedWeightsAreDrawnAsPlainOnes) {
@@ -231,6 +246,22 @@ TEST(DiagonalProductTest, TrainsAsProductDoes) {
     largest = std::fmax(largest, std::fabs(a.data[i]));
   }
   EXPECT_GT(largest, 0.05);
+}
+
+// Position by position what the whole window gives.
+TEST(MaterialisedStream, GivesTheLastPosition) {
+  using N = States<double>;
+  Params<N> params{};
+  Buffers<N> buffers{}, none{};
+  Scratch<N, 1, Infer> whole{};
+  Scratch<N, 1, Stream> next{};
+  Pcg32 rng{17};
+  fixture::randomise(params, rng, 0.9);
+  double x[15], y[3], streamed[3];
+  for (double& v : x) v = fixture::draw(rng);
+  ASSERT_EQ(infer(params, none, whole, x, y), Status::ok);
+  for (int t = 0; t < 5; ++t) ASSERT_EQ(infer_next(params, buffers, next, x + 3 * t, streamed).status, Status::ok);
+  for (int o = 0; o < 3; ++o) EXPECT_NEAR(streamed[o], y[o], 1e-15);
 }
 
 // Every group: its size, its zero that stays one in training, its slope.

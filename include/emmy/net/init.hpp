@@ -67,6 +67,12 @@ inline constexpr int kMatricesOf = [] {
   if constexpr (requires { L::kMatrices; }) return L::kMatrices;
   else return 1;
 }();
+// Blocks that a composed layer has in the place of its first one.
+template <class L>
+inline constexpr int kCopiesOf = [] {
+  if constexpr (requires { L::composition::kFactors; }) return L::composition::kFactors;
+  else return 1;
+}();
 // The weights that a composed layer stands for.
 template <class N>
 consteval Block own_block() {
@@ -98,7 +104,8 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
       const auto& block = kPlan<Net>.block[kFirst + (kFactors ? 1 : 0)];
       constexpr int kHeads = kHeadsOf<typename N::layer>, kGates = kHeads > 0 ? kHeads : kGatesOf<typename N::layer>;
       if constexpr (kComposed)
-        draw_block(block, inner::own_block<N>().rows, kWindowOf<typename N::layer> * inner::own_block<N>().cols);
+        draw_block(block, inner::own_block<N>().rows / kGates,
+                   kWindowOf<typename N::layer> * inner::own_block<N>().cols);
       else
         draw_block(block, block.rows / kGates,
                    kWindowOf<typename N::layer> * (kIsByChannel<typename N::layer> ? 1 : block.cols));
@@ -106,8 +113,9 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
         const auto& next = kPlan<Net>.block[kFirst + b];
         draw_block(next, next.rows, next.cols);
       }
-      if constexpr (kIsRecurrent<typename N::layer>) {
-        const auto& again = kPlan<Net>.block[kFirst + 1];
+      constexpr int kSecond = kFirst + inner::kCopiesOf<typename N::layer>;
+      if constexpr (kIsRecurrent<typename N::layer> && kSecond < kLast) {
+        const auto& again = kPlan<Net>.block[kSecond];
         draw_block(again, again.rows / kGates, again.cols);
       }
       if constexpr (kHeads > 0) {

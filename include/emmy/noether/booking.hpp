@@ -265,7 +265,9 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
   if constexpr (kIsComposed<typename N::layer>) {
     // Its factors meet the gradient of all weights, at most rows (1 + |x|) |dy|.
     const S scale = S(2) * (S(block.rows * block.cols) + rows + S(16)) * rows *
-                    (S(1) + kRowsSeen * ledger.act[kIn].row_norm) * ledger.delta[kOut].row_norm * partner;
+                    (S(1) + kRowsSeen * ledger.act[kIn].row_norm +
+                     (kIsRecurrent<typename N::layer> ? ledger.act[kOut].row_norm : S(0))) *
+                    ledger.delta[kOut].row_norm * partner;
     return simd::mul(simd::set(scale * scale), load_units(kOnes<S>.value, n));
   } else if constexpr (Power == 1 && ByUnit) {
     // The deltas of a column before a BatchNorm add up to 0 but for what rounding makes there and in their sum.

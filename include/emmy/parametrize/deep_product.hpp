@@ -31,7 +31,7 @@ struct ProductByBlock {
 };
 struct DiagonalProduct {
   static constexpr bool kMaterialises = true, kMultiplies = false, kSquares = true;
-  static constexpr int kAmplifies = 1;
+  static constexpr int kAmplifies = 1, kFactors = 2;
 };
 
 namespace detail {
@@ -114,9 +114,12 @@ EMMY_INLINE void copy_rest(const S* from, S* w) noexcept {
 }
 template <int First, class M, class S, class Visitor>
 EMMY_INLINE void visit_rest(const S* g, Visitor& visitor) noexcept {
-  [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA {
-    (visitor.template rows<First + B>(0, std::integral_constant<int, 1>{}, g + M::kTable.block[1 + B].offset), ...);
-  }
+  const auto one = [&]<int B>(std::integral_constant<int, B>) EMMY_LAMBDA {
+    constexpr auto kBlock = M::kTable.block[1 + B];
+    for (int line = 0; line < kBlock.lines; ++line)
+      visitor.template rows<First + B>(line, std::integral_constant<int, 1>{}, g + kBlock.offset + line * kBlock.width);
+  };
+  [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA { (one(std::integral_constant<int, B>{}), ...); }
   (std::make_integer_sequence<int, M::kBlocks - 1>{});
 }
 }  // namespace inner

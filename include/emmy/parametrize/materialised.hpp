@@ -3,7 +3,7 @@
 //   weights = compose(parameters)        kept in Scratch from forward to update, in the layout of the layer's own blocks
 //   gradient of the parameters = (d weights / d parameters)' g        g, the gradient of the weights, is kept beside them
 //
-// One text for every layer with plain weights (Dense, convolutions): the layer runs on the weights in Scratch. A
+// One text for every layer with plain weights (Dense, convolutions) and recurrent ones: the layer runs on the weights in Scratch. A
 // parametrisation P states kMaterialises and is found by its type; M describes the weights (EffectiveWeights below):
 //   blocks_of_parameters(P, M)  consteval        its blocks, the first as large as the layer's where check sums are wanted
 //   compose<M>(P, parameters, w)                 the weights, pads zero
@@ -20,6 +20,7 @@
 
 #include <utility>
 
+#include <emmy/kernels/inspect.hpp>
 #include <emmy/net/plan.hpp>
 #include <emmy/parametrize/parametrized.hpp>
 #include <emmy/simd/simd.hpp>
@@ -83,6 +84,16 @@ consteval Blocks<Count> in_role(Blocks<Count> list, Role role) {
   for (Block& block : list.block) block.role = role;
   return list;
 }
+template <class L>
+consteval bool has_bias() {
+  if constexpr (requires { L::kHasBias; }) return L::kHasBias;
+  else return true;
+}
+template <class L, class S, class InShape, int Batch>
+consteval int kept_inside() {
+  if constexpr (requires { L::template kKept<S, InShape, Batch>; }) return L::template kKept<S, InShape, Batch>;
+  else return 0;
+}
 template <int First, int Second>
 consteval auto joined(Blocks<First> first, Blocks<Second> second) {
   Blocks<First + Second> all{};
@@ -95,8 +106,8 @@ consteval auto joined(Blocks<First> first, Blocks<Second> second) {
 // It has the shapes, windows and memory of L.
 template <class L, class P>
 requires(detail::kIsMaterialised<P>) struct Parametrized<L, P> : L {
-  static_assert(kHasPlainWeights<L>,
-                "emmy: this parametrisation takes a layer with plain weights: a Dense or a convolution");
+  static_assert(kHasPlainWeights<L> || kIsRecurrent<L>,
+                "emmy: this parametrisation takes a layer with plain weights: a Dense, a convolution, an Rnn or a Gru");
   static constexpr bool kPlainWeights = false;
   using layer = L;
   using composition = P;
@@ -105,8 +116,8 @@ requires(detail::kIsMaterialised<P>) struct Parametrized<L, P> : L {
   static constexpr bool kMultiplies = P::kMultiplies;
   static constexpr bool kSquares = requires { requires P::kSquares; };
   static constexpr int kAmplifies = P::kAmplifies;
-  template <class S, class InShape, int>
-  static constexpr int kKept = 2 * EffectiveWeights<L, S, InShape>::kSize;
+  template <class S, class InShape, int Batch>
+  static constexpr int kKept = 2 * EffectiveWeights<L, S, InShape>::kSize + detail::kept_inside<L, S, InShape, Batch>();
 };
 
 template <class L, class P, class InShape>
@@ -129,12 +140,14 @@ template <class L, class P>
 requires(detail::kIsMaterialised<P>) consteval auto incoming(Parametrized<L, P>) { return Parts<0>{}; }
 template <class L, class P>
 requires(detail::kIsMaterialised<P>) consteval auto outgoing(Parametrized<L, P>) { return Parts<0>{}; }
+template <class L, class P>
+requires(detail::kIsMaterialised<P>) consteval auto recurring(Parametrized<L, P>) { return Parts<0>{}; }
 // ... but those of its factors may be: `balanced(P)`, blocks counted from behind those of the layer.
 template <class L, class P>
 requires(detail::kIsMaterialised<P>) consteval auto internal(Parametrized<L, P>) {
   if constexpr (requires { balanced(P{}); }) {
     auto parts = balanced(P{});
-    for (Part& part : parts.part) part.block += L::kHasBias ? 2 : 1;
+    for (Part& part : parts.part) part.block += kIsRecurrent<L> ? 3 : detail::has_bias<L>() ? 2 : 1;
     return parts;
   } else {
     return Parts<0>{};
@@ -166,7 +179,7 @@ using weights_of = typename F::layer::template weights<typename F::scalar, typen
 template <class F>
 EMMY_INLINE auto frame_inside(const F& f) noexcept {
   return Frame<typename F::layer::layer, typename F::scalar, typename F::in_shape, typename F::out_shape, F::kInStride,
-               F::kBatch>{f.kept, f.buffers, nullptr, f.work, f.x, f.y, f.dy, f.dx};
+               F::kBatch>{f.kept, f.buffers, f.kept + 2 * weights_of<F>::kSize, f.work, f.x, f.y, f.dy, f.dx};
 }
 
 // Keeps the gradient of the weights; check sums are passed on.
@@ -222,6 +235,28 @@ requires(detail::kIsMaterialised<P>) EMMY_INLINE
     void forward(Parametrized<L, P>, const F& f, Activation activation) noexcept {
   compose<inner::weights_of<F>>(P{}, f.params, f.kept);
   forward(L{}, inner::frame_inside(f), activation);
+}
+
+template <class L, class P, class F>
+requires(detail::kIsMaterialised<P>) EMMY_INLINE void forward(Parametrized<L, P>, const F& f) noexcept {
+  compose<inner::weights_of<F>>(P{}, f.params, f.kept);
+  forward(L{}, inner::frame_inside(f));
+}
+template <class L, class P, class F>
+requires(detail::kIsMaterialised<P>&& kMakesDeltas<L>) EMMY_INLINE
+    void deltas(Parametrized<L, P>, const F& f) noexcept {
+  deltas(L{}, inner::frame_inside(f));
+}
+template <class L, class P, class F, class S>
+requires(detail::kIsMaterialised<P>&& kLooksInside<L>) EMMY_INLINE
+    void look_inside(Parametrized<L, P>, const F& f, Inspection<S>& act, Inspection<S>& delta) noexcept {
+  look_inside(L{}, inner::frame_inside(f), act, delta);
+}
+template <class L, class P, class F>
+requires(detail::kIsMaterialised<P>&& kIsRecurrent<L>) EMMY_INLINE
+    bool forward_next(Parametrized<L, P>, const F& f) noexcept {
+  compose<inner::weights_of<F>>(P{}, f.params, f.kept);
+  return forward_next(L{}, inner::frame_inside(f));
 }
 
 template <bool kAdd, class L, class P, class F, class Below>

@@ -13,7 +13,7 @@ template <class L, class Parametrization>
 struct Parametrized {
   static_assert(sizeof(L) == 0,
                 "emmy: Parametrized<L, P> takes Product, ProductByInput, ProductByOutput or WeightNorm of a Dense, or "
-                "another parametrisation of docs/constraints.md of a Dense or a convolution, with its header included");
+                "another parametrisation of docs/constraints.md, with its header included");
 };
 
 namespace detail {

@@ -23,14 +23,15 @@ struct Syre {
 // Uniform in (-Numerator / Denominator, Numerator / Denominator): the variance is a third of the square.
 template <int Numerator, int Denominator, int Seed = 1>
 struct RandomOffset {
-  static constexpr double at(int row, int out) noexcept {
-    // The finaliser of MurmurHash3 on place and seed.
+  template <class S = double>
+  static constexpr S at(int row, int out) noexcept {
+    // The finaliser of MurmurHash3 on place and seed; 24 bits are exact in either scalar.
     std::uint32_t h = static_cast<std::uint32_t>(row) * 0x9e3779b9u + static_cast<std::uint32_t>(out) * 0x85ebca6bu +
                       static_cast<std::uint32_t>(Seed);
     h = (h ^ h >> 16) * 0x85ebca6bu;
     h = (h ^ h >> 13) * 0xc2b2ae35u;
     h ^= h >> 16;
-    return (static_cast<double>(h) * 0x1p-31 - 1 + 0x1p-32) * Numerator / Denominator;
+    return (S(h >> 8) * S(0x1p-23) - S(1) + S(0x1p-24)) * S(Numerator) / S(Denominator);
   }
 };
 
@@ -47,7 +48,11 @@ template <class M, class Offset, class S>
 EMMY_INLINE void compose(Syre<Offset>, const S* params, S* w) noexcept {
   for (int i = 0; i < M::kSize; ++i) w[i] = params[i];
   for (int row = 0; row < M::kRows; ++row)
-    for (int out = 0; out < M::kCols; ++out) w[M::at(row, out)] += static_cast<S>(Offset::at(row, out));
+    for (int out = 0; out < M::kCols; ++out) {
+      if constexpr (requires { Offset::template at<S>(row, out); })
+        w[M::at(row, out)] += Offset::template at<S>(row, out);
+      else w[M::at(row, out)] += static_cast<S>(Offset::at(row, out));
+    }
 }
 template <class M, class Offset, class S, class Visitor>
 EMMY_INLINE void pull_back(Syre<Offset>, const S*, S* g, Visitor& visitor) noexcept {
