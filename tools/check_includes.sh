@@ -26,7 +26,7 @@ awk -v pairs="$pairs" '
     may["net"] = may["layers"] " layers"
     may["parametrize"] = may["net"] " net"
     may["symmetry"] = may["net"] " net"
-    may["noether"] = may["symmetry"] " symmetry"
+    may["noether"] = may["project"] = may["symmetry"] " symmetry"
     may["train"] = may["noether"] " noether losses optim parametrize"
     # The core has no heap, exceptions, I/O, containers or libm.
     split("algorithm cassert chrono cmath cstdio cstdlib deque exception filesystem forward_list fstream functional " \

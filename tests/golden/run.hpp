@@ -38,17 +38,15 @@ inline bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-// Of the public cases: all dense ones, of the layers those that Emmy has, and of the constraints and laws those with a runner of their
-// own (src/cli/golden_own.hpp).
+// Of the public cases: all dense ones, of the layers those that Emmy has, all constraints, and of
+// the laws those with a runner of their own (src/cli/golden_own.hpp).
 template <class Json>
 bool is_supported(const Json& c) {
   if (c["set"] == "dense") return true;
   const std::vector<std::string> kinds{"conv1d", "layernorm", "rmsnorm", "batchnorm", "mlp1_exp",
                                        "swiglu", "linear3",   "lora",    "rnn_relu",  "attention"};
-  const std::vector<std::string> own{"matrix_factorisation", "sparse_product",    "dcs_joint", "dcs_elementwise",
-                                     "dcs_group_outgoing",   "scalar_pair_noise", "syre",      "mlp1_tanh",
-                                     "normalised_linear"};
-  if (c["set"] == "constraints" || c["set"] == "laws") return std::find(own.begin(), own.end(), c["kind"]) != own.end();
+  if (c["set"] == "constraints") return true;
+  if (c["set"] == "laws") return c["kind"] == "mlp1_tanh" || c["kind"] == "normalised_linear";
   return c["set"] == "layers" && std::find(kinds.begin(), kinds.end(), c["kind"]) != kinds.end();
 }
 
