@@ -6,8 +6,8 @@
 // is the left singular vector and b'_k / |b'_k| the right one. Of a symmetric matrix without negative eigenvalues these are its
 // eigenvalues, and row k of q its eigenvector.
 // Pairs of rows are turned in cyclic order until |b_i b_j| <= 8 w_r |b_i| |b_j| for all of them: quadratic convergence, 6 to 10
-// sweeps of Rows^2 / 2 rotations. Returns false where 40 sweeps do not get there (values that are not finite). Small singular
-// values are as exact as large ones relative to their rows. Source: J. Demmel, Applied Numerical Linear Algebra, section 5.4.3.
+// sweeps of Rows^2 / 2 rotations. A row below w_r |b| is the rounding of others and stays as it is. Returns false where 40 sweeps do
+// not get there (values that are not finite). Source: J. Demmel, Applied Numerical Linear Algebra, section 5.4.3.
 // Test: tests/kernels/jacobi_test.cpp.
 #pragma once
 
@@ -30,6 +30,7 @@ template <int Rows, int Cols, class T>
 bool orthogonalise(T* b, T* q) noexcept {
   constexpr int kStride = padded<T>(Cols), kOwn = padded<T>(Rows);
   constexpr T kSmall = T(8) * (sizeof(T) == 4 ? T(0x1p-24) : T(0x1p-53));
+  const T size_of_all = root(sum_squares(b, Rows * kStride)), nothing = kSmall / T(8) * size_of_all;
   clear(q, Rows * kOwn);
   for (int k = 0; k < Rows; ++k) q[k * kOwn + k] = T(1);
   for (int sweep = 0; sweep < 40; ++sweep) {
@@ -38,7 +39,8 @@ bool orthogonalise(T* b, T* q) noexcept {
       for (int j = i + 1; j < Rows; ++j) {
         T *x = b + i * kStride, *y = b + j * kStride;
         const T xx = dot(x, x, kStride), yy = dot(y, y, kStride), xy = dot(x, y, kStride);
-        if ((xy < 0 ? -xy : xy) <= kSmall * root(xx) * root(yy)) continue;
+        const T x_size = root(xx), y_size = root(yy);
+        if (x_size <= nothing || y_size <= nothing || (xy < 0 ? -xy : xy) <= kSmall * x_size * y_size) continue;
         turned = true;
         const T zeta = (yy - xx) / (T(2) * xy), size = zeta < 0 ? -zeta : zeta;
         const T sum = size > T(0x1p60) ? T(2) * size : size + root(T(1) + zeta * zeta);  // no square overflows

@@ -7,7 +7,8 @@
 // and else by Newton steps between bounds. (Exponential units: b_j + s and out_j e^(-p/q s), 2 (b_j + s) - p/q |out_j|^2 e^(-2 p/q s)
 // = q, by Newton steps.)
 // Sites overlap where a layer is the outgoing side of one and the incoming side of the next, so the symmetries are put right one after
-// the other, in sweeps, until all are within rounding: the error falls by a factor a sweep, about 3 for nets of two hidden layers. The
+// the other, in sweeps, until all are within rounding: the error falls by a factor a sweep, about 3 for nets of two hidden layers, less where the block that two share is
+// large. The
 // units of a state meet each other and are put right one by one, Wh[j, j] apart, which does not move.
 // The normal of the surface is T theta and g' T theta = 0 at every theta (Noether): a gradient is tangent by itself, and `tangent`
 // takes out what clipping by element, Adam or quantising put in.
@@ -53,7 +54,7 @@ struct Targets {
 // When to stop: after so many sweeps, or once no charge is further off than `tolerance`, < 0: than rounding.
 template <class S>
 struct SweepLimits {
-  int most = 64;
+  int most = 500;
   S tolerance = S(-1);
 };
 // status: not_finite (weights or targets), infeasible (a unit without outgoing weights cannot have a charge < 0, one without
