@@ -33,7 +33,7 @@ void check(Make make) {
     size = std::fmax(size, std::fabs(v));
     least += std::pow(v * support::kRoundoff<T>, 2);
   }
-  const double near = 60 * support::kRoundoff<T>;
+  const double near = (60 + 4 * Rows) * support::kRoundoff<T>;  // each row meets some 10 Rows rotations
   for (int i = 0; i < Rows; ++i)
     for (int j = 0; j <= i; ++j) {
       double rows = 0, turns = 0, a = 0, c = 0;
