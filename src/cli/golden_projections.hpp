@@ -263,13 +263,13 @@ Status project_hard(const double* const* given, double* const* made) noexcept {
     group[i] = static_cast<int>(given[6][i]);
   }
   const MirrorColumn<S> column{normal, nullptr, 6};
-  const Mirror<S, Site> mirror{&column, 1};
+  const MirrorSurface<S, Site> mirror{&column, 1};
   project_row(mirror, 0);
   Params<Row> reflected = theta;
   see(reflect(mirror, reflected));
   for_weights<Site, 1, 6>(reflected, out_of<S>(made[2]));
   project_row(TopK<Site>{static_cast<int>(given[5][0])}, 3);
-  project_row(Tied<3, Site>{group}, 5);
+  project_row(TiedEntries<3, Site>{group}, 5);
   Params<Column> centred{};
   for_weights<Site, 6, 1>(centred, into<S>(given[0]));
   see(project(Centred<Site>{}, centred));
@@ -312,8 +312,8 @@ Status equivariant_descent(const double* const* given, double* const* made) noex
     for (int i = 0; i < 4; ++i) io.from[s][i] = static_cast<int>(given[6][4 * s + i]), io.sign[s][i] = 1;
     for (int i = 0; i < 8; ++i) hidden.from[s][i] = static_cast<int>(given[7][8 * s + i]), hidden.sign[s][i] = 1;
   }
-  const auto first = equivariant<Layer<0>>(io, hidden);
-  const auto second = equivariant<Layer<2>>(hidden, io);
+  const auto first = group_average<Layer<0>>(io, hidden);
+  const auto second = group_average<Layer<2>>(hidden, io);
   Buffers<N> buffers{};
   Scratch<N, 6, Infer> scratch{};
   const auto error = [&](double* to) {

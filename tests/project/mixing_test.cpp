@@ -1,7 +1,7 @@
 // Projections that mix weights: the balance of linear pairs and heads, and finite groups. Against plain double.
 #include <emmy/layers/attention.hpp>
 #include <emmy/project/balance.hpp>
-#include <emmy/project/equivariant.hpp>
+#include <emmy/project/group_average.hpp>
 
 #include <algorithm>
 
@@ -174,8 +174,8 @@ TYPED_TEST(Mixed, MirroredInputsGiveMirroredOutputs) {
   Pcg32 rng{12};
   fixture::randomise(params, rng, 1);
   const auto w = reference::read_blocks<N>(params.data);
-  const auto first = equivariant<Layer<0>>(kSensors, kUnits);
-  const auto second = equivariant<Layer<2>>(kUnits, kMotors);
+  const auto first = group_average<Layer<0>>(kSensors, kUnits);
+  const auto second = group_average<Layer<2>>(kUnits, kMotors);
   ASSERT_EQ(project(first, params), Status::ok);
   ASSERT_EQ(project(second, params), Status::ok);
   const auto got = reference::read_blocks<N>(params.data);
@@ -204,7 +204,7 @@ TYPED_TEST(Mixed, MirroredInputsGiveMirroredOutputs) {
   odd.template bias<Layer<0>>(0) = S(1);
   constexpr Action<2, 1> kFlip{{{0}, {0}}, {{1}, {-1}}};
   constexpr Action<2, 2> kStill{{{0, 1}, {0, 1}}, {{1, 1}, {1, 1}}};
-  ASSERT_EQ(project(equivariant<Layer<0>>(kFlip, kStill), odd), Status::ok);
+  ASSERT_EQ(project(group_average<Layer<0>>(kFlip, kStill), odd), Status::ok);
   EXPECT_EQ((odd.template weight<Layer<0>>(0, 0)), S(0));
   EXPECT_EQ((odd.template bias<Layer<0>>(0)), S(1));
 }
@@ -219,7 +219,7 @@ TYPED_TEST(Mixed, TurnsOfThree) {
   Pcg32 rng{12};
   fixture::randomise(params, rng, 1);
   std::copy(std::begin(params.data), std::end(params.data), state.buf);
-  ASSERT_EQ(project(equivariant<Layer<0>>(kTurns, kTurns), params, state), Status::ok);
+  ASSERT_EQ(project(group_average<Layer<0>>(kTurns, kTurns), params, state), Status::ok);
   EXPECT_EQ(std::memcmp(params.data, state.buf, sizeof params.data), 0);
   for (int s = 0; s < 3; ++s)
     for (int o = 0; o < 3; ++o)
@@ -239,7 +239,7 @@ TYPED_TEST(Mixed, RefusesWhatIsNoGroup) {
     Action<2, 3> in = kGood, out = kGood;
     change(in, out);
     const Params<N> before = params;
-    EXPECT_EQ(project(equivariant<Layer<0>>(in, out), params), status);
+    EXPECT_EQ(project(group_average<Layer<0>>(in, out), params), status);
     EXPECT_EQ(std::memcmp(&before, &params, sizeof params), 0);
   };
   refuses(

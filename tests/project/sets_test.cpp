@@ -261,7 +261,7 @@ TYPED_TEST(Sets, Mirrors) {
     plain[0][std::size_t(first[k])] = static_cast<double>(up[k]),
     plain[2][std::size_t(second[k])] = static_cast<double>(down[k]);
   for (std::size_t k = 0; k < kEntries; ++k) plain[1][k] = static_cast<double>(dense[k]);
-  const Mirror<S, First> mirror{columns, 3};
+  const MirrorSurface<S, First> mirror{columns, 3};
   check<S>(mirror,
            {[&](const Vector& v) { return without(v, plain); },
             [&](const Vector&, const Vector& g) { return without(g, plain); }},
@@ -276,7 +276,7 @@ TYPED_TEST(Sets, Mirrors) {
   const int across[] = {0, kEntries};
   const MirrorColumn<S> tie{up, across, 2};
   const double mean = static_cast<double>(params.template weight<First>(0, 0) + params.template weight<Last>(0, 0)) / 2;
-  ASSERT_EQ(project(Mirror<S, First, Last>{&tie, 1}, params), Status::ok);
+  ASSERT_EQ(project(MirrorSurface<S, First, Last>{&tie, 1}, params), Status::ok);
   EXPECT_NEAR((params.template weight<First>(0, 0)), mean, near<S>());
   EXPECT_NEAR((params.template weight<Last>(0, 0)), mean, near<S>());
 
@@ -288,7 +288,7 @@ TYPED_TEST(Sets, Mirrors) {
   };
   const auto bad = [&](const S* value, const int* index, Status status) {
     const auto pair = with(value, index);
-    refuses<S>(Mirror<S, First>{pair.data(), 2}, status);
+    refuses<S>(MirrorSurface<S, First>{pair.data(), 2}, status);
   };
   bad(longer, second, Status::not_orthonormal);
   bad(up, shared, Status::not_orthonormal);
@@ -309,7 +309,7 @@ TYPED_TEST(Sets, TiedGroups) {
       if (group[e] >= 0) v[e] = sum[group[e]] / count[group[e]];
     return v;
   };
-  const Tied<kGroups, First> tied{group};
+  const TiedEntries<kGroups, First> tied{group};
   check<TypeParam>(tied, {tie, [&](const Vector&, const Vector& g) { return tie(g); }}, true);
   refuses<TypeParam>(tied, Status::not_finite, INFINITY);
   group[11] = kGroups;

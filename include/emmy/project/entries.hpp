@@ -2,12 +2,12 @@
 //
 // Entries of sites are counted site by site, block by block, a matrix W[out, in] row by row and then b: entry o in + i is W[o, i].
 //
-//   Mirror<Site...>{column, columns}   theta - O (O' theta), O orthonormal        tangent: the same map of g
-//   Tied<Groups, Site...>{group}       the mean of each group                     tangent: the mean of g
+//   MirrorSurface<Site...>{column, columns}   theta - O (O' theta), O orthonormal        tangent: the same map of g
+//   TiedEntries<Groups, Site...>{group}       the mean of each group                     tangent: the mean of g
 //   TopK<Site...>{keep}                the `keep` largest |theta|, others 0       tangent: g where theta is kept
 //   NofM<N, M, Site>{}                 of each M inputs in a row of an output the N largest (2:4), others 0; not the bias   tangent: likewise
 //
-// None keeps the net's function. Of equal sizes the first is kept. project is idempotent; of Tied, TopK and NofM bit for bit. Verbs as
+// None keeps the net's function. Of equal sizes the first is kept. project is idempotent; of TiedEntries, TopK and NofM bit for bit. Verbs as
 // in project/sets.hpp. Status: not_finite; not_orthonormal (O'O is not I up to 2^-40, f32 2^-17); out_of_range (an index that is
 // none, or not above the one before, a group that is none, keep outside 0 .. entries); then nothing has moved.
 // Source: theory.md section 5. Test: tests/project/sets_test.cpp.
@@ -28,13 +28,13 @@ struct MirrorColumn {
   int count;
 };
 template <class S, class... Site>
-struct Mirror {
+struct MirrorSurface {
   const MirrorColumn<S>* column;
   int columns;
 };
 // group[entry] < 0: free.
 template <int Groups, class... Site>
-struct Tied {
+struct TiedEntries {
   const int* group;
 };
 template <class... Site>
@@ -146,7 +146,7 @@ Status check_columns(const MirrorColumn<S>* column, int columns) noexcept {
 }
 // data - times O (O' data)
 template <class S, class... Site, class Net>
-Status mirror(const Mirror<S, Site...>& set, S times, const Params<Net>&, S* data) noexcept {
+Status mirror(const MirrorSurface<S, Site...>& set, S times, const Params<Net>&, S* data) noexcept {
   using E = Entries<Net, Site...>;
   if (const Status s = check_columns<E>(set.column, set.columns); s != Status::ok) return s;
   if (!entries_finite<E>(data)) return Status::not_finite;
@@ -214,22 +214,23 @@ EMMY_INLINE void for_n_of_m(const S* data, F f) noexcept {
 }  // namespace inner
 
 template <class S, class... Site, class Net>
-Status project(const Mirror<S, Site...>& set, Params<Net>& params) noexcept {
+Status project(const MirrorSurface<S, Site...>& set, Params<Net>& params) noexcept {
   return inner::mirror(set, S(1), params, params.data);
 }
 template <class S, class... Site, class Net>
-Status tangent(const Mirror<S, Site...>& set, const Params<Net>& params, typename Net::scalar* direction) noexcept {
+Status tangent(const MirrorSurface<S, Site...>& set, const Params<Net>& params,
+               typename Net::scalar* direction) noexcept {
   return inner::mirror(set, S(1), params, direction);
 }
 // The weights on the other side of the mirror: theta - 2 O (O' theta).
 template <class S, class... Site, class Net>
-Status reflect(const Mirror<S, Site...>& set, Params<Net>& params) noexcept {
+Status reflect(const MirrorSurface<S, Site...>& set, Params<Net>& params) noexcept {
   return inner::mirror(set, S(2), params, params.data);
 }
 
 // The mean as the first plus the mean of the differences: equal entries stay as they are.
 template <int Groups, class... Site, class Net>
-Status tangent(const Tied<Groups, Site...>& set, const Params<Net>&, typename Net::scalar* direction) noexcept {
+Status tangent(const TiedEntries<Groups, Site...>& set, const Params<Net>&, typename Net::scalar* direction) noexcept {
   using S = typename Net::scalar;
   using E = Entries<Net, Site...>;
   S first[Groups] = {}, sum[Groups] = {};
@@ -252,7 +253,7 @@ Status tangent(const Tied<Groups, Site...>& set, const Params<Net>&, typename Ne
   return Status::ok;
 }
 template <int Groups, class... Site, class Net>
-Status project(const Tied<Groups, Site...>& set, Params<Net>& params) noexcept {
+Status project(const TiedEntries<Groups, Site...>& set, Params<Net>& params) noexcept {
   return tangent(set, params, params.data);
 }
 

@@ -84,7 +84,7 @@ namespace inner {
 
 // Part `Index` of the units of a table: how their lines lie in memory. Arrays a unit have kUnits values.
 template <class Net, const Charge& kTable, int Index>
-struct Lines {
+struct LinesOf {
   using S = typename Net::scalar;
   static constexpr ChargePart kPart = kTable.part[Index];
   static constexpr auto kBlock = kPlan<Net>.block[kPart.block];
@@ -169,10 +169,10 @@ struct Lines {
   }
 };
 
-// f(Lines) for each part.
+// f(LinesOf) for each part.
 template <class Net, const Charge& kTable, class F>
 EMMY_INLINE void for_parts(F&& f) noexcept {
-  [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA { (f(Lines<Net, kTable, I>{}), ...); }
+  [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA { (f(LinesOf<Net, kTable, I>{}), ...); }
   (std::make_integer_sequence<int, kTable.parts>{});
 }
 

@@ -3,7 +3,7 @@
 
 #include <emmy/project/balance.hpp>
 #include <emmy/project/entries.hpp>
-#include <emmy/project/equivariant.hpp>
+#include <emmy/project/group_average.hpp>
 #include <emmy/project/rank.hpp>
 #include <emmy/project/rebalance.hpp>
 #include <emmy/project/sets.hpp>

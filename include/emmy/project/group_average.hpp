@@ -2,14 +2,14 @@
 //
 // Element s acts on a tensor by a signed permutation: (A_s x)[i] = sign[s][i] x[from[s][i]]. A layer x W + b is equivariant when acting on
 // x and acting on the outputs is the same.
-//   Equivariant<Site, ...>{in, out}   W[i, o] := mean over s of sign_out[s][o] sign_in[s][i] W[from_in[s][i], from_out[s][o]],  b likewise
+//   GroupAverage<Site, ...>{in, out}   W[i, o] := mean over s of sign_out[s][o] sign_in[s][i] W[from_in[s][i], from_out[s][o]],  b likewise
 // tangent: the same map of g, which is linear; a net whose layers are equivariant, with outputs and targets that are, has such
 // gradients from all of a symmetric data set, and by `tangent` from any batch. Changes the function. Entries that the group takes into
 // each other become the same number up to sign, bit for bit, so the layer is equivariant up to the order of its sums, and a second
 // projection changes nothing. Where an entry goes into itself with the other sign it becomes 0.
 // Status: not_finite; not_a_group (no permutation, a sign that is not 1 or -1, the pairs of actions not closed under
 // composition); then nothing has moved. The check takes elements^3 (inputs + outputs) steps at most.
-// Source: theory.md section 5. Test: tests/project/equivariant_test.cpp.
+// Source: theory.md section 5. Test: tests/project/mixing_test.cpp.
 #pragma once
 
 #include <emmy/project/sets.hpp>
@@ -34,14 +34,14 @@ consteval Action<Elements, Copies * Units> copies_of(const Action<Elements, Unit
 }
 
 template <class Site, int Elements, int In, int Out>
-struct Equivariant {
+struct GroupAverage {
   const Action<Elements, In>& in;
   const Action<Elements, Out>& out;
 };
-// equivariant<Layer<0>>(in, out)
+// group_average<Layer<0>>(in, out)
 template <class Site, int Elements, int In, int Out>
-constexpr Equivariant<Site, Elements, In, Out> equivariant(const Action<Elements, In>& in,
-                                                           const Action<Elements, Out>& out) noexcept {
+constexpr GroupAverage<Site, Elements, In, Out> group_average(const Action<Elements, In>& in,
+                                                              const Action<Elements, Out>& out) noexcept {
   return {in, out};
 }
 
@@ -130,7 +130,7 @@ void average(const Action<Elements, In>& in, const Action<Elements, Out>& out, S
 }  // namespace inner
 
 template <class Site, int Elements, int In, int Out, class Net>
-Status tangent(const Equivariant<Site, Elements, In, Out>& set, const Params<Net>&,
+Status tangent(const GroupAverage<Site, Elements, In, Out>& set, const Params<Net>&,
                typename Net::scalar* direction) noexcept {
   constexpr int kNode = detail::projected_node<Net, Site>();
   using N = node_at<Net, kNode>;
@@ -138,7 +138,7 @@ Status tangent(const Equivariant<Site, Elements, In, Out>& set, const Params<Net
   static_assert(kIsAffine<typename N::layer> && kHasPlainWeights<typename N::layer> &&
                     !kIsWindowed<typename N::layer> && kPlan<Net>.block[kFirst].rows == In &&
                     kPlan<Net>.block[kFirst].cols == Out,
-                "emmy: Equivariant acts on a Dense with as many inputs and outputs as its actions have units");
+                "emmy: GroupAverage acts on a Dense with as many inputs and outputs as its actions have units");
   if (!inner::is_group(set.in, set.out)) return Status::not_a_group;
   for (int b = kFirst; b < kFirst + kBlocks; ++b)
     if (!inner::are_finite(direction + kPlan<Net>.block[b].offset, kPlan<Net>.block[b].size()))
@@ -154,7 +154,7 @@ Status tangent(const Equivariant<Site, Elements, In, Out>& set, const Params<Net
   return Status::ok;
 }
 template <class Site, int Elements, int In, int Out, class Net>
-Status project(const Equivariant<Site, Elements, In, Out>& set, Params<Net>& params) noexcept {
+Status project(const GroupAverage<Site, Elements, In, Out>& set, Params<Net>& params) noexcept {
   return tangent(set, params, params.data);
 }
 
