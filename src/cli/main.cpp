@@ -28,6 +28,9 @@ void fill_defaults(Recipe& r, const CLI::App& train) {
   if (!given("--draw") && exercises) r.drawn = 128;
   if (!given("--draw") && controller) r.drawn = 2000;
   if (!given("--learning-rate") && (sparse || r.net == "exercises-gru")) r.learning_rate = 0.1;
+  if (!given("--learning-rate") && r.governor) r.learning_rate = 1e-4;
+  if (!given("--momentum") && r.governor) r.momentum = 0;
+  if (!given("--schedule") && r.governor) r.schedule = "constant";
   if (!given("--strength")) r.strength = sparse ? 5e-4 : units ? 5e-3 : 0.0;
   if (!given("--partner-decay")) r.partner = sparse ? r.strength : units ? r.strength / 16 : 0.0;
   if (!given("--fine-tune")) r.fine_tune = sparse ? 5 : 0;
@@ -78,6 +81,9 @@ void add_train(CLI::App& app, TrainOptions& o) {
       ->capture_default_str();
   train->add_option("--learning-rate", r.learning_rate,
                     "Learning rate at the start (default 0.05; 0.1 for sparse and exercises-gru)");
+  train->add_flag("--governor", r.governor,
+                  "The learning rate follows the curvature of the loss: plain steps, no momentum, a constant schedule "
+                  "and a start at 0.0001 unless given");
   train->add_option("--schedule", r.schedule, "linear (to 0 at the last epoch) or constant")->capture_default_str();
   train->add_option("--momentum", r.momentum, "Momentum")->capture_default_str();
   train->add_option("--decay", r.decay,
@@ -181,9 +187,9 @@ int run(int argc, char** argv) {
   }
   if (CLI::App* sub = app.get_subcommand("train"); sub->parsed()) {
     if (sub->get_option("--epochs")->count() > 0) train.epochs = train.recipe.epochs;
-    for (const char* name :
-         {"--net", "--split", "--idle-as-other", "--draw", "--batch", "--learning-rate", "--schedule", "--momentum",
-          "--decay", "--seed", "--constraint", "--strength", "--partner-decay", "--fine-tune", "--label-noise"})
+    for (const char* name : {"--net", "--split", "--idle-as-other", "--draw", "--batch", "--learning-rate",
+                             "--schedule", "--governor", "--momentum", "--decay", "--seed", "--constraint",
+                             "--strength", "--partner-decay", "--fine-tune", "--label-noise"})
       train.overrides_recipe = train.overrides_recipe || sub->get_option(name)->count() > 0;
     for (const char* name : {"--strength", "--partner-decay", "--fine-tune"})
       if (train.recipe.constraint == "none" && train.resume.empty() && sub->get_option(name)->count() > 0) {

@@ -24,7 +24,8 @@ io::Section section_of_recipe(const Recipe& r) {
                             {"drawn", r.drawn},
                             {"split", r.split},
                             {"idle_as_other", r.idle_as_other},
-                            {"label_noise", r.label_noise}};
+                            {"label_noise", r.label_noise},
+                            {"governor", r.governor}};
   const std::string text = j.dump();
   io::Section s{kRecipe, std::vector<std::byte>(text.size())};
   std::memcpy(s.bytes.data(), text.data(), text.size());
@@ -54,6 +55,7 @@ io::Result<Recipe> read_recipe(const io::Checkpoint& file, std::string_view path
     j.at("split").get_to(r.split);
     j.at("idle_as_other").get_to(r.idle_as_other);
     r.label_noise = j.value("label_noise", 0.0);
+    r.governor = j.value("governor", false);
     return r;
   } catch (const nlohmann::json::exception&) {
     return io::Error{io::shown_path(path) + ": its recipe is damaged"};

@@ -31,6 +31,7 @@ struct Recipe {
   int drawn = 4000;  // training digits or controller states, or recordings of exercises, drawn when there is no data
   int split = 0;     // of recordings into training and test
   double label_noise = 0;      // share of training labels that are drawn anew, each time a row is used
+  bool governor = false;       // the learning rate follows the curvature; learning_rate is where it starts
   bool idle_as_other = false;  // exercises: windows in which nobody moves are of class other
 };
 

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "cli/governed.hpp"
 #include "cli/model_file.hpp"
 #include "cli/nets.hpp"
 #include "cli/recording.hpp"
@@ -52,9 +53,7 @@ class Session {
   // The rates of a step when `done` of `total` steps are done.
   Rule rule(double learning_rate, std::int64_t done, std::int64_t total, double strength, double partner) const {
     Rule r{};
-    const double left =
-        recipe_.schedule == "linear" ? 1.0 - static_cast<double>(done) / static_cast<double>(total) : 1.0;
-    r.rule.learning_rate = static_cast<float>(learning_rate * left);
+    r.rule.learning_rate = static_cast<float>(learning_rate * left(done, total));
     r.rule.momentum = static_cast<float>(recipe_.momentum);
     r.rule.weight_decay = static_cast<float>(recipe_.decay);
     r.fill();
@@ -78,11 +77,18 @@ class Session {
     for (std::int64_t s = 0; s < steps_per_epoch_; ++s) {
       for (int i = 0; i < kBatch; ++i)
         copy_sample(order_[static_cast<std::size_t>(s) * kBatch + static_cast<std::size_t>(i)], i);
-      const Rule r = rule(learning_rate, done, total, strength, partner);
+      const bool looks = governed_ != nullptr && governed_->due(done);
+      const Rule r = rule(governed_ != nullptr ? governed_->rate() : learning_rate, done, total, strength, partner);
+      if (looks) governed_->begin(*trainer, x_, targets_);
       const auto from = std::chrono::steady_clock::now();
       const auto [status, loss] = table_->step(*trainer, x_, targets_, r, *ledger);
       step_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
-      if (status != Status::ok) return {status, 0};
+      if (status != Status::ok) {
+        if (governed_ == nullptr || !governed_->refused()) return {status, 0};
+        ++done;  // on to the next batch at a lower rate
+        continue;
+      }
+      if (looks) governed_->end(*trainer, x_, targets_, left(done, total));
       ++done;
       ++timed_steps;
       sum += static_cast<double>(loss);
@@ -129,7 +135,20 @@ class Session {
   double step_seconds = 0;
   std::int64_t timed_steps = 0;
 
+  // The rate that the next step has, before the schedule.
+  double learning_rate() const { return governed_ != nullptr ? governed_->rate() : recipe_.learning_rate; }
+  // From here on a governor sets it.
+  void govern() {
+    if constexpr (__is_same(Net, Plain))
+      governed_ = std::make_unique<Governed<C>>(
+          *table_, progress.learning_rate > 0 ? progress.learning_rate : recipe_.learning_rate);
+  }
+
  private:
+  // What the schedule leaves of a learning rate.
+  double left(std::int64_t done, std::int64_t total) const {
+    return recipe_.schedule == "linear" ? 1.0 - static_cast<double>(done) / static_cast<double>(total) : 1.0;
+  }
   // The layer next to the parametrised one, which could grow in its place ("rescaling escape").
   static constexpr bool is_partner(int block) {
     return kPlan<Net>.block[block].role == Role::weight ||
@@ -203,6 +222,7 @@ class Session {
   Recipe recipe_;
   const Table<C>* table_;
   io::Dataset train_, test_;
+  std::unique_ptr<Governed<C>> governed_;
   std::vector<std::uint32_t> order_;
   std::int64_t steps_per_epoch_ = 0;
   std::unique_ptr<Scratch<Net, kBatch, Infer>> scratch_ = std::make_unique<Scratch<Net, kBatch, Infer>>();

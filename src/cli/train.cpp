@@ -44,6 +44,9 @@ std::string complaint(const Recipe& r) {
     return r.constraint == "none" ? "--batch is 1, 16 or 64: every size is known at compile time"
                                   : "--batch is 16 with a constraint";
   if (!in_range(r.learning_rate, 0, 10)) return "--learning-rate is 0 to 10";
+  if (r.governor && r.constraint != "none") return "--governor is for --constraint none";
+  if (r.governor && r.momentum != 0) return "--governor is for plain steps: --momentum 0";
+  if (r.governor && r.learning_rate <= 0) return "--governor needs a --learning-rate above 0 to start from";
   if (!in_range(r.momentum, 0, 0.999)) return "--momentum is 0 to 0.999";
   if (!in_range(r.decay, 0, 1) || r.decay * r.learning_rate > 1)
     return "--decay is 0 to 1, times --learning-rate at most 1";
@@ -97,7 +100,9 @@ std::uint32_t checksum(const io::Dataset& data) {
 }
 
 // What a run that was really saved cannot hold; a generator with an even increment would not end.
-bool plausible(const Progress& p) { return p.step >= 0 && p.epoch >= 0 && p.finished <= 1 && p.rng.increment % 2 == 1; }
+bool plausible(const Progress& p) {
+  return p.step >= 0 && p.epoch >= 0 && p.finished <= 1 && p.rng.increment % 2 == 1 && in_range(p.learning_rate, 0, 10);
+}
 
 template <class C>
 io::Result<io::Done> save(const Session<C>& s, const std::string& path) {
@@ -164,8 +169,8 @@ template <class C>
 void describe(const Session<C>& s, report::Record& record) {
   const Recipe& r = s.recipe();
   record.net = C::kText;
-  record.rule = fmt::format("momentum {:g}, learning rate {:g} ({}), decay {:g}", r.momentum, r.learning_rate,
-                            r.schedule, r.decay);
+  record.rule = fmt::format("momentum {:g}, learning rate {:g} ({}{}), decay {:g}", r.momentum, r.learning_rate,
+                            r.schedule, r.governor ? ", governed from there" : "", r.decay);
   if (r.constraint != "none") record.rule += fmt::format(", constraint {} of strength {:g}", r.constraint, r.strength);
   if (r.label_noise > 0) record.rule += fmt::format(", label noise {:g}", r.label_noise);
   record.target = fmt::format("{} ({})", s.table().target, s.table().backend);
@@ -202,9 +207,11 @@ std::string train_epochs(Session<C>& s, int until) {
           "a training step was refused at step {}: {} (the weights are those before it); try a lower --learning-rate",
           s.progress.step, to_string(result.status));
     ++s.progress.epoch;
+    if (r.governor) s.progress.learning_rate = s.learning_rate();
     const Score test = s.score(s.test_data());
     clear_progress_bar();
-    fmt::print("epoch {:3d}  loss {:.4f}  {}\n", s.progress.epoch, result.loss, shown<C>(test));
+    fmt::print("epoch {:3d}  loss {:.4f}  {}{}\n", s.progress.epoch, result.loss, shown<C>(test),
+               r.governor ? fmt::format("  learning rate {:.3g}", s.learning_rate()) : "");
     std::fflush(stdout);
     progress_bar(s.progress.epoch, r.epochs);
   }
@@ -239,6 +246,7 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
   }
   fmt::print("net {}; batch {}; target {} ({})\n", C::kText, C::kBatch, table.target, table.backend);
   print_memory(s);
+  if (recipe.governor) s.govern();
   const int until = std::min(recipe.epochs, options.stop_after.value_or(recipe.epochs));
   if (s.progress.finished != 0 && recipe.constraint != "none" && s.progress.epoch < until)
     return refuse(io::shown_path(options.resume) +
@@ -319,6 +327,7 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
                           {"steps", s.progress.step},
                           {"epochs", s.progress.epoch},
                           {"step_microseconds", step_us}};
+    if (recipe.governor) out["learning_rate"] = s.learning_rate();
     out.update(test);
     const std::string text = out.dump(2) + "\n";
     if (const auto written = io::replace_file(options.json, std::as_bytes(std::span(text))); !written)

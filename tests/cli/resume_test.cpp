@@ -31,6 +31,7 @@ TEST(Resume, TwoPartsAreTheWhole) {
   expect_same_in_parts({}, "6", "3");
   expect_same_in_parts({"--batch", "64", "--learning-rate", "0.1", "--decay", "0.001", "--seed", "7"}, "3", "1");
   expect_same_in_parts({"--batch", "1", "--learning-rate", "0.005", "--draw", "500"}, "3", "2");
+  expect_same_in_parts({"--governor", "--learning-rate", "0.01"}, "4", "2");
 }
 
 TEST(Resume, TwoPartsAreTheWholeUnderAConstraint) {
@@ -99,6 +100,7 @@ TEST(Resume, RefusesOtherOptions) {
   for (const Words& other : std::vector<Words>{{"--batch", "16"},
                                                {"--learning-rate", "0.05"},
                                                {"--schedule", "linear"},
+                                               {"--governor"},
                                                {"--momentum", "0.9"},
                                                {"--decay", "0"},
                                                {"--seed", "1"},

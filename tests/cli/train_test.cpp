@@ -63,6 +63,20 @@ TEST(Train, DefaultRunReachesTheBarAndReports) {
   }
 }
 
+// From far too low a rate, without tuning.
+TEST(Train, AGovernorFindsTheRate) {
+  const Folder folder;
+  const std::string out = expect_done({"train", "--governor", "--json", folder.path("j")});
+  const Json j = folder.json("j");
+  const double accuracy = j.at("test_accuracy"), rate = j.at("learning_rate");
+  std::printf("governed from 0.0001: test accuracy %.2f %%, learning rate %.3g\n", 100 * accuracy, rate);
+  EXPECT_GE(accuracy, 0.94);
+  EXPECT_GT(rate, 0.02);
+  EXPECT_LT(rate, 2);
+  expect_sound_books(j);
+  EXPECT_EQ(times(out, "  learning rate "), 20U) << out;
+}
+
 TEST(Train, EveryBatchSizeHasItsOwnMemory) {
   const Folder folder;
   const auto check = [&]<class C>(C, const char* batch, const char* rate, double bar) {
