@@ -38,6 +38,14 @@ struct LyapunovMeter {
   EMMY_INLINE constexpr S exponent() const noexcept { return steps > 0 ? sum / S(steps) : S(0); }
 };
 
+// The exponents of so many rates at once, lowest * ratio^k: where they turn negative is the critical rate of collapse by noise.
+template <class S, int Rates>
+struct CriticalRateMeter {
+  S lowest, ratio;
+  S sum[Rates] = {};
+  int steps = 0;
+};
+
 // Weights beside the surface and their gradient, for differences.
 template <class Net, int Columns>
 struct CurvatureMeter {
@@ -152,7 +160,29 @@ EMMY_INLINE void note_curvature(LyapunovMeter<S>& meter, S eta, S h, S lam) noex
   meter.sum += inner::log_of(factor < S(0) ? -factor : factor);
   ++meter.steps;
 }
-// The same from |O' theta| before and after a step, where both are small and no zeros.
+template <class S, int Rates>
+EMMY_INLINE void note_curvature(CriticalRateMeter<S, Rates>& meter, S h, S lam) noexcept {
+  S eta = meter.lowest;
+  for (int k = 0; k < Rates; ++k, eta *= meter.ratio) {
+    const S factor = S(1) - eta * (h + lam);
+    meter.sum[k] += inner::log_of(factor < S(0) ? -factor : factor);
+  }
+  ++meter.steps;
+}
+// The rate above which noise collapses the mirror, between the two of the meter where the exponent changes its sign; lowest: it collapses
+// at each of them, 0: at none.
+template <class S, int Rates>
+EMMY_INLINE S critical_rate(const CriticalRateMeter<S, Rates>& meter) noexcept {
+  S eta = meter.lowest;
+  for (int k = 0; k < Rates; ++k, eta *= meter.ratio) {
+    if (!(meter.sum[k] < S(0))) continue;
+    if (k == 0) return eta;
+    const S before = eta / meter.ratio;
+    return before + (eta - before) * meter.sum[k - 1] / (meter.sum[k - 1] - meter.sum[k]);
+  }
+  return S(0);
+}
+// An exponent from |O' theta| before and after a step, where both are small and no zeros.
 template <class S>
 EMMY_INLINE void note_distance(LyapunovMeter<S>& meter, S before, S after) noexcept {
   meter.sum += inner::log_of(after / before);
