@@ -51,6 +51,37 @@ double reference_gradient() {
   return loss;
 }
 
+constinit emmy::Params<Net> from{};
+constinit emmy::Gradient<Net> before{};
+
+emmy::StepResult<float> gradient(emmy::Gradient<Net>& g) {
+  return emmy::gradient<false>(twin.trainer.params, twin.trainer.buffers, twin.trainer.scratch, twin.x, twin.labels,
+                               emmy::CrossEntropy{}, kBatch, 1.0f / kBatch, g);
+}
+
+// A step does to the loss what the slopes at its ends say.
+void energy() {
+  constexpr float kRate = 0.0625f;
+  twin.start(3);
+  emmy::EnergyMeter meter{};
+  const auto start = gradient(before);
+  from = twin.trainer.params;
+  CHECK(twin.trainer.step(twin.x, twin.labels, emmy::CrossEntropy{}, emmy::Momentum{kRate}).status == emmy::Status::ok);
+  meter.begin(start.loss, emmy::slope(before, from, twin.trainer.params));
+  const auto end = gradient(twin.gradient);
+  meter.end(end.loss, emmy::slope(twin.gradient, from, twin.trainer.params));
+  CHECK(meter.downhill() && meter.change < 0);
+  CHECK_NEAR(static_cast<double>(meter.slope), -static_cast<double>(kRate * emmy::inner_product(before, before)), 1e-6);
+  CHECK_NEAR(static_cast<double>(meter.trapezoid()), static_cast<double>(meter.change),
+             -0.05 * static_cast<double>(meter.change));
+  CHECK(emmy::RateGovernor{.learning_rate = kRate}.update(meter.kappa_loss()) != kRate);
+}
+
 }  // namespace
 
-int main() { return twin.run(reference_gradient, ledger); }
+int main() {
+  twin.check_all(reference_gradient, ledger);
+  check::begin("energy");
+  energy();
+  return check::end();
+}
