@@ -253,6 +253,46 @@ TEST_F(Golden, NamesWhatIsWrong) {
   expect_refusal(run_json(file), {"case it", "data.labels"});
 }
 
+// A kind with a runner of its own: units with |in|^2 = a and |out|^2 = b to the charges q, by the closed form.
+Json rebalance_case() {
+  const Values a{0.5, 2, 1, 3, 0.25, 1}, b{1, 0.5, 1, 2, 4, 0.125}, q{0, 1, -2, 0.5, -0.125, 3};
+  Values factor;
+  for (std::size_t j = 0; j < a.size(); ++j) {
+    const double root = std::sqrt(q[j] * q[j] + 4 * a[j] * b[j]);
+    factor.push_back(std::sqrt((q[j] + root) / (2 * a[j])));
+  }
+  return {{"kind", "project_rebalance"},
+          {"optimizer", Json::object()},
+          {"data", {{"a", a}, {"b", b}, {"q", q}}},
+          {"expected", {{"factor", factor}, {"charge_error", 0.0}}},
+          {"reference_only", Json::array()},
+          {"tol_f64", {{"factor", 1e-11}, {"charge_error", 1e-11}}},
+          {"tol_f32", {{"factor", 2e-5}, {"charge_error", 2e-5}}}};
+}
+
+TEST_F(Golden, RunsKindsOfTheirOwn) {
+  const Printed good = run_json(Json{{"it", rebalance_case()}});
+  EXPECT_EQ(good.status, 0);
+  EXPECT_TRUE(ends_with(good.out, totals(1, 0, 0))) << good.out;
+  const auto run_with = [&](const char* pointer, const Json& value) {
+    Json file{{"it", rebalance_case()}};
+    file["it"][Json::json_pointer(pointer)] = value;
+    return run_json(file);
+  };
+  const Printed wrong = run_with("/expected/factor/3", 1);
+  EXPECT_EQ(wrong.status, 1);
+  EXPECT_NE(wrong.out.find("factor[3]"), std::string::npos) << wrong.out;
+  EXPECT_NE(run_with("/data/b/2", 0).out.find("FAILED (step 0: infeasible)"), std::string::npos);
+  const Printed other = run_with("/data/q", Values{1, 2});
+  EXPECT_TRUE(ends_with(other.out, totals(0, 0, 1))) << other.out;
+  EXPECT_NE(other.out.find("data.q is [2]; compiled in is [6]"), std::string::npos) << other.out;
+  EXPECT_NE(run_with("/expected/more", 1).out.find("nothing computes expected.more"), std::string::npos);
+  expect_refusal(run_with("/data/a", "many"), {"case it", "data.a is not a number"});
+  Json file{{"it", rebalance_case()}};
+  file["it"]["data"].erase("q");
+  expect_refusal(run_json(file), {"case it", "data.q is missing"});
+}
+
 TEST_F(Golden, RefusesWhatIsNoFileOfCases) {
   expect_refusal(run({folder_.path("nowhere.json")}), {"nowhere.json"});
   expect_refusal(run({folder_.path()}), {folder_.path()});

@@ -358,6 +358,12 @@ TYPED_TEST(Sets, TwoOfFour) {
   };
   check<TypeParam>(NofM<2, 4, First>{}, {[&](const Vector& v) { return keep(v, v); }, keep}, true);
   refuses<TypeParam>(NofM<2, 4, First>{}, Status::not_finite, INFINITY);
+  // Of equal sizes the first.
+  Params<Plain<TypeParam>> params{};
+  for (int o = 0; o < kHidden; ++o)
+    for (int i = 0; i < kIn; ++i) params.template weight<First>(o, i) = TypeParam(i % 2 == 0 ? 1 : -1);
+  ASSERT_EQ(project(NofM<2, 4, First>{}, params), Status::ok);
+  for (int i = 0; i < kIn; ++i) EXPECT_EQ((params.template weight<First>(5, i)) != 0, i < 2 || i >= 4);
 }
 
 // The best rank-r matrix by power iterations on W W', each vector taken out before the next.
