@@ -198,15 +198,17 @@ TYPED_TEST(Mixed, MirroredInputsGiveMirroredOutputs) {
   const Params<N> once = params;
   ASSERT_EQ(project(first, params), Status::ok);
   EXPECT_EQ(std::memcmp(&once, &params, sizeof params), 0) << "idempotent, bit for bit";
-  // What only goes into itself with the other sign is 0.
-  Params<Net<Scalar<S>, Input<1>, Dense<2>>> odd{};
-  odd.template weight<Layer<0>>(0, 0) = odd.template weight<Layer<0>>(1, 0) = S(3);
-  odd.template bias<Layer<0>>(0) = S(1);
-  constexpr Action<2, 1> kFlip{{{0}, {0}}, {{1}, {-1}}};
-  constexpr Action<2, 2> kStill{{{0, 1}, {0, 1}}, {{1, 1}, {1, 1}}};
-  ASSERT_EQ(project(group_average<Layer<0>>(kFlip, kStill), odd), Status::ok);
-  EXPECT_EQ((odd.template weight<Layer<0>>(0, 0)), S(0));
-  EXPECT_EQ((odd.template bias<Layer<0>>(0)), S(1));
+  // What goes into itself with the other sign, here after turns of the three outputs, is 0 and not rounding.
+  Params<Net<Scalar<S>, Input<1>, Dense<3>>> odd{};
+  for (int o = 0; o < 3; ++o) odd.template weight<Layer<0>>(o, 0) = odd.template bias<Layer<0>>(o) = S(0.1) * S(o + 1);
+  constexpr Action<6, 1> kFlip{{{0}, {0}, {0}, {0}, {0}, {0}}, {{1}, {1}, {1}, {-1}, {-1}, {-1}}};
+  constexpr Action<6, 3> kTurn{{{0, 1, 2}, {1, 2, 0}, {2, 0, 1}, {0, 1, 2}, {1, 2, 0}, {2, 0, 1}},
+                               {{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}}};
+  ASSERT_EQ(project(group_average<Layer<0>>(kFlip, kTurn), odd), Status::ok);
+  for (int o = 0; o < 3; ++o) {
+    EXPECT_EQ((odd.template weight<Layer<0>>(o, 0)), S(0));
+    EXPECT_NEAR((odd.template bias<Layer<0>>(o)), 0.2, 4 * support::kRoundoff<S>);
+  }
 }
 
 // Gradients of a momentum buffer go the same way as weights; the third turns of three units are exact as well.
