@@ -286,9 +286,10 @@ TEST_F(Golden, RunsKindsOfTheirOwn) {
   const Printed other = run_with("/data/q", Values{1, 2});
   EXPECT_TRUE(ends_with(other.out, totals(0, 0, 1))) << other.out;
   EXPECT_NE(other.out.find("data.q is [2]; compiled in is [6]"), std::string::npos) << other.out;
-  EXPECT_NE(run_with("/expected/more", 1).out.find("nothing computes expected.more"), std::string::npos);
   expect_refusal(run_with("/data/a", "many"), {"case it", "data.a is not a number"});
   Json file{{"it", rebalance_case()}};
+  for (const char* of : {"expected", "tol_f64", "tol_f32"}) file["it"][of]["more"] = 1;
+  EXPECT_NE(run_json(file).out.find("nothing computes expected.more"), std::string::npos);
   file["it"]["data"].erase("q");
   expect_refusal(run_json(file), {"case it", "data.q is missing"});
 }
