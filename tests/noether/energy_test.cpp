@@ -17,8 +17,8 @@ using namespace emmy;  // the names of nets and rules
 using Smooth = Net<Scalar<double>, Input<4>, Dense<5>, Tanh, Frozen<Dense<4>>, Tanh, Dense<3>>;
 constexpr int kBatch = 8;
 
-constinit EnergyMeter of_a_device{};
-constinit RateGovernor rate_of_a_device{.learning_rate = 0.01f, .every = 4};
+[[maybe_unused]] constinit EnergyMeter of_a_device{};
+[[maybe_unused]] constinit RateGovernor rate_of_a_device{.learning_rate = 0.01f, .every = 4};
 static_assert(sizeof of_a_device <= 40 && sizeof rate_of_a_device <= 24);
 
 template <class R>

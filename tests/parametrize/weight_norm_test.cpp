@@ -180,8 +180,8 @@ TYPED_TEST(Normalised, AVectorOfZerosStaysAndMakesNoNumberThatIsNone) {
   const TypeParam gain = this->trainer.params.data[4];
   for (int i = 0; i < 7; ++i) this->length(i, 4) = 0;
   this->make_gradient();
-  for (const double dv : reference::read_blocks<typename TestFixture::N>(this->g.data)[1])
-    ASSERT_TRUE(std::isfinite(dv));
+  const auto grad = reference::read_blocks<typename TestFixture::N>(this->g.data);
+  for (const double dv : grad[1]) ASSERT_TRUE(std::isfinite(dv));
   EXPECT_EQ(this->g.data[4], TypeParam(0));
   for (int k = 0; k < 20; ++k) {
     this->data.refill(this->rng, false);
