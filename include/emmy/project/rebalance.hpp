@@ -31,6 +31,10 @@ consteval auto only_rescalings(Symmetries<Symmetry...>) {
     else return Symmetries<>{};
   }());
 }
+template <class... Symmetry>
+consteval bool all_rebalance(Symmetries<Symmetry...>) {
+  return (kRebalances<Symmetry> && ...);
+}
 template <class Net, class List>
 struct UnitsOf;
 template <class Net, class... Symmetry>
@@ -84,6 +88,10 @@ template <class Net, class List>
 Swept<typename Net::scalar> rebalance_all(List list, typename Net::scalar* theta, const typename Net::scalar* target,
                                           const Companions<typename Net::scalar>& companions,
                                           SweepLimits<typename Net::scalar> limits) noexcept {
+  static_assert(
+      detail::all_rebalance(List{}),
+      "emmy: rebalance takes Rescaling, FactorBalance and ExpUnit (for Scale and Translation there are Sphere "
+      "and Centred)");
   using S = typename Net::scalar;
   Swept<S> result;
   for_symmetries<Net>(list, [&](auto units, int first) EMMY_LAMBDA {
@@ -152,6 +160,7 @@ template <class Net, class Rule, class... Symmetry>
 Swept<typename Net::scalar> conserve(Params<Net>& params, State<Net, Rule>& state,
                                      const Targets<Net, Symmetries<Symmetry...>>& targets,
                                      SweepLimits<typename Net::scalar> limits = {}) noexcept {
+  static_assert(sizeof...(Symmetry) > 0, "emmy: this net has no units whose charges could be held");
   return rebalance<Symmetry...>(params, state, targets.charge, limits);
 }
 
