@@ -21,6 +21,7 @@
 #include <emmy/simd/strict.hpp>
 #include <emmy/train/balance.hpp>
 #include <emmy/train/guards.hpp>
+#include <emmy/train/shared_adam.hpp>
 #include <emmy/train/streaming.hpp>
 #include <emmy/train/tangent_kernel.hpp>
 #include <emmy/train/trainer.hpp>

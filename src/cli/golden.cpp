@@ -117,7 +117,7 @@ io::Result<Job> prepare(const Case& c, const std::vector<const Runner*>& runners
   if (!job.unsupported.empty() || c.compute) return job;
   const Runner* runner = nullptr;
   for (const Runner* r : runners) {
-    if (c.kind != r->about.kind) continue;
+    if (c.kind != r->about.kind || r->about.adaptive != (c.optimizer.kind == "adam")) continue;
     job.block.clear();
     job.unsupported = bind_params(c, r->about, job.block);
     if (job.unsupported.empty() && c.epsilon != r->about.epsilon)
@@ -134,7 +134,8 @@ io::Result<Job> prepare(const Case& c, const std::vector<const Runner*>& runners
   for (const int label : c.labels)
     if (label >= d.outputs)
       return io::Error{fmt::format("{}: case {}: data.labels has a label beyond {}", c.file, c.name, d.outputs - 1)};
-  if (c.optimizer.clip > 0 && (c.optimizer.kind == "nag" || (c.optimizer.kind == "hb" && !d.clips_momentum))) {
+  if (c.optimizer.clip > 0 &&
+      (c.optimizer.kind == "nag" || d.adaptive || (c.optimizer.kind == "hb" && !d.clips_momentum))) {
     job.unsupported = fmt::format("clip with {} is not compiled in", c.optimizer.kind);
     return job;
   }
@@ -152,10 +153,14 @@ Task make_task(const Job& job) {
   const Case& c = *job.about;
   const Optimizer& o = c.optimizer;
   Task task{};
-  task.rule = o.kind == "gd"    ? RuleKind::sgd
-              : o.kind == "nag" ? RuleKind::nesterov
-              : o.decoupled     ? RuleKind::momentum_decoupled
-                                : RuleKind::momentum;
+  task.rule = o.kind == "gd"     ? RuleKind::sgd
+              : o.kind == "nag"  ? RuleKind::nesterov
+              : o.kind == "adam" ? (o.shares ? RuleKind::shared_adam : RuleKind::adam)
+              : o.decoupled      ? RuleKind::momentum_decoupled
+                                 : RuleKind::momentum;
+  task.beta1 = o.beta1;
+  task.beta2 = o.beta2;
+  task.epsilon = o.epsilon;
   task.clip = o.clip <= 0 ? Clip::none : o.clips_by_tensor ? Clip::by_tensor : Clip::by_norm;
   task.clip_limit = o.clip;
   task.learning_rate = o.eta;
@@ -190,6 +195,10 @@ void name_charges(const Job& job, const Results& r, Computed& computed) {
     for (int cause = 0; cause < Results::kCauses; ++cause)
       computed[prefix + "budget." + kCauses[cause]] = units(r.budget[cause]);
     computed[prefix + "budget.epsilon"] = units(r.epsilon);
+    if (job.runner->about.adaptive) {
+      computed[prefix + "memory"] = units(r.memory);
+      computed[prefix + "ksb"] = units(r.kinetic);
+    }
     computed[prefix + "max_noether"] = {r.max_noether[job.charge[i]]};
     computed[prefix + "max_residual"] = {r.max_residual[job.charge[i]]};
   }
@@ -300,6 +309,9 @@ int complain(const std::string& message) {
 // The compiled kinds for a target; none where it is not there.
 std::vector<const Runner*> find_runners(const char* target) {
   std::vector<const Runner*> all{find_table<Mlp1Relu>(target),
+                                 find_table<Mlp1Adaptive>(target),
+                                 find_table<Mlp1Wide>(target),
+                                 find_table<Mlp2Adaptive>(target),
                                  find_table<Mlp1Leaky>(target),
                                  find_table<Mlp1Exp>(target),
                                  find_table<Mlp1ReluSquared>(target),

@@ -69,7 +69,8 @@ Array read_param(const Field& c, const std::string& name, const Field& value) {
 
 void read_optimizer(const Field& o, Optimizer& out) {
   refuse_unknown(
-      o, {"kind", "eta", "lam", "beta", "tau", "decay", "clip", "clip_kind", "batch", "steps", "eta_of", "lam_of"});
+      o, {"kind", "eta", "lam", "beta", "tau", "decay", "clip", "clip_kind", "batch", "steps", "eta_of", "lam_of"},
+      out.kind == "adam" ? std::vector<std::string>{"b1", "b2", "eps", "second_moment"} : std::vector<std::string>{});
   out.eta = o.at("eta").number();
   out.lam = o.at("lam").number();
   out.beta = o.at("beta").number();
@@ -84,6 +85,13 @@ void read_optimizer(const Field& o, Optimizer& out) {
   if (!is_one_of(clip_kind, {"global", "tensor"})) throw Unsupported("clip_kind " + clip_kind);
   if (out.kind == "nag" && out.decoupled && out.lam != 0) throw Unsupported("nag with decoupled decay");
   if (out.kind != "hb" && out.tau != 0) throw Unsupported(out.kind + " with dampening");
+  if (out.kind != "adam") return;
+  out.beta1 = o.at("b1").number();
+  out.beta2 = o.at("b2").number();
+  out.epsilon = o.at("eps").number();
+  const std::string second = o.at("second_moment").text();
+  if (!is_one_of(second, {"element", "unit"})) throw Unsupported("second_moment " + second);
+  out.shares = second == "unit";
 }
 
 void read_charges(const Field& c, Case& out) {
@@ -202,7 +210,8 @@ void read_case(const Field& c, Case& out) {
                                              "rmsnorm", "batchnorm", "rnn_relu", "attention"});
     if (!trains && out.kind != "sparse_product") throw Unsupported("kind " + out.kind);
     out.optimizer.kind = c.at("optimizer").at("kind").text();
-    if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag"})) throw Unsupported("optimizer " + out.optimizer.kind);
+    if (!is_one_of(out.optimizer.kind, {"gd", "hb", "nag", "adam"}))
+      throw Unsupported("optimizer " + out.optimizer.kind);
     if (trains) read_training(c, out);
     else read_sparse(c, out);
   } catch (const Unsupported& reason) {

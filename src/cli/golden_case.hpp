@@ -43,8 +43,10 @@ struct ChargeDefinition {
 };
 
 struct Optimizer {
-  std::string kind;  // "gd", "hb", "nag"
+  std::string kind;  // "gd", "hb", "nag", "adam"
   double eta, lam, beta, tau;
+  double beta1, beta2, epsilon;  // of adam
+  bool shares;                   // one second moment a unit of the first charge
   bool decoupled;
   double clip;  // 0: none
   bool clips_by_tensor;

@@ -19,6 +19,19 @@ struct Mlp1Relu {
   static constexpr const char* kParams[] = {"W1", "b1", "W2", "b2"};
   static constexpr bool kClipsMomentum = true;
 };
+// Rules with a preconditioner have texts of their own.
+struct Mlp1Adaptive {
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<4>, Dense<5>, Relu, Dense<3>>;
+  using batches = Batches<4, 9>;
+  static constexpr const char* kName = "mlp1_relu";
+  static constexpr const char* kParams[] = {"W1", "b1", "W2", "b2"};
+  static constexpr bool kAdaptive = true;
+};
+struct Mlp1Wide : Mlp1Adaptive {
+  template <class S>
+  using Net = emmy::Net<Scalar<S>, Input<6>, Dense<5>, Relu, Dense<3>>;
+};
 struct Mlp1Leaky {
   template <class S>
   using Net = emmy::Net<Scalar<S>, Input<4>, Dense<5>, LeakyRelu<1, 8>, Dense<3>>;
@@ -46,6 +59,10 @@ struct Mlp2Relu {
   using batches = Batches<1, 2, 3, 4, 8, 9>;
   static constexpr const char* kName = "mlp2_relu";
   static constexpr const char* kParams[] = {"W1", "b1", "W2", "b2", "W3", "b3"};
+};
+struct Mlp2Adaptive : Mlp2Relu {
+  using batches = Batches<4, 9>;
+  static constexpr bool kAdaptive = true;
 };
 // W1[j] = u_j z[j], b1[j] = u_j zb_j
 struct ProductUnitRelu {
@@ -172,6 +189,10 @@ concept IsKind = requires {
 template <class K>
 inline constexpr bool kClipsMomentum = requires {
   requires K::kClipsMomentum;
+};
+template <class K>
+inline constexpr bool kIsAdaptive = requires {
+  requires K::kAdaptive;
 };
 template <class K>
 inline constexpr bool kIsCertified = requires {

@@ -40,13 +40,14 @@ struct Description {
   int batch;            // the only one that it takes, 0: any
   bool clips_momentum;  // clips with momentum too, not only without
   bool certified;       // ends with a certificate instead of charges
+  bool adaptive;        // trains by rules with a preconditioner, and no others
   int angular;          // entries of the angular momentum, that of its first balance matrix
   int rows;             // of an input that a case counts as samples
   int angles;           // of its rotary positions, position by position
   double angle[kMaxAngles];
 };
 
-enum class RuleKind { sgd, momentum, momentum_decoupled, nesterov };
+enum class RuleKind { sgd, momentum, momentum_decoupled, nesterov, adam, shared_adam };
 enum class Clip { none, by_norm, by_tensor };
 
 // One case in numbers. Arrays belong to the caller; `labels` null: targets are y.
@@ -54,6 +55,7 @@ struct Task {
   RuleKind rule;
   Clip clip;
   double clip_limit, learning_rate, weight_decay, momentum, dampening;
+  double beta1, beta2, epsilon;  // of Adam
   int batch, steps, samples;
   const double* x;
   const double* y;
@@ -76,6 +78,7 @@ struct Results {
   int steps_clipped;
   double before[Description::kMaxUnits], after_one[Description::kMaxUnits], after[Description::kMaxUnits];
   double budget[kCauses][Description::kMaxUnits], epsilon[Description::kMaxUnits];
+  double memory[Description::kMaxUnits], kinetic[Description::kMaxUnits];  // adaptive kinds
   double max_noether[Description::kMaxCharges], max_residual[Description::kMaxCharges];
   double angular_before[Description::kMaxUnits], angular_after[Description::kMaxUnits], angular_factor;
   double weight[Description::kMaxWeights], gradient[Description::kMaxWeights],

@@ -4,6 +4,7 @@
 
 #include <emmy/train/balance.hpp>
 #include <emmy/train/dispatch.hpp>
+#include <emmy/train/shared_adam.hpp>
 #include <utility>
 
 #include "cli/golden_kinds.hpp"
@@ -108,6 +109,7 @@ consteval Description describe() {
       d.angle[d.angles++] = K::angles::angle(m / (K::kSize / 2), m % (K::kSize / 2), K::kSize / 2);
   d.clips_momentum = kClipsMomentum<K>;
   d.certified = kIsCertified<K>;
+  d.adaptive = kIsAdaptive<K>;
   return d;
 }
 
@@ -230,7 +232,9 @@ PerBlock<Plain, Net> per_block(const Task& task, Plain rule) noexcept {
   using S = typename Net::scalar;
   rule.learning_rate = S(task.learning_rate);
   rule.weight_decay = S(task.weight_decay);
-  if constexpr (Plain::kHasMemory) rule.momentum = S(task.momentum);
+  if constexpr (requires { rule.momentum; }) rule.momentum = S(task.momentum);
+  if constexpr (requires { rule.epsilon; })
+    rule.beta1 = S(task.beta1), rule.beta2 = S(task.beta2), rule.epsilon = S(task.epsilon);
   if constexpr (requires { rule.dampening; }) rule.dampening = S(task.dampening);
   PerBlock<Plain, Net> r{rule, {}};
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b)
@@ -251,8 +255,8 @@ bool clips(const Gradient<Net>& g, const State<Net, Rule>& state, const Rule& ru
   return any;
 }
 
-template <class Net>
-void report_charges(const Ledger<Net>& ledger, int step, const Task& task, Results& results) noexcept {
+template <class Net, class Mode>
+void report_charges(const Ledger<Net, WatchAll, Mode>& ledger, int step, const Task& task, Results& results) noexcept {
   constexpr auto& table = kCharges<Net, WatchAll>;
   for (int u = 0; u < table.units; ++u) {
     if (step == 0) {
@@ -264,6 +268,10 @@ void report_charges(const Ledger<Net>& ledger, int step, const Task& task, Resul
     for (int c = 0; c < Results::kCauses; ++c) results.budget[c][u] = static_cast<double>(ledger.units.total(c)[u]);
     if constexpr (kKeptCauses<Net> == kCauses)
       results.epsilon[u] = static_cast<double>(ledger.units.total(static_cast<int>(Cause::epsilon))[u]);
+    if constexpr (kKinetic<Mode>) {
+      results.memory[u] = static_cast<double>(ledger.units[PerUnitKinetic::memory][u]);
+      results.kinetic[u] = static_cast<double>(ledger.units[PerUnitKinetic::kinetic][u]);
+    }
   }
   for (int c = 0; c < table.kCharges; ++c) {
     results.max_noether[c] = static_cast<double>(ledger.extreme[c].noether);
@@ -338,7 +346,7 @@ template <class K, class Net, class Rule>
 Outcome train(const Task& task, const Rule& rule, Results& results) noexcept {
   Params<Net> params{};
   State<Net, Rule> state{};
-  Ledger<Net> ledger{};
+  Ledger<Net, WatchAll, std::conditional_t<kIsAdaptive<K>, Kinetic, Measure>> ledger{};
   BalanceLedgers<Net> balances{};
   Gradient<Net> g{};
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
@@ -390,16 +398,20 @@ Outcome train_clipped(const Task& task, const Rule& rule, Results& results) noex
 template <class K, class S>
 Outcome run(const Task& task, Results& results) noexcept {
   using Net = typename K::template Net<S>;
-  const auto sgd = per_block<Net>(task, BasicSgd<S>{});
+  [[maybe_unused]] const auto sgd = per_block<Net>(task, BasicSgd<S>{});
   if constexpr (kIsCertified<K>) {
     return train<K, Net>(task, sgd, results);
+  } else if constexpr (kIsAdaptive<K>) {
+    // Those of the first charge share; the biases of the outputs do not.
+    if (task.rule == RuleKind::shared_adam)
+      return train<K, Net>(task, per_block<Net>(task, SharedAdam<Net, Watch<Rescaling<Layer<1>>>>{}), results);
+    return train<K, Net>(task, per_block<Net>(task, BasicAdam<S>{}), results);
   } else {
     const auto momentum = per_block<Net>(task, CaseMomentum<S>{{}, task.rule == RuleKind::momentum_decoupled});
     switch (task.rule) {
       case RuleKind::sgd: return train_clipped<K, Net>(task, sgd, results);
       case RuleKind::nesterov: return train<K, Net>(task, per_block<Net>(task, BasicNesterov<S>{}), results);
-      case RuleKind::momentum:
-      case RuleKind::momentum_decoupled: break;
+      default: break;
     }
     if constexpr (kClipsMomentum<K>) return train_clipped<K, Net>(task, momentum, results);
     else return train<K, Net>(task, momentum, results);

@@ -94,10 +94,10 @@ constexpr int kMostSweeps = 5;
 template <class C, class T, int M, int Cols, bool Rows, bool Columns, bool Factor>
 void run_sweep(const C& c, T* theta, T* buf, const T* g, Sums<T>* row, Sums<T>* column, emmy::SweepRange<T>& range,
                int sweeps) {
-  emmy::Meter<T, Cols, Rows ? M * kMostSweeps : 0, Columns, C::kMemoryless> meter;
+  emmy::Meter<T, Cols, Rows ? M * kMostSweeps : 0, Columns, C::kMotion> meter;
   for (int s = 0; s < sweeps; ++s) {
     const int at = s * M * Cols;
-    emmy::sweep_rows<Cols, M, Factor>(c, theta + at, C::kMemoryless ? buf : buf + at, g + at, meter, s * M, range);
+    emmy::sweep_rows<Cols, M, Factor>(c, theta + at, C::kBuffered ? buf + at : buf, g + at, meter, s * M, range);
   }
   if constexpr (Rows) {
     for (int m = 0; m < M * sweeps; ++m) row[m] = sums_at(meter, meter.row, m);

@@ -3,7 +3,8 @@
 
 // Gradient descent of a user's, whose u is not told to be a sum.
 struct Coefficients {
-  static constexpr bool kMemoryless = true;
+  static constexpr emmy::Motion kMotion = emmy::Motion::plain;
+  static constexpr bool kBuffered = false;
   float k, a0;
 };
 struct Own : emmy::Sgd {};

@@ -5,7 +5,8 @@
 //
 // The meter sums products over the rows or the columns of a block, or both: tt nn gt gg t1 n1 g1 and, for a rule with
 // memory, ut uu u1 (t = theta, n = theta', g the gradient, 1 = plain sum). Without memory u = a0 g and the last three
-// follow. A light meter sums gg and uu only: what a predicted charge needs. Sums are kept in lane accumulators and
+// follow. Of a rule whose u is another function of g (Motion::general) also u0t u0u0 u01, u0 the part without memory and
+// decay, and for the ledger's mode Kinetic dt, d the gradient with memory, and the sum of the second moments. A light meter sums gg and uu only: what a predicted charge needs. Sums are kept in lane accumulators and
 // reduced once a row: an ordered running sum costs twice the sweep. A block that wants both is read twice, first for its
 // rows: column accumulators in memory cost more than a second look at rows that are in L1.
 // Layout: M rows of Cols padded scalars, contiguous in theta, buf and g. Nothing can fail here.
@@ -14,6 +15,7 @@
 #pragma once
 
 #include <emmy/kernels/gemm.hpp>
+#include <emmy/kernels/motion.hpp>
 #include <emmy/kernels/panel.hpp>
 #include <emmy/kernels/rows.hpp>
 #include <emmy/simd/simd.hpp>
@@ -22,7 +24,7 @@ namespace emmy {
 
 // What is summed over a line of a block, in the order of a meter's arrays. The sums of a step's weights must be, bit for
 // bit, what the next one finds: so tt nn t1 n1 are four that are always summed alike.
-enum LineSum { kTt, kNn, kT1, kN1, kGt, kGg, kG1, kUt, kUu, kU1 };
+enum LineSum { kTt, kNn, kT1, kN1, kGt, kGg, kG1, kUt, kUu, kU1, kU0t, kU0u0, kU01, kDt, kV1 };
 
 // The largest |theta'| and |buf'| that a sweep wrote.
 template <class S>
@@ -44,7 +46,8 @@ struct NoOuter {};
 // Coefficients of a block that does not move but is measured.
 template <class S>
 struct FrozenCoefficients {
-  static constexpr bool kMemoryless = true;
+  static constexpr Motion kMotion = Motion::plain;
+  static constexpr bool kBuffered = false;
   S k = S(1), a0 = S(0);
 };
 
@@ -58,10 +61,16 @@ inline constexpr S kSmallestFactor = S(1e-18);
 namespace emmy::inline EMMY_TARGET {
 
 // The sums of a block: of its columns, and of the last Rows rows (0: of none). Pads of both are zero.
-template <class S, int Cols, int Rows, bool Columns, bool Memoryless, bool Light = false>
+template <class S, int Cols, int Rows, bool Columns, Motion How, bool Light = false, bool Kinetic = false>
 struct Meter {
   static constexpr bool kRows = Rows > 0, kColumns = Columns, kLight = Light;
-  static constexpr int kProducts = Light ? (Memoryless ? 1 : 2) : (Memoryless ? 7 : 10), kKept = padded<S>(Rows);
+  static constexpr Motion kMotion = How;
+  static constexpr int kProducts = Light                   ? (How == Motion::plain ? 1 : 2)
+                                   : How == Motion::plain  ? 7
+                                   : How == Motion::linear ? 10
+                                   : Kinetic               ? 15
+                                                           : 13,
+                       kKept = padded<S>(Rows);
   alignas(kAlign<S>) S column[Columns ? kProducts : 1][Columns ? Cols : 1] = {};
   alignas(kAlign<S>) S row[Rows > 0 ? kProducts : 1][Rows > 0 ? kKept : 1] = {};
 
@@ -77,19 +86,24 @@ EMMY_INLINE void apply(const FrozenCoefficients<S>&, V theta, V, V&, V& next, V&
 
 // acc + one term of a product.
 template <LineSum P, class V>
-EMMY_INLINE V add_term(V t, V n, V g, V u, V acc) noexcept {
+EMMY_INLINE V add_term(V t, V n, V g, V u, V u0, V d, V seen, V acc) noexcept {
   if constexpr (P == kTt) return simd::mul_add(t, t, acc);
   else if constexpr (P == kNn) return simd::mul_add(n, n, acc);
   else if constexpr (P == kGt) return simd::mul_add(g, t, acc);
   else if constexpr (P == kGg) return simd::mul_add(g, g, acc);
   else if constexpr (P == kUt) return simd::mul_add(u, t, acc);
   else if constexpr (P == kUu) return simd::mul_add(u, u, acc);
+  else if constexpr (P == kU0t) return simd::mul_add(u0, t, acc);
+  else if constexpr (P == kU0u0) return simd::mul_add(u0, u0, acc);
+  else if constexpr (P == kDt) return simd::mul_add(d, t, acc);
+  else if constexpr (P == kU01) return simd::add(acc, u0);
+  else if constexpr (P == kV1) return simd::add(acc, seen);
   else return simd::add(acc, P == kT1 ? t : P == kN1 ? n : P == kG1 ? g : u);
 }
 template <class MeterType, class V, class... Acc>
-EMMY_INLINE void accumulate(V t, V n, V g, V u, Acc&... acc) noexcept {
+EMMY_INLINE void accumulate(V t, V n, V g, V u, V u0, V d, V seen, Acc&... acc) noexcept {
   [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA {
-    ((acc = add_term<MeterType::at(P)>(t, n, g, u, acc)), ...);
+    ((acc = add_term<MeterType::at(P)>(t, n, g, u, u0, d, seen, acc)), ...);
   }
   (std::make_integer_sequence<int, sizeof...(Acc)>{});
 }
@@ -119,20 +133,27 @@ EMMY_INLINE V keep_factor(V before, V after) noexcept {
 }
 
 namespace inner {
-// One vector at row m, column o: theta and buf are read, theta' and buf' written; t, n and u go to the meter.
+// One vector at row m, column o: theta and buf are read, theta' and buf' written; t, n, u and the last three go to the
+// meter.
 template <bool Factor, bool Tracks, bool Stores = true, class C, class T, class V, class O>
 EMMY_INLINE void step_vector(const C& c, T* theta, T* buf, V gradient, const O& outer, int m, int o, V& t, V& n, V& u,
-                             V& top, V& top_buf) noexcept {
+                             V& top, V& top_buf, V& u0, V& d, V& seen) noexcept {
   t = simd::load(theta);
-  V b = C::kMemoryless ? simd::zero<T>() : simd::load(buf);
-  apply(c, t, gradient, b, n, u);
+  V b = C::kBuffered ? simd::load(buf) : simd::zero<T>();
+  if constexpr (C::kMotion == Motion::general) {
+    V second = load_second(c, theta);
+    apply(c, t, gradient, b, second, n, u, u0, d, seen);
+    if constexpr (Stores) store_second(c, second, theta);
+  } else {
+    apply(c, t, gradient, b, n, u);
+  }
   if constexpr (!__is_same(O, NoOuter))  // as sweep_outer does it, so that measuring changes no bit
     n = simd::neg_mul_add(simd::set(outer.x[m]), simd::load(outer.v + o), simd::mul(simd::set(c.k), t));
   if constexpr (Factor) n = keep_factor(t, n);
   if constexpr (!Stores) return;
   if constexpr (!__is_same(C, FrozenCoefficients<T>)) simd::store(n, theta);
   if constexpr (Tracks) top = simd::max(top, simd::abs(n));
-  if constexpr (!C::kMemoryless) {
+  if constexpr (C::kBuffered) {
     simd::store(b, buf);
     if constexpr (Tracks) top_buf = simd::max(top_buf, simd::abs(b));
   }
@@ -152,19 +173,19 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
   constexpr bool kTracks = !__is_same(Range, NoRange), kTwice = MeterType::kRows && MeterType::kColumns;
   using V = simd::Vec<T>;
   const int lanes = static_cast<int>(simd::lanes<T>());
-  V top = simd::zero<T>(), top_buf = simd::zero<T>(), t = top, n = top, gradient = top, u = top;
+  V top = simd::zero<T>(), top_buf = top, t = top, n = top, gradient = top, u = top, u0 = top, d = top, seen = top;
   if constexpr (MeterType::kRows) {
     const auto step = [&](int m, int o, V& t_, V& n_, V& g_, V& u_) EMMY_LAMBDA {
       const int at = m * Cols + o;
       g_ = simd::load(g + at);
-      inner::step_vector<Factor, kTracks && !kTwice, !kTwice>(c, theta + at, C::kMemoryless ? buf : buf + at, g_, outer,
-                                                              m, o, t_, n_, u_, top, top_buf);
+      inner::step_vector<Factor, kTracks && !kTwice, !kTwice>(c, theta + at, C::kBuffered ? buf + at : buf, g_, outer,
+                                                              m, o, t_, n_, u_, top, top_buf, u0, d, seen);
     };
     const auto by_itself = [&](int m) EMMY_LAMBDA {
       with_vectors<T, MeterType::kProducts>([&](auto&... row) EMMY_LAMBDA {
         for (int o = 0; o < Cols; o += lanes) {
           step(m, o, t, n, gradient, u);
-          accumulate<MeterType>(t, n, gradient, u, row...);
+          accumulate<MeterType>(t, n, gradient, u, u0, d, seen, row...);
         }
         put_sums(meter.row, kept + m, row...);
       });
@@ -179,17 +200,20 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
             step(m + 3, 0, t3, n3, g3, u3);
             [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA {
               const V none = simd::zero<T>();
-              (simd::store_sums(add_term<MeterType::at(P)>(t, n, gradient, u, none),
-                                add_term<MeterType::at(P)>(t1, n1, g1, u1, none),
-                                add_term<MeterType::at(P)>(t2, n2, g2, u2, none),
-                                add_term<MeterType::at(P)>(t3, n3, g3, u3, none), &meter.row[P][kept + m]),
+              (simd::store_sums(add_term<MeterType::at(P)>(t, n, gradient, u, none, none, none, none),
+                                add_term<MeterType::at(P)>(t1, n1, g1, u1, none, none, none, none),
+                                add_term<MeterType::at(P)>(t2, n2, g2, u2, none, none, none, none),
+                                add_term<MeterType::at(P)>(t3, n3, g3, u3, none, none, none, none),
+                                &meter.row[P][kept + m]),
                ...);
             }
             (std::make_integer_sequence<int, MeterType::kProducts>{});
           });
     };
     for_row_tiles<M, 4>([&](int m, auto rows) EMMY_LAMBDA {
-      if constexpr (decltype(rows)::value == 4 && kLanesOf<T> == Cols && !one_lane<T>()) four(m);
+      if constexpr (decltype(rows)::value == 4 && kLanesOf<T> == Cols && !one_lane<T>() &&
+                    C::kMotion != Motion::general)
+        four(m);
       else
         for (int r = 0; r < decltype(rows)::value; ++r) by_itself(m + r);
     });
@@ -200,9 +224,9 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
         for (int m = 0; m < M; ++m) {
           const int at = m * Cols + o;
           gradient = simd::load(g + at);
-          inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, gradient, outer, m, o, t,
-                                              n, u, top, top_buf);
-          accumulate<MeterType>(t, n, gradient, u, column...);
+          inner::step_vector<Factor, kTracks>(c, theta + at, C::kBuffered ? buf + at : buf, gradient, outer, m, o, t, n,
+                                              u, top, top_buf, u0, d, seen);
+          accumulate<MeterType>(t, n, gradient, u, u0, d, seen, column...);
         }
         inner::add_to_columns<T, MeterType, V>(meter, o, column...);
       });
@@ -210,8 +234,8 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
   }
   if constexpr (!MeterType::kRows && !MeterType::kColumns) {
     for (int at = 0; at < M * Cols; at += lanes)
-      inner::step_vector<Factor, kTracks>(c, theta + at, C::kMemoryless ? buf : buf + at, simd::load(g + at), outer,
-                                          at / Cols, at % Cols, t, n, u, top, top_buf);
+      inner::step_vector<Factor, kTracks>(c, theta + at, C::kBuffered ? buf + at : buf, simd::load(g + at), outer,
+                                          at / Cols, at % Cols, t, n, u, top, top_buf, u0, d, seen);
   }
   if constexpr (kTracks) {
     const T theta_top = simd::max_lane(top), buf_top = simd::max_lane(top_buf);
@@ -223,8 +247,8 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
 // One vector of the gradient where it is made: nobody measures, and the block is no factor.
 template <class C, class T, class V>
 EMMY_INLINE void sweep_vector(const C& c, T* theta, T* buf, V gradient) noexcept {
-  V t = gradient, n = t, u = t, none = t;
-  inner::step_vector<false, false>(c, theta, buf, gradient, NoOuter{}, 0, 0, t, n, u, none, none);
+  V t = gradient, n = t, u = t, u0 = t, d = t, seen = t, none = t;
+  inner::step_vector<false, false>(c, theta, buf, gradient, NoOuter{}, 0, 0, t, n, u, none, none, u0, d, seen);
 }
 
 // p *= k over `rows` rows of Cols.
@@ -299,7 +323,7 @@ EMMY_INLINE void sweep_outer(const C& c, T* theta, T* buf, int rows, const T* x,
       });
     });
   };
-  if constexpr (one_lane<T>()) pass(c);  // a second loop costs flash
+  if constexpr (one_lane<T>() || C::kMotion == Motion::general) pass(c);  // a second loop costs flash
   else if (is_plain(c)) pass(plain(c));
   else pass(c);
 }

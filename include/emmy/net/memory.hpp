@@ -1,6 +1,7 @@
 // The data of a net: four objects with four lifetimes. Plain data; `sizeof` answers "how much RAM".
 #pragma once
 
+#include <emmy/kernels/motion.hpp>
 #include <emmy/net/plan.hpp>
 
 namespace emmy {
@@ -182,18 +183,39 @@ struct Largest {
   EMMY_INLINE constexpr void forget() noexcept { room[0] = S(0); }
 };
 
+// Second moments of the gradients, where the rule keeps them: a number a weight, or Count shared ones; and 1 - b1^t and
+// 1 - b2^t, so that zeros are a state before the first step.
+template <class S, int Count>
+struct Second {
+  alignas(kAlign<S>) S data[Count];
+  S grown1, grown2;
+};
+template <class S>
+struct Second<S, 0> {};
+namespace detail {
+template <class Net, class Rule>
+consteval int second_moments() {
+  if constexpr (requires { Rule::kSecondMoments; })
+    return Rule::kSecondMoments == kOneAWeight ? at_least_one(kPlan<Net>.params) : Rule::kSecondMoments;
+  else if constexpr (requires { Rule::rule; }) return second_moments<Net, decltype(Rule::rule)>();
+  else return 0;
+}
+}  // namespace detail
+
 // What the type of the rule needs from step to step. Momentum-type rules keep one number a weight. A step believes what it
 // finds here. Whoever writes to it from outside calls `refresh`: the next step reads all of it and refuses what is not
 // finite. Test: tests/train/trainer_test.cpp.
 template <class Net, class Rule, bool Memory = Rule::kHasMemory>
 struct State {
   Largest<Net, false> largest;
+  [[no_unique_address]] Second<typename Net::scalar, detail::second_moments<Net, Rule>()> second;
 };
 template <class Net, class Rule>
 struct State<Net, Rule, true> {
   using S = typename Net::scalar;
   Largest<Net, true> largest;
   alignas(kAlign<S>) S buf[detail::at_least_one(kPlan<Net>.params)];
+  [[no_unique_address]] Second<S, detail::second_moments<Net, Rule>()> second;
 };
 
 // Activations, deltas and what layers keep within a step. Nets that never run at once can share one.

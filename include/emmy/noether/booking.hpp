@@ -5,6 +5,8 @@
 //   decay = s ((k^2-1) tt - 2 (k-1) ut)      momentum = s (2 (a0 gt - ut) + uu - a0^2 gg)
 //   breaking = 2 s (e - a0) gt               discretisation = s a0^2 gg               noether = -2 s e gt
 // They add up to s ((k^2-1) tt - 2 k ut + uu), the exact change. Linear charge: the same with first order only.
+// A general u0 is no multiple of g: u0t and u0u0 stand where a0 gt and a0^2 gg are. With a preconditioner e = eta c, c the
+// number of the unit, known when all its blocks have been swept: breaking and noether get their 2 e N at the end.
 // Rounding bound of a unit's charge, w_r the unit roundoff, r roundings a term, a^2 = sum_b |s| (2r+10) max(tt, nn),
 // b^2 = sum_b |s| (r+3) uu:   w_r (a^2 + sqrt(2) a b + b^2), and of a plain sum of n terms  w_r R (a + b / sqrt(2)),
 // R^2 = sum_b (2r+6) n. (The terms of theory.md with |sum u theta| <= sqrt(tt uu) and Cauchy-Schwarz over the blocks:
@@ -83,8 +85,8 @@ template <class Led>
 EMMY_INLINE bool measuring(const Led&) noexcept {
   return true;
 }
-template <class Net, class Spec, int N>
-EMMY_INLINE bool measuring(const Ledger<Net, Spec, Every<N>>& ledger) noexcept {
+template <class Net, class Spec, int N, class How>
+EMMY_INLINE bool measuring(const Ledger<Net, Spec, Every<N, How>>& ledger) noexcept {
   return ledger.steps % N == 0;
 }
 
@@ -188,7 +190,7 @@ EMMY_INLINE simd::Vec<S> first_lane(S s) noexcept {
 // Adds one part of the charges of a vector of units from `at` on: p their sums, `stride` apart. What lies beyond the units
 // has sums of zero, so that what is added there changes nothing; Partial: beyond n others follow; Whole: all lines are of
 // one unit.
-template <int Power, bool Mixed, bool Memoryless, bool Partial, bool Whole, class Units, class S>
+template <int Power, bool Mixed, Motion How, bool Preconditioned, bool Partial, bool Whole, class Units, class S>
 EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, const S* p, int n, int stride,
                            const BlockTerms<S>& b, S r) noexcept {
   using V = simd::Vec<S>;
@@ -203,9 +205,10 @@ EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, cons
     add_to(units.total(static_cast<int>(c)) + at, amount);
     step[c] += simd::sum(amount);
   };
+  constexpr bool kPlain = How == Motion::plain, kGeneral = How == Motion::general;
   const V tt = sum(kTt), nn = sum(kNn), gt = sum(kGt), gg = sum(kGg), t1 = sum(kT1), n1 = sum(kN1), g1 = sum(kG1);
-  const V ut = Memoryless ? times(b.a0, gt) : sum(kUt), uu = Memoryless ? times(b.a0 * b.a0, gg) : sum(kUu),
-          u1 = Memoryless ? times(b.a0, g1) : sum(kU1);
+  const V ut = kPlain ? times(b.a0, gt) : sum(kUt), uu = kPlain ? times(b.a0 * b.a0, gg) : sum(kUu),
+          u1 = kPlain ? times(b.a0, g1) : sum(kU1);
   if constexpr (Power == 2) {
     V booked = simd::neg_mul_add(simd::set(S(2) * b.k), ut, uu);
     if (km1 != S(0)) {
@@ -213,13 +216,27 @@ EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, cons
       booked = simd::add(booked, decay);
       cause(Cause::decay, times(weight, simd::neg_mul_add(simd::set(S(2) * km1), ut, decay)));
     }
-    if constexpr (!Memoryless)
+    if constexpr (kGeneral)
+      cause(Cause::momentum,
+            times(weight, simd::mul_add(simd::set(S(2)), simd::sub(sum(kU0t), ut), simd::sub(uu, sum(kU0u0)))));
+    else if constexpr (!kPlain)
       cause(Cause::momentum,
             times(weight, simd::neg_mul_add(simd::set(b.a0 * b.a0), gg,
                                             simd::mul_add(simd::set(S(2)), simd::sub(times(b.a0, gt), ut), uu))));
-    if (b.share != b.a0) cause(Cause::breaking, times(weight * S(2) * (b.share - b.a0), gt));
-    cause(Cause::discretisation, times(weight * b.a0 * b.a0, gg));
-    cause(Cause::noether, times(weight * S(-2) * b.share, gt));
+    if constexpr (kGeneral) {
+      const V along = Preconditioned ? simd::zero<S>() : times(b.share, gt);
+      cause(Cause::breaking, times(weight * S(2), simd::sub(along, sum(kU0t))));
+      cause(Cause::discretisation, times(weight, sum(kU0u0)));
+    } else {
+      if (b.share != b.a0) cause(Cause::breaking, times(weight * S(2) * (b.share - b.a0), gt));
+      cause(Cause::discretisation, times(weight * b.a0 * b.a0, gg));
+    }
+    if constexpr (Preconditioned) {
+      add_to(units[PerUnitKinetic::along] + at, times(weight, sum(kDt)));
+      add_to(units[PerUnitKinetic::kinetic] + at, times(weight * S(-2), ut));
+    } else {
+      cause(Cause::noether, times(weight * S(-2) * b.share, gt));
+    }
     add_to(units[PerUnit::before] + at, times(weight, tt));
     add_to(units[PerUnit::after] + at, times(weight, nn));
     add_to(units[PerUnit::booked] + at, times(weight, booked));
@@ -230,14 +247,22 @@ EMMY_INLINE void book_part(Units& units, Budget<S>& step, int at, S weight, cons
   } else {
     const V booked = times(weight, simd::sub(times(km1, t1), u1));
     if (km1 != S(0)) cause(Cause::decay, times(weight * km1, t1));
-    if constexpr (!Memoryless) cause(Cause::momentum, times(weight, simd::sub(times(b.a0, g1), u1)));
-    if (b.share != b.a0) cause(Cause::breaking, times(weight * (b.share - b.a0), g1));
-    cause(Cause::noether, times(-weight * b.share, g1));
+    if constexpr (kGeneral) {
+      const V along = Preconditioned ? simd::zero<S>() : times(b.share, g1);
+      cause(Cause::momentum, times(weight, simd::sub(sum(kU01), u1)));
+      cause(Cause::breaking, times(weight, simd::sub(along, sum(kU01))));
+    } else {
+      if constexpr (!kPlain) cause(Cause::momentum, times(weight, simd::sub(times(b.a0, g1), u1)));
+      if (b.share != b.a0) cause(Cause::breaking, times(weight * (b.share - b.a0), g1));
+    }
+    if constexpr (Preconditioned) add_to(units[PerUnitKinetic::kinetic] + at, times(-weight, u1));
+    else cause(Cause::noether, times(-weight * b.share, g1));
     add_to(units[PerUnit::before] + at, times(weight, t1));
     add_to(units[PerUnit::after] + at, times(weight, n1));
     add_to(units[PerUnit::booked] + at, booked);
     add_to(units[PerUnit::noether] + at, times(weight * S(0.5), g1));
   }
+  if constexpr (Preconditioned) add_to(units[PerUnitKinetic::reference] + at, sum(kV1));
   const V largest = simd::max(tt, nn);
   add_to(units[PerUnit::size] + at, times(scale, Mixed ? simd::add(largest, load_units(kOnes<S>.value, n)) : largest));
   add_to(units[PerUnit::weight] + at, times(scale * (S(2) * r + S(10)), largest));
@@ -308,7 +333,7 @@ EMMY_INLINE void for_each_part(F&& f) noexcept {
 
 // Books `count` lines of block Block (from number `line` along Line on) into every charge that they are part of. Their sums
 // are at sums + product * stride, zero up to a whole vector.
-template <int Block, Axis Line, bool Memoryless, class Net, class Spec, class Mode, class S>
+template <int Block, Axis Line, Motion How, bool Preconditioned, class Net, class Spec, class Mode, class S>
 EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int count, const S* sums, int stride,
                              const BlockTerms<S>& b, S batch) noexcept {
   const int lanes = static_cast<int>(simd::lanes<S>());
@@ -327,7 +352,7 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
             const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
             for (int i = 0; i < n; i += lanes) {
               const int at = charge.is_whole ? unit : unit + i;
-              book_part<part.power, part.power != charge.power, Memoryless, kRun != kLines, charge.is_whole>(
+              book_part<part.power, part.power != charge.power, How, Preconditioned, kRun != kLines, charge.is_whole>(
                   ledger.units, ledger.last[At], at, weight, sums + first + i, n - i, stride, b, r);
               auto activity = activity_of<Net, Block, part.is_incoming, charge.power, charge.invariant, charge.by_unit>(
                   ledger, line + first + i, n - i, b.partner, batch);
@@ -342,6 +367,9 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
 template <class Net, class Spec, class Mode>
 EMMY_INLINE void begin_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
   for (int k = 0; k < kStepArrays * ledger.kUnits; ++k) ledger.units.data[k] = 0;
+  if constexpr (kKinetic<Mode>)
+    for (int u = 0; u < ledger.kUnits; ++u)
+      ledger.units[PerUnitKinetic::reference][u] = ledger.units[PerUnitKinetic::along][u] = 0;
   for (auto& step : ledger.last) step = {};
   ledger.last_ratio = 0;
 }
@@ -388,8 +416,11 @@ EMMY_INLINE void book_epsilon(Ledger<Net, Spec, Mode>& ledger, int c) noexcept {
     if (charge.epsilons.numerator == 0) return;
     for (int u = 0; u < charge.units; u += static_cast<int>(simd::lanes<S>())) {
       const int n = charge.units - u;
-      const auto moved = simd::mul(simd::set(S(-2) * ledger.invariances.share),
-                                   of_norm(charge, static_cast<const S*>(ledger.invariances.along), u, n));
+      auto moved = simd::mul(simd::set(S(-2) * ledger.invariances.share),
+                             of_norm(charge, static_cast<const S*>(ledger.invariances.along), u, n));
+      if constexpr (kKinetic<Mode>)
+        moved =
+            simd::mul(moved, load_units(ledger.units[PerUnitKinetic::reference] + kCharges<Net, Spec>.unit[c] + u, n));
       const auto book = [&](Cause cause, auto amount) EMMY_LAMBDA {
         S* total = ledger.units.total(static_cast<int>(cause)) + kCharges<Net, Spec>.unit[c] + u;
         store_units(simd::add(load_units(total, n), amount), total, n);
@@ -398,6 +429,42 @@ EMMY_INLINE void book_epsilon(Ledger<Net, Spec, Mode>& ledger, int c) noexcept {
       book(Cause::epsilon, moved);
       if constexpr (!__is_same(Mode, Predict)) book(Cause::noether, simd::neg(moved));  // of all of B(g, theta), so far
     }
+  }
+}
+
+// What a preconditioner makes of each charge: breaking, noether and the kinetic split, from the second moments and B(d, theta)
+// of all blocks. share: e but for the number of the unit, which replaces the sum of the second moments.
+template <class Net, class Spec, class Mode, class Rule, class S>
+EMMY_OUTLINE void book_kinetic(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, S share) noexcept {
+  auto& units = ledger.units;
+  for (int c = 0; c < kCharges<Net, Spec>.kCharges; ++c) {
+    const Charge& charge = kCharges<Net, Spec>.charge[c];
+    if (charge.of_loss && !ledger.translating) continue;
+    int entries = 0;
+    for (int p = 0; p < charge.parts; ++p) {
+      const PlannedBlock& block = kPlan<Net>.block[charge.part[p].block];
+      if (block.trained) entries += block.rows * block.cols / charge.units;
+    }
+    const auto each = simd::set(entries > 0 ? S(1) / S(entries) : S(0)), twice = simd::set(S(2) * share);
+    const int last = kCharges<Net, Spec>.unit[c + 1];
+    auto of_step = simd::zero<S>();
+    for (int u = kCharges<Net, Spec>.unit[c]; u < last; u += static_cast<int>(simd::lanes<S>())) {
+      const int n = last - u;
+      const auto add = [&](S* to, auto amount)
+                           EMMY_LAMBDA { store_units(simd::add(load_units(to + u, n), amount), to + u, n); };
+      S* reference = units[PerUnitKinetic::reference];
+      const auto own = reference_scale(rule, simd::mul(each, load_units(reference + u, n)));
+      store_units(own, reference + u, n);
+      const auto e = simd::mul(twice, own), noether = simd::mul(e, load_units(units[PerUnit::noether] + u, n)),
+                 memory = simd::mul(e, load_units(units[PerUnitKinetic::along] + u, n));
+      add(units.total(static_cast<int>(Cause::breaking)), noether);
+      add(units.total(static_cast<int>(Cause::noether)), simd::neg(noether));
+      add(units[PerUnitKinetic::memory], simd::neg(memory));
+      add(units[PerUnitKinetic::kinetic], memory);
+      of_step = simd::add(of_step, noether);
+    }
+    ledger.last[c][Cause::breaking] += simd::sum(of_step);
+    ledger.last[c][Cause::noether] -= simd::sum(of_step);
   }
 }
 
@@ -425,7 +492,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
               sum_before = own(units[PerUnit::sum_before]), sum_after = own(units[PerUnit::sum_after]);
       if (ledger.known) {
         const V moved = simd::sub(before, own(units[PerUnit::charge]));
-        if constexpr (__is_same(Mode, Measure)) {
+        if constexpr (kMeasuresAll<Mode>) {
           // The same weights summed in the same order give the same bits.
           const V sum_moved = simd::sub(sum_before, own(units[PerUnit::sum])), none = simd::zero<S>();
           others = simd::max(others, simd::select(simd::equal(moved, none), none, endless));

@@ -8,9 +8,9 @@ namespace emmy {
 
 // Why a charge moved, in the booking order of theory.md section 2.
 enum class Cause : unsigned char {
-  decay,           // all that vanishes without weight decay
-  momentum,        // what then vanishes without memory
-  breaking,        // first order motion not along the gradient: unequal rates, frozen blocks, clipping by tensor
+  decay,     // all that vanishes without weight decay
+  momentum,  // what then vanishes without memory
+  breaking,  // first order motion not along the gradient: preconditioners, unequal rates, frozen blocks, clipping by tensor
   discretisation,  // second order of the plain step: eta^2 B(g, g)
   noether,         // -2 eta c N: 0 for a right gradient of a symmetric loss
   rounding,        // measured change minus all of the above
@@ -73,10 +73,32 @@ enum class PerUnit : int {
 };
 inline constexpr int kStepArrays = static_cast<int>(PerUnit::charge);
 
+// What mode Kinetic keeps besides: of a step the sum of the second moments, which at its end becomes the number that stands
+// for the preconditioner of the unit, and B(d, theta), d the gradient with memory; since the last reset both parts of
+// KineticSplit.
+enum class PerUnitKinetic : int { reference, along, memory, kinetic };
+inline constexpr int kKineticArrays = 4;
+
+// The first order motion -2 B(u, theta) of a charge under a rule u = eta pre d, c the number that stands for pre in a unit:
+// memory = -2 eta c B(d, theta), kinetic = -2 eta B((pre - c) d, theta), kinetic symmetry breaking. Another split than that
+// of the causes, which first take out all that is there without memory.
+template <class S>
+struct KineticSplit {
+  S memory, kinetic;
+};
+
 // A vector that begins at the last units of an array ends in the next one: there it adds zeros.
-template <class S, int Units, int Causes>
+template <class S, int Units, int Causes, bool Split = false>
 struct UnitArrays {
-  S data[(static_cast<int>(PerUnit::total) + Causes) * Units + padded<S>(1) - 1];
+  static constexpr int kFirstKinetic = static_cast<int>(PerUnit::total) + Causes;
+  S data[(kFirstKinetic + (Split ? kKineticArrays : 0)) * Units + padded<S>(1) - 1];
+
+  EMMY_INLINE constexpr S* operator[](PerUnitKinetic quantity) noexcept requires Split {
+    return data + (kFirstKinetic + static_cast<int>(quantity)) * Units;
+  }
+  EMMY_INLINE constexpr const S* operator[](PerUnitKinetic quantity) const noexcept requires Split {
+    return data + (kFirstKinetic + static_cast<int>(quantity)) * Units;
+  }
 
   EMMY_INLINE constexpr S* operator[](PerUnit quantity) noexcept { return data + static_cast<int>(quantity) * Units; }
   EMMY_INLINE constexpr const S* operator[](PerUnit quantity) const noexcept {
@@ -150,6 +172,13 @@ struct Ledger {
     for (int c = 0; c < kKeptCauses<Net>; ++c) budget.amount[c] = units.total(c)[first<Symmetry>() + unit];
     return budget;
   }
+  template <class Symmetry>
+  EMMY_INLINE constexpr KineticSplit<scalar> kinetic(int unit) const noexcept {
+    static_assert(kKinetic<Mode>,
+                  "emmy: the kinetic split is kept by Ledger<Net, Spec, Kinetic> and Every<N, Kinetic>");
+    return {units[PerUnitKinetic::memory][first<Symmetry>() + unit],
+            units[PerUnitKinetic::kinetic][first<Symmetry>() + unit]};
+  }
   // The budget of all units together.
   template <class Symmetry>
   EMMY_INLINE constexpr Budget<scalar> total() const noexcept {
@@ -188,6 +217,8 @@ struct Ledger {
   EMMY_INLINE constexpr void reset() noexcept {
     for (int c = 0; c < kKeptCauses<Net>; ++c)
       for (int u = 0; u < kUnits; ++u) units.total(c)[u] = 0;
+    if constexpr (kKinetic<Mode>)
+      for (int u = 0; u < kUnits; ++u) units[PerUnitKinetic::memory][u] = units[PerUnitKinetic::kinetic][u] = 0;
     for (auto& e : extreme) e = {};
     for (auto& b : last) b = {};
     last_ratio = worst_ratio = 0;
@@ -197,7 +228,7 @@ struct Ledger {
   // are instead of reporting a fault.
   EMMY_INLINE constexpr void resync() noexcept { known = false; }
 
-  UnitArrays<scalar, (kUnits > 0 ? kUnits : 1), kKeptCauses<Net>> units;
+  UnitArrays<scalar, (kUnits > 0 ? kUnits : 1), kKeptCauses<Net>, kKinetic<Mode>> units;
   Budget<scalar> last[kChargeCount > 0 ? kChargeCount : 1];
   Extremes<scalar> extreme[kChargeCount > 0 ? kChargeCount : 1];
   TensorFacts<scalar> act[kPlan<Net>.kTensors], delta[kPlan<Net>.kTensors];

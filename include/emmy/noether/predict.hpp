@@ -57,7 +57,7 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
 
 // Adds what `count` lines of a block give to |g|^2 (in `booked`, times a0^2) and, for a rule with memory, |u|^2 (in `size`)
 // of their charges. sums: those of a light meter, `stride` apart.
-template <int Block, Axis Line, bool Memoryless, class Net, class Spec, class S>
+template <int Block, Axis Line, Motion How, class Net, class Spec, class S>
 EMMY_INLINE void predict_lines(Ledger<Net, Spec, Predict>& ledger, int line, int count, const S* sums, int stride,
                                const BlockTerms<S>& b) noexcept {
   for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>,
@@ -78,7 +78,8 @@ EMMY_INLINE void predict_lines(Ledger<Net, Spec, Predict>& ledger, int line, int
           };
           const int at = charge.is_whole ? unit : unit + i;
           add_to(ledger.units[PerUnit::booked] + at, simd::mul(simd::set(weight * b.a0 * b.a0), sum(0)));
-          if constexpr (!Memoryless) add_to(ledger.units[PerUnit::size] + at, simd::mul(simd::set(weight), sum(1)));
+          if constexpr (How != Motion::plain)
+            add_to(ledger.units[PerUnit::size] + at, simd::mul(simd::set(weight), sum(1)));
         }
       });
     }

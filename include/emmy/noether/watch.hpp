@@ -14,12 +14,23 @@ struct WatchAll {};
 
 // ---- modes
 struct Measure {};  // every step, in the update sweep
-template <int N>
+// As Measure, for rules with a preconditioner (Adam, Lion ...): two numbers a unit and step more, to compare the step with
+// the gradient times one number a unit, and two totals, the parts of its first order motion (KineticSplit).
+struct Kinetic {};
+template <int N, class How = Measure>
 struct Every {  // every N-th step; the change in between is booked as unmeasured
   static_assert(N > 0, "emmy: Every<N> needs N >= 1");
 };
 struct Predict {
 };  // the exact laws, fed with |g|^2 (and |u|^2) only: cheaper, but it assumes the symmetry and sees no fault
+
+template <class Mode>
+inline constexpr bool kKinetic = __is_same(Mode, Kinetic);
+template <int N, class How>
+inline constexpr bool kKinetic<Every<N, How>> = kKinetic<How>;
+// Is every step measured?
+template <class Mode>
+inline constexpr bool kMeasuresAll = __is_same(Mode, Measure) || __is_same(Mode, Kinetic);
 
 namespace detail {
 

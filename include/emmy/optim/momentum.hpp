@@ -48,7 +48,8 @@ EMMY_INLINE constexpr bool valid(const BasicNesterov<S>& r) noexcept {
 // Plain: k = c = 1 and stored = 0, the same bits by fewer operations.
 template <class S, bool Plain = false>
 struct MomentumCoefficients {
-  static constexpr bool kMemoryless = false;
+  static constexpr Motion kMotion = Motion::linear;
+  static constexpr bool kBuffered = true;
   S k, a0, beta, c, eta, stored;
 };
 template <class S, Decay kind>
@@ -92,7 +93,8 @@ EMMY_INLINE constexpr void bound_step(const MomentumCoefficients<S>& c, S g, S& 
 // Plain: k = c = 1 and stored = 0, the same bits by fewer operations.
 template <class S, bool Plain = false>
 struct NesterovCoefficients {
-  static constexpr bool kMemoryless = false;
+  static constexpr Motion kMotion = Motion::linear;
+  static constexpr bool kBuffered = true;
   S k, a0, beta, c, eta, stored;
 };
 template <class S>

@@ -8,10 +8,14 @@
 //   coefficients(rule, clip)                  plain numbers for the sweep, with k, a0 (clip: factor on g)
 //   apply(coefficients, theta, g, buf, next, u)   on vectors; buf and next are written
 //
+// Where u is no sum of gradient and momentum (Motion::general: Adam, signs, clipping by value), u0 is what is left of u
+// without momentum and decay, and apply has three more vectors: the second moment, u0, and d, the gradient with memory.
+//
 // train/per_block.hpp gives blocks their own rates; ClipByNorm and ClipByTensor scale the gradient. Test: tests/optim/rules_test.cpp.
 #pragma once
 
 #include <emmy/core/macros.hpp>
+#include <emmy/kernels/motion.hpp>
 
 namespace emmy {
 
@@ -84,6 +88,22 @@ EMMY_INLINE constexpr auto of_block(const Rule& rule, [[maybe_unused]] int block
 
 template <class Rule>
 using plain_rule = decltype(of_block(Rule{}, 0));
+
+// How many second moments it keeps: 0, kOneAWeight, or as many as are shared.
+template <class Rule>
+inline constexpr int kSecondMoments = [] {
+  if constexpr (requires { Rule::kSecondMoments; }) return Rule::kSecondMoments;
+  else if constexpr (RuleAround<Rule>) return kSecondMoments<decltype(Rule::rule)>;
+  else return 0;
+}();
+// A rule whose u is a preconditioned gradient: the ledger compares it with the gradient times one number a unit.
+template <class Rule>
+inline constexpr bool kPreconditioned = [] {
+  if constexpr (RuleAround<Rule>) return kPreconditioned<decltype(Rule::rule)>;
+  else return requires {
+      Rule::kPreconditioned;
+    };
+}();
 
 namespace detail {
 // The net that a rule has rates for; void: any.

@@ -24,7 +24,8 @@ EMMY_INLINE constexpr bool valid(const BasicSgd<S>& r) noexcept {
 // k = 1 - eta lam, u = u0 = a0 g with a0 = eta clip.
 template <class S>
 struct SgdCoefficients {
-  static constexpr bool kMemoryless = true;
+  static constexpr Motion kMotion = Motion::plain;
+  static constexpr bool kBuffered = false;
   S k, a0;
 };
 template <class S>

@@ -47,9 +47,25 @@ EMMY_INLINE void forget_tensors(Ledger<Net, Spec, Mode>& ledger) noexcept {
   ledger.unbounded = true;
 }
 
+template <int Block, class Net, class Rule>
+EMMY_INLINE void add_squares(const Gradient<Net>& g, const Clips<Net, Rule::kClips>& clips,
+                             SharedSquares<Net, Rule>& squares) noexcept {
+  constexpr auto kBlock = kPlan<Net>.block[Block];
+  if constexpr (kBlock.trained)
+    for (int row = 0; row < kBlock.lines; ++row)
+      squares.template add<Block, 1>(row, g.data + kBlock.offset + row * kBlock.width, clips.block[Block]);
+}
+
 template <bool Measuring, class Net, class Rule, class Led>
 EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& g, const Rule& rule,
                            const Clips<Net, Rule::kClips>& clips, Led& ledger) noexcept {
+  advance(rule, state);
+  if constexpr (kSharesMoments<Rule>) {
+    SharedSquares<Net, Rule> squares;
+    [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA { (add_squares<B>(g, clips, squares), ...); }
+    (std::make_integer_sequence<int, kPlan<Net>.kBlocks>{});
+    squares.update(rule, state);
+  }
   if constexpr (Measuring) {
     begin_books(ledger, params, state);
     if constexpr (kInvariants<Net> != 0) {
@@ -71,7 +87,7 @@ EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const G
   };
   [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA { (one(std::integral_constant<int, B>{}), ...); }
   (std::make_integer_sequence<int, kPlan<Net>.kBlocks>{});
-  if constexpr (Measuring) end_books(ledger, rule);
+  if constexpr (Measuring) end_books(ledger, rule, clips);
 }
 
 }  // namespace inner

@@ -18,6 +18,8 @@ template <class Rule>
 struct Lazy {
   static_assert(!Rule::kHasMemory, "emmy: Lazy takes a rule without memory (Sgd): a momentum buffer is read anyway");
   static_assert(!Rule::kClips, "emmy: Lazy takes a rule without clipping: a norm needs the gradient");
+  static_assert(decltype(coefficients(plain_rule<Rule>{}, typename Rule::scalar(1)))::kMotion == Motion::plain,
+                "emmy: Lazy takes plain gradient descent (Sgd)");
   using scalar = typename Rule::scalar;
   static constexpr bool kHasMemory = false;
   static constexpr bool kClips = false;

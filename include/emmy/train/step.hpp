@@ -200,6 +200,24 @@ EMMY_OUTLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule
   clips_from_squares(squares, rule, clips);
 }
 
+// The second moments of this step, but for those that move in the sweep.
+template <class Net, int Batch, class Rule>
+EMMY_INLINE void move_second(const Memory<Net, Batch, true>& m, State<Net, Rule>& state, const Rule& rule,
+                             const Clips<Net, Rule::kClips>& clips) noexcept {
+  advance(rule, state);
+  if constexpr (kSharesMoments<Rule>) {
+    SharedSquares<Net, Rule> squares;
+    for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+      constexpr int I = decltype(node)::value;
+      if constexpr (!kIsFrozen<typename node_at<Net, I>::layer>) {
+        SharedVisitor<Net, Rule, kPlan<Net>.first_block[I]> visitor{squares, clips};
+        gradients(typename node_at<Net, I>::layer{}, m.template frame<I>(), visitor);
+      }
+    });
+    squares.update(rule, state);
+  }
+}
+
 // Opens and closes the books of one step.
 template <class Net, class Spec, class Mode, class Rule>
 EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>& params,
@@ -214,9 +232,16 @@ EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>&
   }
 }
 template <class Net, class Spec, class Mode, class Rule>
-EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule) noexcept {
-  if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) end_prediction(ledger, rule);
-  else end_step(ledger);
+EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule,
+                           [[maybe_unused]] const Clips<Net, Rule::kClips>& clips) noexcept {
+  if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) {
+    end_prediction(ledger, rule);
+  } else {
+    if constexpr (kPreconditioned<Rule>) book_kinetic(ledger, reference(rule), reference_share<Net>(rule, clips));
+    else if constexpr (kKinetic<Mode>)
+      for (int u = 0; u < ledger.kUnits; ++u) ledger.units[PerUnitKinetic::reference][u] = 1;
+    end_step(ledger);
+  }
 }
 
 // What the norms tell of the gradients of their inputs, before their gains move.
@@ -253,6 +278,7 @@ EMMY_NODE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& param
 template <bool Measuring, int Batch, class Net, class Rule, class Led>
 EMMY_INLINE void update_all(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
                             const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger) noexcept {
+  move_second(m, state, rule, clips);
   if constexpr (Measuring) {
     begin_books(ledger, params, state);
     note_invariances(m, rule, clips, ledger);
@@ -263,7 +289,7 @@ EMMY_INLINE void update_all(const Memory<Net, Batch, true>& m, Params<Net>& para
         m, params, state, rule, clips, ledger,
         std::make_integer_sequence<int, kPlan<Net>.first_block[I + 1] - kPlan<Net>.first_block[I]>{});
   });
-  if constexpr (Measuring) end_books(ledger, rule);
+  if constexpr (Measuring) end_books(ledger, rule, clips);
 }
 
 // Layers with buffers write them now.
@@ -274,12 +300,26 @@ EMMY_INLINE void commit_all(const Memory<Net, Batch, true>& m) noexcept {
   if constexpr (I + 1 < Net::kNodes) commit_all<Net, Batch, I + 1>(m);
 }
 
+template <class Led>
+inline constexpr bool kSplitsKinetic = false;
+template <class Net, class Spec, class Mode>
+inline constexpr bool kSplitsKinetic<Ledger<Net, Spec, Mode>> = kKinetic<Mode>;
+
+// Do rule and ledger fit the net?
+template <class Net, class Rule, class Led>
+EMMY_INLINE constexpr void check_rule() noexcept {
+  static_assert(detail::kRuleFits<Rule, Net>,
+                "emmy: this rule holds rates or moments of another net: PerBlock<Rule, Net>, SharedAdam<Net>");
+  static_assert(!kPreconditioned<Rule> || !kIsLedger<Led> || kSplitsKinetic<Led> || kPredicts<Led>,
+                "emmy: a rule with a preconditioner (Adam, RmsProp, Lion, SignSgd) needs a ledger of mode Kinetic: "
+                "Ledger<Net, Spec, Kinetic> or Every<N, Kinetic>");
+}
+
 // Are rule and targets those of such a net and loss?
 template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
 EMMY_INLINE constexpr void check_types() noexcept {
   using S = typename Net::scalar;
-  static_assert(detail::kRuleFits<Rule, Net>,
-                "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
+  check_rule<Net, Rule, Led>();
   static_assert(!kUnchecked<Rule> || !kIsLedger<Led>,
                 "emmy: a ledger needs the checks of a step: take the rule without Unchecked");
   static_assert(!kLazy<Rule> || !kIsLedger<Led>,

@@ -12,6 +12,7 @@
 #include <emmy/train/check_sums.hpp>
 #include <emmy/train/passes.hpp>
 #include <emmy/train/per_block.hpp>
+#include <emmy/train/second_moments.hpp>
 
 namespace emmy {
 namespace detail {
@@ -38,21 +39,6 @@ struct Wants<Net, Ledger<Net, Spec, Mode>> {
 };
 
 }  // namespace detail
-
-// Factors on g for each block; without clipping 1.
-template <class Net, bool Any = true>
-struct Clips {
-  typename Net::scalar block[kPlan<Net>.kBlocks];
-  typename Net::scalar all;  // of a global clip
-};
-template <class Net>
-struct Clips<Net, false> {
-  struct Ones {
-    EMMY_INLINE constexpr typename Net::scalar operator[](int) const noexcept { return 1; }
-  };
-  static constexpr Ones block{};
-  static constexpr typename Net::scalar all = 1;
-};
 
 }  // namespace emmy
 
@@ -117,6 +103,23 @@ EMMY_INLINE typename Net::scalar partner_of(const Largest<Net, Memory>& largest)
 }
 }  // namespace inner
 
+namespace inner {
+// The numbers that a rule's sweep of one block needs, those of its state with them.
+template <int Block, class Net, class Rule, class Shared>
+EMMY_INLINE auto block_coefficients(const Rule& rule, typename Net::scalar clip,
+                                    [[maybe_unused]] const Params<Net>& params,
+                                    [[maybe_unused]] State<Net, Rule>& state,
+                                    [[maybe_unused]] Shared& shared) noexcept {
+  auto c = coefficients(of_block(rule, Block), clip);
+  if constexpr (kSecondMoments<Rule> == 0) return c;
+  else return with_state<Block>(c, params, state, shared);
+}
+template <class Net, class Rule, int Block>
+using coefficients_of = decltype(block_coefficients<Block>(
+    std::declval<const Rule&>(), typename Net::scalar(1), std::declval<const Params<Net>&>(),
+    std::declval<State<Net, Rule>&>(), std::declval<SharedLines<Net, Rule, Block>&>()));
+}  // namespace inner
+
 // One block in the sweep of its layer; Rows: samples times positions, 0 for a gradient that comes from elsewhere.
 template <class Net, class Rule, class Led, bool Measuring, int Block, int Rows>
 struct BlockSweep {
@@ -124,15 +127,17 @@ struct BlockSweep {
   static constexpr auto kBlock = kPlan<Net>.block[Block];
   static constexpr int kStride = kBlock.width;
   static constexpr Axis kAlongRows = kBlock.in_memory(Axis::row), kAlongColumns = kBlock.in_memory(Axis::column);
-  using Moving = decltype(coefficients(plain_rule<Rule>{}, S(1)));
+  using Moving = inner::coefficients_of<Net, Rule, Block>;
   using Coefficients = std::conditional_t<kBlock.trained, Moving, FrozenCoefficients<S>>;
-  static constexpr bool kMemoryless = Coefficients::kMemoryless;
+  static constexpr Motion kMotion = Coefficients::kMotion;
+  static constexpr bool kMemoryless = kMotion == Motion::plain;
+  static constexpr bool kSplits = kPreconditioned<Rule> && kBlock.trained;
   static constexpr bool kPredicting = Measuring && kPredicts<Led>;
 
   // One sample, a layer x W + b: the gradient is x dy^T and dy. Without memory the update is x (a0 dy)^T and a0 dy,
   // measured or not. A column takes dy for x and x for dy.
-  static constexpr bool kOuter = Rows == 1 && (kMemoryless || !Measuring) && kBlock.trained &&
-                                 kBlock.role != Role::factor &&
+  static constexpr bool kOuter = Rows == 1 && (kMemoryless || (!Measuring && Coefficients::kBuffered)) &&
+                                 kBlock.trained && kBlock.role != Role::factor &&
                                  kHasPlainWeights<typename node_at<Net, kBlock.node>::layer> &&
                                  !kIsWindowed<typename node_at<Net, kBlock.node>::layer> && !EMMY_GRADIENT_HOOKED;
   // Predicted, all that is wanted of its gradient are sums of squares, which |x| and |dy| tell.
@@ -156,7 +161,8 @@ struct BlockSweep {
   alignas(kAlign<S>) S v[kByOuter ? kStride : 1];
   // Row sums are kept until a vector of them can be booked, all of them; where lanes are one, each row is.
   static constexpr int kKept = !kRows ? 0 : one_lane<S>() ? 1 : kBlock.lines;
-  Meter<S, kStride, kKept, kColumns, kMemoryless, kPredicting> meter{};
+  Meter<S, kStride, kKept, kColumns, kMotion, kPredicting, kSplits> meter{};
+  [[no_unique_address]] inner::SharedLines<Net, Rule, Block> shared;
 
   // input and dy of the layer: read where kByOuter.
   EMMY_INLINE BlockSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
@@ -164,7 +170,7 @@ struct BlockSweep {
                          const S* dy = nullptr) noexcept
       : theta(params.data + kBlock.offset), batch(S(samples)), ledger(to), x(input) {
     if constexpr (Rule::kHasMemory) buf = state.buf + kBlock.offset;
-    if constexpr (kBlock.trained) c = coefficients(of_block(rule, Block), clips.block[Block]);
+    if constexpr (kBlock.trained) c = inner::block_coefficients<Block>(rule, clips.block[Block], params, state, shared);
     terms = {c.k, c.a0, inner::reference_share<Net>(rule, clips), inner::partner_of<Block>(state.largest)};
     if constexpr (kByOuter) {
       const S* from = dy;
@@ -182,8 +188,8 @@ struct BlockSweep {
   // `count` lines from `unit` on, their sums `stride` apart, zero up to a whole vector.
   template <Axis Line>
   EMMY_INLINE void book(int unit, int count, const S* sums, int stride) noexcept {
-    if constexpr (kPredicting) predict_lines<Block, Line, kMemoryless>(ledger, unit, count, sums, stride, terms);
-    else book_lines<Block, Line, kMemoryless>(ledger, unit, count, sums, stride, terms, batch);
+    if constexpr (kPredicting) predict_lines<Block, Line, kMotion>(ledger, unit, count, sums, stride, terms);
+    else book_lines<Block, Line, kMotion, kSplits>(ledger, unit, count, sums, stride, terms, batch);
   }
   EMMY_INLINE int kept(int row) const noexcept { return kKept > 1 ? row : 0; }
   EMMY_INLINE void book_rows(int row, int count) noexcept {
@@ -195,7 +201,7 @@ struct BlockSweep {
       for (int m = 0; m < M; ++m) rows<1>(row + m, g + m * kStride);
     } else {
       S* memory = nullptr;
-      if constexpr (!kMemoryless) memory = buf + row * kStride;
+      if constexpr (Coefficients::kBuffered) memory = buf + row * kStride;
       constexpr bool kFactor = kBlock.role == Role::factor;
       static constexpr S kOne = 1;
       const auto sweep = [&](auto... outer) EMMY_LAMBDA {

@@ -131,8 +131,7 @@ template <class Net, class Rule, class Loss = CrossEntropy, class Led>
 Status apply(Params<Net>& params, State<Net, Rule>& state, const Gradient<Net>& g, const Rule& rule, Led& ledger,
              Loss = {}) noexcept {
   using S = typename Net::scalar;
-  static_assert(detail::kRuleFits<Rule, Net>,
-                "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
+  inner::check_rule<Net, Rule, Led>();
   static_assert(!kLazy<Rule>, "emmy: apply updates at once: take the rule without Lazy");
   inner::note_loss<Loss>(ledger);
   auto largest = state.largest;
