@@ -113,7 +113,7 @@ void sweep(const Rule& rule, double k, double rate, double beta, double stored) 
   fill(x, xs, M, Cols, Cols);
   if constexpr (kMemory) fill(y, ys, M, Cols, Cols);
   const auto c = emmy::coefficients(rule, 1.0f);
-  emmy::Meter<float, Cols, M, true, !kMemory> meter{};
+  emmy::Meter<float, Cols, M, true, kMemory ? emmy::Motion::linear : emmy::Motion::plain> meter{};
   emmy::SweepRange<float> range{};
   emmy::sweep_rows<Cols, M, false>(c, w, y, static_cast<const float*>(x), meter, 0, range);
   double wanted_rows[M][5] = {}, wanted_columns[Cols][5] = {}, top = 0;

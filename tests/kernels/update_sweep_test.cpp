@@ -233,7 +233,7 @@ void run_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bias) {
 template <class T, int Cols>
 void run_measured_bias(T k, T a0, T* theta, const T* v) {
   constexpr int kStride = emmy::padded<T>(Cols);
-  emmy::Meter<T, kStride, 1, true, true> meter;
+  emmy::Meter<T, kStride, 1, true, emmy::Motion::plain> meter;
   emmy::SweepRange<T> range{};
   const T one = 1;
   emmy::sweep_rows<kStride, 1, false>(emmy::SgdCoefficients<T>{k, a0}, theta, static_cast<T*>(nullptr), v, meter, 0,
@@ -242,7 +242,7 @@ void run_measured_bias(T k, T a0, T* theta, const T* v) {
 template <class T, int Rows, int Cols, bool ByRows, bool ByColumns>
 void run_measured(T k, T* theta, const T* x, const T* dy, const T* v, Sums<T>* row, Sums<T>* column) {
   constexpr int kStride = emmy::padded<T>(Cols);
-  emmy::Meter<T, kStride, ByRows ? Rows : 0, ByColumns, true> meter;
+  emmy::Meter<T, kStride, ByRows ? Rows : 0, ByColumns, emmy::Motion::plain> meter;
   int done = 0;
   bool in_turn = true;
   emmy::measure_outer<Rows, Cols>(
@@ -354,7 +354,7 @@ struct MemoryCase {
 template <class C, class T, int Rows, int Cols>
 void run_sweep_without_sums(const C& c, T* theta, T* buf, const T* g) {
   constexpr int kStride = emmy::padded<T>(Cols);
-  emmy::Meter<T, kStride, 0, false, false> meter;
+  emmy::Meter<T, kStride, 0, false, emmy::Motion::linear> meter;
   emmy::SweepRange<T> range{};
   for (int m = 0; m < Rows; ++m) {
     const int at = m * kStride;
@@ -427,7 +427,7 @@ void check_same_sums() {
   std::vector<Sums<T>> row(Rows), column(Cols);
   run_measured<T, Rows, Cols, true, true>(T(0.9), theta.data(), x.data(), v.data(), v.data(), row.data(),
                                           column.data());
-  emmy::Meter<T, Cols, Rows, true, true> meter;
+  emmy::Meter<T, Cols, Rows, true, emmy::Motion::plain> meter;
   emmy::SweepRange<T> range{};
   emmy::for_row_tiles<Rows, emmy::kTileRows>([&](int m, auto rows) {
     emmy::sweep_rows<Cols, decltype(rows)::value, false>(emmy::SgdCoefficients<T>{T(1), T(1)}, theta.data() + m * Cols,
