@@ -31,6 +31,7 @@ void fill_defaults(Recipe& r, const CLI::App& train) {
   if (!given("--learning-rate") && r.governor) r.learning_rate = 1e-4;
   if (!given("--momentum") && r.governor) r.momentum = 0;
   if (!given("--schedule") && r.governor) r.schedule = "constant";
+  if (!given("--learning-rate") && r.rule != "momentum") r.learning_rate = 0.001;
   if (!given("--strength")) r.strength = sparse ? 5e-4 : units ? 5e-3 : 0.0;
   if (!given("--partner-decay")) r.partner = sparse ? r.strength : units ? r.strength / 16 : 0.0;
   if (!given("--fine-tune")) r.fine_tune = sparse ? 5 : 0;
@@ -80,12 +81,16 @@ void add_train(CLI::App& app, TrainOptions& o) {
                    "Batch size: 1, 16 or 64 for digits (16 with a constraint), 32 for controller, else 16")
       ->capture_default_str();
   train->add_option("--learning-rate", r.learning_rate,
-                    "Learning rate at the start (default 0.05; 0.1 for sparse and exercises-gru)");
+                    "Learning rate at the start (default 0.05; 0.1 for sparse and exercises-gru, 0.001 for adam)");
   train->add_flag("--governor", r.governor,
                   "The learning rate follows the curvature of the loss: plain steps, no momentum, a constant schedule "
                   "and a start at 0.0001 unless given");
   train->add_option("--schedule", r.schedule, "linear (to 0 at the last epoch) or constant")->capture_default_str();
-  train->add_option("--momentum", r.momentum, "Momentum")->capture_default_str();
+  train
+      ->add_option("--rule", r.rule,
+                   "digits: momentum, adam or adam-shared (one second moment for what symmetries tie together)")
+      ->capture_default_str();
+  train->add_option("--momentum", r.momentum, "Momentum (of adam beta 1)")->capture_default_str();
   train->add_option("--decay", r.decay,
                     "Weight decay of weights that no constraint decays (default 0; 0.001 for exercises)");
   train
@@ -188,7 +193,7 @@ int run(int argc, char** argv) {
   if (CLI::App* sub = app.get_subcommand("train"); sub->parsed()) {
     if (sub->get_option("--epochs")->count() > 0) train.epochs = train.recipe.epochs;
     for (const char* name : {"--net", "--split", "--idle-as-other", "--draw", "--batch", "--learning-rate",
-                             "--schedule", "--governor", "--momentum", "--decay", "--seed", "--constraint",
+                             "--schedule", "--governor", "--rule", "--momentum", "--decay", "--seed", "--constraint",
                              "--strength", "--partner-decay", "--fine-tune", "--label-noise"})
       train.overrides_recipe = train.overrides_recipe || sub->get_option(name)->count() > 0;
     for (const char* name : {"--strength", "--partner-decay", "--fine-tune"})

@@ -25,7 +25,8 @@ io::Section section_of_recipe(const Recipe& r) {
                             {"split", r.split},
                             {"idle_as_other", r.idle_as_other},
                             {"label_noise", r.label_noise},
-                            {"governor", r.governor}};
+                            {"governor", r.governor},
+                            {"rule", r.rule}};
   const std::string text = j.dump();
   io::Section s{kRecipe, std::vector<std::byte>(text.size())};
   std::memcpy(s.bytes.data(), text.data(), text.size());
@@ -56,6 +57,7 @@ io::Result<Recipe> read_recipe(const io::Checkpoint& file, std::string_view path
     j.at("idle_as_other").get_to(r.idle_as_other);
     r.label_noise = j.value("label_noise", 0.0);
     r.governor = j.value("governor", false);
+    j.at("rule").get_to(r.rule);
     return r;
   } catch (const nlohmann::json::exception&) {
     return io::Error{io::shown_path(path) + ": its recipe is damaged"};

@@ -4,6 +4,9 @@
 #include <string_view>
 
 #include <emmy/train/dispatch.hpp>
+#include <emmy/train/shared_adam.hpp>
+
+#include "cli/options.hpp"
 
 namespace emmy::app {
 
@@ -33,8 +36,8 @@ enum class Source { digits, exercises, controller };
 
 // One configuration of the command: net, batch size, what it learns from.
 template <class NetType, int Batch, Source From, class LossType = CrossEntropy, class TargetType = int,
-          class Books = emmy::Ledger<NetType>>
-struct Trained : Config<NetType, PerBlock<Momentum, NetType>, Batch, LossType, TargetType, Books> {
+          class Books = emmy::Ledger<NetType>, class RuleType = Momentum>
+struct Trained : Config<NetType, PerBlock<RuleType, NetType>, Batch, LossType, TargetType, Books> {
   static constexpr Source kSource = From;
   static constexpr bool kConstrained = !__is_same(NetType, plain_of<NetType>);
 };
@@ -44,11 +47,20 @@ struct Digits : Trained<NetType, Batch, Source::digits> {
   static constexpr const char* kText = "64-32-10, ReLU, softmax cross-entropy";
 };
 
+template <class RuleType>
+struct DigitsByRule
+    : Trained<DenseNet, 16, Source::digits, CrossEntropy, int, emmy::Ledger<DenseNet, WatchAll, Kinetic>, RuleType> {
+  static constexpr const char* kName = "digits";
+  static constexpr const char* kText = "64-32-10, ReLU, softmax cross-entropy";
+};
+
 struct Dense1 : Digits<DenseNet, 1> {};
 struct Dense16 : Digits<DenseNet, 16> {};
 struct Dense64 : Digits<DenseNet, 64> {};
 struct Sparse16 : Digits<SparseNet, 16> {};
 struct Units16 : Digits<UnitsNet, 16> {};
+struct AdamDigits : DigitsByRule<Adam> {};
+struct SharedAdamDigits : DigitsByRule<SharedAdam<DenseNet>> {};
 struct ConvDigits : Trained<ConvDigitsNet, 16, Source::digits> {
   static constexpr const char* kName = "digits-conv";
   static constexpr const char* kText =
@@ -75,19 +87,23 @@ struct Controller : Trained<ControllerNet, 32, Source::controller, SquaredError,
   static constexpr const char* kText = "13-64-64-4, ReLU, squared error";
 };
 
-// Calls f(Configuration{}) with the one that net, constraint and batch size name; `otherwise` where there is none.
+// Calls f(Configuration{}) with the one that a recipe's net, rule, constraint and batch size name; `otherwise` where there
+// is none.
 template <class Result, class F>
-Result with_configuration(std::string_view net, std::string_view constraint, int batch, Result otherwise, F f) {
+Result with_configuration(const Recipe& r, Result otherwise, F f) {
+  const std::string_view net = r.net, constraint = r.constraint;
   if (net == ConvDigits::kName) return f(ConvDigits{});
   if (net == NormDigits::kName) return f(NormDigits{});
   if (net == Exercises::kName) return f(Exercises{});
   if (net == GruExercises::kName) return f(GruExercises{});
   if (net == Controller::kName) return f(Controller{});
   if (net != Dense16::kName) return otherwise;
+  if (r.rule == "adam") return f(AdamDigits{});
+  if (r.rule == "adam-shared") return f(SharedAdamDigits{});
   if (constraint == "sparse") return f(Sparse16{});
   if (constraint == "units") return f(Units16{});
-  if (batch == Dense1::kBatch) return f(Dense1{});
-  if (batch == Dense64::kBatch) return f(Dense64{});
+  if (r.batch == Dense1::kBatch) return f(Dense1{});
+  if (r.batch == Dense64::kBatch) return f(Dense64{});
   return f(Dense16{});
 }
 

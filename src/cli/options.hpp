@@ -18,11 +18,12 @@ inline constexpr int kOk = 0, kFailed = 1, kBadInput = 2;
 struct Recipe {
   std::string net = "digits";       // digits, digits-conv, digits-norm, exercises, exercises-gru, controller
   std::string constraint = "none";  // none, sparse, units
+  std::string rule = "momentum";    // momentum, adam, adam-shared
   std::string schedule = "linear";  // linear (to 0 at the last epoch), constant
   int epochs = 20;
   int batch = 16;
   double learning_rate = 0.05;
-  double momentum = 0.9;
+  double momentum = 0.9;  // beta 1 of adam
   double decay = 0.0;     // of every weight that the constraint does not decay itself
   double strength = 0.0;  // decay of the constraint's factors
   double partner = 0.0;   // decay of the layer that could take over their weight

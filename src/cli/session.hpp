@@ -54,7 +54,8 @@ class Session {
   Rule rule(double learning_rate, std::int64_t done, std::int64_t total, double strength, double partner) const {
     Rule r{};
     r.rule.learning_rate = static_cast<float>(learning_rate * left(done, total));
-    r.rule.momentum = static_cast<float>(recipe_.momentum);
+    if constexpr (requires { r.rule.momentum; }) r.rule.momentum = static_cast<float>(recipe_.momentum);
+    else r.rule.beta1 = static_cast<float>(recipe_.momentum);
     r.rule.weight_decay = static_cast<float>(recipe_.decay);
     r.fill();
     for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {

@@ -28,7 +28,7 @@ bool in_range(double x, double low, double high) { return x >= low && x <= high;
 
 // What is wrong with the recipe, empty if nothing.
 std::string complaint(const Recipe& r) {
-  const int wanted = with_configuration(r.net, r.constraint, r.batch, 0, []<class C>(C) { return C::kBatch; });
+  const int wanted = with_configuration(r, 0, []<class C>(C) { return C::kBatch; });
   if (wanted == 0)
     return "--net is digits, digits-conv, digits-norm, exercises, exercises-gru or controller, not '" + r.net + "'";
   if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units")
@@ -37,12 +37,17 @@ std::string complaint(const Recipe& r) {
     return "--schedule is linear or constant, not '" + r.schedule + "'";
   if (r.epochs < 1 || r.epochs > 1000000) return "--epochs is 1 to 1000000";
   const bool digits = r.net == Dense16::kName;
+  if (r.rule != "momentum" && r.rule != "adam" && r.rule != "adam-shared")
+    return "--rule is momentum, adam or adam-shared, not '" + r.rule + "'";
+  if (r.rule != "momentum" && (!digits || r.constraint != "none"))
+    return "--rule " + r.rule + " is for --net digits without a constraint";
   if (!digits && r.constraint != "none") return "--constraint " + r.constraint + " is for --net digits";
   if (r.batch != wanted && !digits)
     return fmt::format("--batch is {} for --net {}: it is known at compile time", wanted, r.net);
   if (r.batch != wanted)
-    return r.constraint == "none" ? "--batch is 1, 16 or 64: every size is known at compile time"
-                                  : "--batch is 16 with a constraint";
+    return r.constraint == "none" && r.rule == "momentum"
+               ? "--batch is 1, 16 or 64: every size is known at compile time"
+               : "--batch is 16 with a constraint or another rule than momentum";
   if (!in_range(r.learning_rate, 0, 10)) return "--learning-rate is 0 to 10";
   if (r.governor && r.constraint != "none") return "--governor is for --constraint none";
   if (r.governor && r.momentum != 0) return "--governor is for plain steps: --momentum 0";
@@ -169,7 +174,8 @@ template <class C>
 void describe(const Session<C>& s, report::Record& record) {
   const Recipe& r = s.recipe();
   record.net = C::kText;
-  record.rule = fmt::format("momentum {:g}, learning rate {:g} ({}{}), decay {:g}", r.momentum, r.learning_rate,
+  record.rule = fmt::format("{} {:g}, learning rate {:g} ({}{}), decay {:g}",
+                            r.rule == "momentum" ? "momentum" : r.rule + ", beta 1", r.momentum, r.learning_rate,
                             r.schedule, r.governor ? ", governed from there" : "", r.decay);
   if (r.constraint != "none") record.rule += fmt::format(", constraint {} of strength {:g}", r.constraint, r.strength);
   if (r.label_noise > 0) record.rule += fmt::format(", label noise {:g}", r.label_noise);
@@ -401,7 +407,7 @@ int run_train(const TrainOptions& options) {
     if (const std::string why = unwritable(path); !why.empty()) return refuse(why);
   if (const std::string why = unwritable_folder(options.report); !why.empty()) return refuse(why);
 
-  return with_configuration(recipe.net, recipe.constraint, recipe.batch, kBadInput,
+  return with_configuration(recipe, kBadInput,
                             [&]<class C>(C) { return run_on_target<C>(options, recipe, resuming ? &file : nullptr); });
 }
 

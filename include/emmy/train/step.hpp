@@ -80,7 +80,8 @@ EMMY_OUTLINE void inspect_all(const Memory<Net, Batch, true>& m, Totals<Net>& to
   inspect_tensor<0>(m, totals, ledger);
 }
 
-// The largest |value| of the weights: read once, and after they were changed from outside.
+// The largest |value| of the weights: read once, and after they were changed from outside. False where something is not
+// finite or a second moment is negative.
 template <class Net, class Rule>
 EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Rule>& state,
                                   Largest<Net, Rule::kHasMemory>& largest) noexcept {
@@ -96,6 +97,8 @@ EMMY_OUTLINE bool measure_largest(const Params<Net>& params, const State<Net, Ru
     largest.raise(b, weights.max_abs, memory.max_abs);
     finite = finite && weights.finite && memory.finite;
   }
+  if constexpr (kSecondMoments<Rule> != 0)
+    for (const S v : state.second.data) finite = finite && v >= S(0) && v - v == S(0);
   return finite;
 }
 
