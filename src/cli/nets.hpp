@@ -6,8 +6,6 @@
 #include <emmy/train/dispatch.hpp>
 #include <emmy/train/shared_adam.hpp>
 
-#include "cli/options.hpp"
-
 namespace emmy::app {
 
 inline constexpr int kInputs = 64, kHidden = 32, kClasses = 10;
@@ -87,23 +85,22 @@ struct Controller : Trained<ControllerNet, 32, Source::controller, SquaredError,
   static constexpr const char* kText = "13-64-64-4, ReLU, squared error";
 };
 
-// Calls f(Configuration{}) with the one that a recipe's net, rule, constraint and batch size name; `otherwise` where there
-// is none.
+// Calls f(Configuration{}) with the one that net, rule, constraint and batch size name; `otherwise` where there is none.
 template <class Result, class F>
-Result with_configuration(const Recipe& r, Result otherwise, F f) {
-  const std::string_view net = r.net, constraint = r.constraint;
+Result with_configuration(std::string_view net, std::string_view rule, std::string_view constraint, int batch,
+                          Result otherwise, F f) {
   if (net == ConvDigits::kName) return f(ConvDigits{});
   if (net == NormDigits::kName) return f(NormDigits{});
   if (net == Exercises::kName) return f(Exercises{});
   if (net == GruExercises::kName) return f(GruExercises{});
   if (net == Controller::kName) return f(Controller{});
   if (net != Dense16::kName) return otherwise;
-  if (r.rule == "adam") return f(AdamDigits{});
-  if (r.rule == "adam-shared") return f(SharedAdamDigits{});
+  if (rule == "adam") return f(AdamDigits{});
+  if (rule == "adam-shared") return f(SharedAdamDigits{});
   if (constraint == "sparse") return f(Sparse16{});
   if (constraint == "units") return f(Units16{});
-  if (r.batch == Dense1::kBatch) return f(Dense1{});
-  if (r.batch == Dense64::kBatch) return f(Dense64{});
+  if (batch == Dense1::kBatch) return f(Dense1{});
+  if (batch == Dense64::kBatch) return f(Dense64{});
   return f(Dense16{});
 }
 

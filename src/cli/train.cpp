@@ -28,7 +28,7 @@ bool in_range(double x, double low, double high) { return x >= low && x <= high;
 
 // What is wrong with the recipe, empty if nothing.
 std::string complaint(const Recipe& r) {
-  const int wanted = with_configuration(r, 0, []<class C>(C) { return C::kBatch; });
+  const int wanted = with_configuration(r.net, r.rule, r.constraint, r.batch, 0, []<class C>(C) { return C::kBatch; });
   if (wanted == 0)
     return "--net is digits, digits-conv, digits-norm, exercises, exercises-gru or controller, not '" + r.net + "'";
   if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units")
@@ -407,7 +407,7 @@ int run_train(const TrainOptions& options) {
     if (const std::string why = unwritable(path); !why.empty()) return refuse(why);
   if (const std::string why = unwritable_folder(options.report); !why.empty()) return refuse(why);
 
-  return with_configuration(recipe, kBadInput,
+  return with_configuration(recipe.net, recipe.rule, recipe.constraint, recipe.batch, kBadInput,
                             [&]<class C>(C) { return run_on_target<C>(options, recipe, resuming ? &file : nullptr); });
 }
 
