@@ -65,6 +65,8 @@ using SignSgd = BasicSignSgd<float>;
 template <class Rule>
 struct ClipByValue {
   static_assert(!Rule::kClips, "emmy: a rule is clipped once: by value, by norm or by tensor");
+  static_assert(kSecondMoments<Rule> <= 0,
+                "emmy: shared second moments are clipped by norm: ClipByNorm<SharedAdam<Net>>");
   using scalar = typename Rule::scalar;
   static constexpr bool kHasMemory = Rule::kHasMemory;
   static constexpr bool kClips = false;

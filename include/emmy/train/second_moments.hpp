@@ -74,7 +74,6 @@ EMMY_INLINE auto with_state(AdamCoefficients<S, Memory> c, const Params<Net>& pa
 template <int Block, class Net, class Rule, class C, class S, class Shared>
 EMMY_INLINE auto with_state(const ClippedCoefficients<C, S>& c, const Params<Net>& params, State<Net, Rule>& state,
                             Shared& shared) noexcept {
-  static_assert(!kSharesMoments<Rule>, "emmy: SharedAdam is clipped by norm: ClipByNorm<SharedAdam<Net>>");
   auto inside = with_state<Block>(c.inside, params, state, shared);
   return ClippedCoefficients<decltype(inside), S>{c.k, c.a0, c.clip, c.limit, inside};
 }

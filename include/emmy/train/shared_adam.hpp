@@ -130,6 +130,14 @@ EMMY_INLINE constexpr typename Net::scalar gradient_share(const SharedAdam<Net, 
 }
 template <class Rule>
 inline constexpr bool kSharesMoments = kSecondMoments<Rule> > 0;
+namespace detail {
+template <class Rule, class Net>
+inline constexpr bool kMomentsFit = [] {
+  if constexpr (RuleAround<Rule>) return kMomentsFit<decltype(Rule::rule), Net>;
+  else if constexpr (kSharesMoments<Rule>) return __is_same(typename Rule::net, Net);
+  else return true;
+}();
+}  // namespace detail
 
 }  // namespace emmy
 

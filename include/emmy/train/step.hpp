@@ -312,7 +312,9 @@ inline constexpr bool kSplitsKinetic<Ledger<Net, Spec, Mode>> = kKinetic<Mode>;
 template <class Net, class Rule, class Led>
 EMMY_INLINE constexpr void check_rule() noexcept {
   static_assert(detail::kRuleFits<Rule, Net>,
-                "emmy: this rule holds rates or moments of another net: PerBlock<Rule, Net>, SharedAdam<Net>");
+                "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
+  static_assert(detail::kMomentsFit<Rule, Net>,
+                "emmy: this SharedAdam shares second moments as another net ties them: SharedAdam<Net>");
   static_assert(!kPreconditioned<Rule> || !kIsLedger<Led> || kSplitsKinetic<Led> || kPredicts<Led>,
                 "emmy: a rule with a preconditioner (Adam, RmsProp, Lion, SignSgd) needs a ledger of mode Kinetic: "
                 "Ledger<Net, Spec, Kinetic> or Every<N, Kinetic>");
