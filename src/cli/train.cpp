@@ -181,6 +181,7 @@ void describe(const Session<C>& s, report::Record& record) {
   if (r.label_noise > 0) record.rule += fmt::format(", label noise {:g}", r.label_noise);
   record.target = fmt::format("{} ({})", s.table().target, s.table().backend);
   record.batch = C::kBatch;
+  record.adaptive = kPreconditioned<typename C::Rule>;
   const auto bytes = [](std::size_t count) { return static_cast<std::int64_t>(count); };
   record.memory = {{"params", bytes(sizeof(s.trainer->params))},
                    {"buffers", kPlan<typename C::Net>.buffers > 0 ? bytes(sizeof(s.trainer->buffers)) : 0},
