@@ -95,7 +95,7 @@ class Session {
       sum += static_cast<double>(loss);
       if (recording)
         recording->step(*ledger, done, static_cast<double>(loss),
-                        ScaleRates<double>{r.rule.learning_rate, r.rule.momentum, r.rule.weight_decay});
+                        ScaleRates<double>{r.rule.learning_rate, recipe_.momentum, r.rule.weight_decay});
     }
     return {Status::ok, sum / static_cast<double>(steps_per_epoch_)};
   }

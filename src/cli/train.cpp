@@ -50,6 +50,7 @@ std::string complaint(const Recipe& r) {
                : "--batch is 16 with a constraint or another rule than momentum";
   if (!in_range(r.learning_rate, 0, 10)) return "--learning-rate is 0 to 10";
   if (r.governor && r.constraint != "none") return "--governor is for --constraint none";
+  if (r.governor && r.rule != "momentum") return "--governor is for --rule momentum";
   if (r.governor && r.momentum != 0) return "--governor is for plain steps: --momentum 0";
   if (r.governor && r.learning_rate <= 0) return "--governor needs a --learning-rate above 0 to start from";
   if (!in_range(r.momentum, 0, 0.999)) return "--momentum is 0 to 0.999";

@@ -38,18 +38,6 @@ inline bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-// Of the public cases: all dense ones, of the layers those that Emmy has, all constraints, and of
-// the laws those with a runner of their own (src/cli/golden_own.hpp).
-template <class Json>
-bool is_supported(const Json& c) {
-  if (c["set"] == "dense") return true;
-  const std::vector<std::string> kinds{"conv1d", "layernorm", "rmsnorm", "batchnorm", "mlp1_exp",
-                                       "swiglu", "linear3",   "lora",    "rnn_relu",  "attention"};
-  if (c["set"] == "constraints") return true;
-  if (c["set"] == "laws") return c["kind"] == "mlp1_tanh" || c["kind"] == "normalised_linear";
-  return c["set"] == "layers" && std::find(kinds.begin(), kinds.end(), c["kind"]) != kinds.end();
-}
-
 // The targets that the golden nets are built for and this CPU can run.
 inline std::vector<std::string> targets() {
   std::vector<std::string> all;

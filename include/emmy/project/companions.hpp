@@ -29,12 +29,13 @@ struct Companions {
   EMMY_INLINE constexpr const Companion<S>* end() const noexcept { return array + count; }
 };
 
-// Those of a state: a line for each array that a rule keeps.
+// Those of a state: a line for each array that a rule keeps. Second moments that weights share (SharedAdam) stay as they are:
+// what ties them is not scaled alike.
 template <class Net, class Rule>
 EMMY_INLINE constexpr auto companions_of(State<Net, Rule>& state) noexcept {
   Companions<typename Net::scalar> all;
   if constexpr (requires { state.buf; }) all.add(state.buf, -1);
-  if constexpr (requires { state.moment; }) all.add(state.moment, -2);
+  if constexpr (detail::second_moments<Net, Rule>() == kPlan<Net>.params) all.add(state.second.data, -2);
   return all;
 }
 
