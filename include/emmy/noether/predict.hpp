@@ -9,7 +9,7 @@
 // The laws need one (k, eta) for both sides of a charge: a rule that has them overloads law_rates (optim/rule.hpp). Test: tests/noether/predict_test.cpp.
 #pragma once
 
-#include <emmy/noether/booking.hpp>
+#include <emmy/noether/closing.hpp>
 
 namespace emmy {
 
