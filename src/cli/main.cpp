@@ -137,6 +137,15 @@ CLI::App* add_faults(CLI::App& app, FaultsOptions& o) {
   return faults;
 }
 
+CLI::App* add_reproduce(CLI::App& app, ReproduceOptions& o) {
+  CLI::App* reproduce = app.add_subcommand("reproduce", "Run the papers' headline experiments on small data");
+  reproduce->add_option("--page", o.page, "Write the figures as one HTML page to this file")
+      ->check([](const std::string& path) { return path.empty() ? "--page needs the name of a file" : std::string(); });
+  reproduce->add_option("--only", o.only, "Run this experiment alone: sparsity, low-rank, dcs ...");
+  reproduce->add_flag("--spoil", o.spoiled, "Make every experiment otherwise than predicted: all must fail")->group("");
+  return reproduce;
+}
+
 CLI::App* add_bench(CLI::App& app, BenchOptions& o) {
   CLI::App* bench = app.add_subcommand("bench", "Time small nets on this machine, every SIMD path side by side");
   bench->add_option("--rounds", o.rounds, "Loops of about 5 ms for each row; 0 only checks that all compute the same")
@@ -172,6 +181,8 @@ int run(int argc, char** argv) {
   FaultsOptions struck;
   const CLI::App* faults = add_faults(app, struck);
   const CLI::App* bench = add_bench(app, timed);
+  ReproduceOptions repeated;
+  const CLI::App* reproduce = add_reproduce(app, repeated);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& e) {
@@ -184,7 +195,8 @@ int run(int argc, char** argv) {
     std::string why = e.what();
     if (argc > 1 && argv[1][0] != '-' &&
         app.get_subcommands([&](const CLI::App* a) { return a->get_name() == argv[1]; }).empty())
-      why = "there is no command '" + std::string(argv[1]) + "': train, export, report, golden, faults or bench";
+      why = "there is no command '" + std::string(argv[1]) +
+            "': train, export, report, golden, faults, reproduce or bench";
     for (char& c : why)
       if (c == '\n') c = ' ';
     std::fprintf(stderr, "emmy: %s (emmy --help)\n", why.c_str());
@@ -213,6 +225,7 @@ int run(int argc, char** argv) {
   if (reporter->parsed()) return run_report(recorded);
   if (bench->parsed()) return run_bench(timed);
   if (faults->parsed()) return run_faults(struck);
+  if (reproduce->parsed()) return run_reproduce(repeated);
   return run_golden(golden);
 }
 

@@ -59,6 +59,11 @@ struct FaultsOptions {
   std::string page;  // Markdown, whose tables are written anew
 };
 
+struct ReproduceOptions {
+  std::string page, only;  // HTML to write, the one experiment to run; empty: none, all
+  bool spoiled = false;    // for tests: every experiment must fail
+};
+
 struct BenchOptions {
   int rounds = 21;
   std::string workload, target, json;  // empty: all, EMMY_TARGET or else all, none
@@ -69,5 +74,6 @@ int run_bench(const BenchOptions& options);
 int run_export(const ExportOptions& options);
 int run_faults(const FaultsOptions& options);
 int run_report(const ReportOptions& options);
+int run_reproduce(const ReproduceOptions& options);
 
 }  // namespace emmy::app

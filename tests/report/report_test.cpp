@@ -1,6 +1,5 @@
 // The forms of a report: text, JSON lines and back, a page that stands alone, and the sentences of a diagnosis.
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
 #include <report/charts.hpp>
 #include <report/record.hpp>
@@ -9,6 +8,7 @@
 
 #include <gtest/gtest.h>
 #include <tests/io/temporary_folder.hpp>
+#include <tests/report/wrong_tags.hpp>
 
 namespace emmy::report {
 namespace {
@@ -153,29 +153,6 @@ TEST(Report, BrokenLinesAreNamed) {
   many.replace(many.find("\"symmetries\":[{"), 15,
                "\"symmetries\":[{\"charges\":1,\"dead_biases\":false,\"name\":\"a\"},{");
   refused(many, "r.jsonl:2: a point of another number");
-}
-
-// Every tag that is opened is closed, in order.
-std::string wrong_tags(const std::string& html) {
-  std::vector<std::string> open;
-  for (std::size_t at = html.find('<'); at != std::string::npos; at = html.find('<', at + 1)) {
-    if (html[at + 1] == '!') continue;
-    const std::size_t end = html.find('>', at);
-    if (end == std::string::npos) return "a tag without an end";
-    std::size_t last = at + 1 + (html[at + 1] == '/');
-    while (std::isalnum(static_cast<unsigned char>(html[last]))) ++last;
-    const bool closes = html[at + 1] == '/';
-    const std::string name = html.substr(at + 1 + closes, last - at - 1 - closes);
-    if (html[end - 1] == '/') continue;
-    if (!closes) {
-      open.push_back(name);
-    } else {
-      if (open.empty() || open.back() != name)
-        return "</" + name + "> closes " + (open.empty() ? "nothing" : open.back());
-      open.pop_back();
-    }
-  }
-  return open.empty() ? "" : "<" + open.back() + "> is left open";
 }
 
 TEST(Report, PageStandsAlone) {

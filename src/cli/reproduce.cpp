@@ -1,0 +1,133 @@
+// emmy reproduce
+#include <fmt/format.h>
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/options.hpp"
+#include "cli/refuse.hpp"
+#include "cli/reproduce_constraints.hpp"
+#include "cli/reproduce_dynamics.hpp"
+#include "io/digits.hpp"
+#include "io/file.hpp"
+#include "report/experiments.hpp"
+
+namespace emmy::app {
+namespace {
+
+using reproduce::Check;
+using reproduce::Constraints;
+using reproduce::Dynamics;
+using reproduce::Relation;
+using reproduce::Result;
+
+struct About {
+  const char *name, *title, *paper, *claim, *axis;
+};
+constexpr const char *kZiyin = "Ziyin, arXiv 2309.16932", *kTanaka = "Tanaka, Kunin, arXiv 2105.02716";
+// In the order of the tables: Constraints, then Dynamics.
+constexpr About kAbout[] = {
+    {"sparsity", "Rescaling makes sparsity", kZiyin,
+     "Weights that are products u z, with weight decay lam on both, end as the LASSO with penalty lam: the same "
+     "support, the same weights. Reference: coordinate descent.",
+     "weights, one by one"},
+    {"low-rank", "Rotation makes low rank", kZiyin,
+     "U V with decay lam on both keeps the singular values (s - lam)+ of what it learns; (U + 1)(V + 1), which has no "
+     "such symmetry, keeps its rank.",
+     "singular values, the largest first"},
+    {"dcs", "Any linear constraint by decay (DCS)", kZiyin,
+     "O't = u z with decay lam on the factors holds exactly where lam is above |O' grad L| at the constrained optimum, "
+     "and not below; the certificate says which.",
+     "decay over its threshold"},
+    {"depth", "Penalties of deep products", "Ziyin, Wang, arXiv 2210.01212 (depth 2)",
+     "Decay lam on D factors of w is (lam D / 2) |w|^(2/D); from D = 3 on zero is a local minimum at every decay.",
+     "target of a weight, and what decay 0.05 leaves of it"},
+    {"syre", "Offsets remove symmetries (syre)", "Ziyin et al., arXiv 2408.15495",
+     "Equal units stay equal for ever; with decay around fixed random offsets they come apart and learn.", "steps"},
+    {"noise", "Gradient noise collapses weights", kZiyin,
+     "A mirror collapses where the mean of log |1 - eta h| over the noise turns negative: the critical learning rate.",
+     "learning rate over the critical one"},
+    {"kinetic", "Who moves the charges", kTanaka,
+     "Plain steps move rescaling charges at second order in the rate only, momentum by what it remembers, RMSProp and "
+     "Adam by their preconditioner, and not where one unit shares one second moment.",
+     "steps; sum over units of the change of a charge"},
+    {"equilibrium", "Equilibrium of normalised layers", kTanaka,
+     "Weights in front of a norm turn by sqrt(2 eta lam / (1 + beta)) a step, whatever the loss and the data; their "
+     "squared norm follows an exact recursion.",
+     "steps"},
+    {"balance", "Balance bounds linear layers", "Gluch, Urbanke, arXiv 2104.05508",
+     "Plain steps move the difference of two layers' squared norms by at most eta^2 sum |g|^2, which descent keeps "
+     "below 2 eta times the fall of the loss; bounded balance and product bound both layers.",
+     "steps"},
+    {"energy", "The loss as energy of the tangent kernel",
+     "Jacot et al., arXiv 1806.07572; time symmetry of 2105.02716",
+     "The loss falls by delta' K delta a unit of time, K = J J' the tangent kernel, which is |g|^2.", "steps"},
+    {"ensembling", "Permutation makes ensembles", kZiyin,
+     "Eight tanh units that learn one: with decay they become one unit, eight times.", "log10 of the decay"},
+    {"plasticity", "Loss of plasticity over tasks", "Ziyin et al., arXiv 2408.15495",
+     "Drawn digits whose pixels change places twelve times. Without decay later tasks are learnt worse; decay alone "
+     "kills units; decay around offsets does neither.",
+     "tasks"}};
+static_assert(std::size(kAbout) == Constraints::kCount + Dynamics::kCount);
+
+std::string number(double v) { return fmt::format("{:.5g}", v); }
+
+report::Experiment shown(const About& about, const Result& r) {
+  report::Experiment e{about.name, about.title, about.paper, about.claim, about.axis, passes(r), r.log, {}, {}, {}, {}};
+  for (int c = 0; c < r.checks; ++c) {
+    const Check& check = r.check[c];
+    const bool near = check.relation == Relation::near;
+    e.finding.push_back({check.what, near ? number(check.predicted) : "", number(check.measured),
+                         (near                                  ? "+- "
+                          : check.relation == Relation::at_most ? "<= "
+                                                                : ">= ") +
+                             number(check.bound),
+                         holds(check)});
+  }
+  if (r.status != Status::ok) e.finding.push_back({"status", "ok", to_string(r.status), "", false});
+  e.x.assign(r.x, r.x + r.points);
+  for (int c = 0; c < r.curves; ++c) {
+    e.line.push_back({r.curve[c].style, {r.curve[c].y, r.curve[c].y + r.points}});
+    e.line_name.emplace_back(r.curve[c].name);
+  }
+  return e;
+}
+
+}  // namespace
+
+int run_reproduce(const ReproduceOptions& options) {
+  std::string names;
+  bool known = options.only.empty();
+  for (const About& about : kAbout) {
+    names += (names.empty() ? "" : ", ") + std::string(about.name);
+    known = known || options.only == about.name;
+  }
+  if (!known) return refuse("there is no experiment '" + options.only + "': " + names);
+  if (const std::string why = unwritable(options.page); !why.empty()) return refuse(why);
+  const auto* constraints = find_table<Constraints>(nullptr);
+  const auto* dynamics = find_table<Dynamics>(nullptr);
+  if (constraints == nullptr || dynamics == nullptr)
+    return refuse("emmy reproduce was built for a target that this CPU has not");
+  const io::Dataset digits = io::draw_digits(400, 5);
+  const reproduce::Task task{options.spoiled, digits.x.data(), digits.labels.data(), static_cast<int>(digits.rows)};
+  std::vector<report::Experiment> done;
+  std::size_t passed = 0;
+  for (int e = 0; e < Constraints::kCount + Dynamics::kCount; ++e) {
+    if (!options.only.empty() && options.only != kAbout[e].name) continue;
+    Result result;
+    (e < Constraints::kCount ? constraints->run[e] : dynamics->run[e - Constraints::kCount])(task, result);
+    done.push_back(shown(kAbout[e], result));
+    passed += done.back().passes;
+    fmt::print("{}", report::to_text(done.back()));
+  }
+  fmt::print("{} of {} experiments pass\n", passed, done.size());
+  if (!options.page.empty()) {
+    const std::string page = report::to_html(done);
+    if (const auto written = io::replace_file(options.page, std::as_bytes(std::span(page))); !written)
+      return refuse(written.error().message);
+  }
+  return passed == done.size() ? kOk : kFailed;
+}
+
+}  // namespace emmy::app
