@@ -92,5 +92,51 @@ TEST_F(Optdigits, Sparse) {
   }
 }
 
+// 9,996 steps by each rule: what moves the balances of the hidden units and the sums of the logits' weights, and what is left
+// unexplained (real_data.md section 4).
+TEST_F(Optdigits, WhatMovesTheChargesByRule) {
+  struct Run {
+    double unexplained, discretisation, breaking, law, sums, loss;
+  };
+  const auto after = [](const std::string& text, const std::string& word, std::size_t from = 0) {
+    const std::size_t at = text.find(word, from);
+    return at == std::string::npos ? 0 : std::stod(text.substr(at + word.size()));
+  };
+  const auto run = [&](const Words& options) {
+    const Folder folder;
+    const std::string out = expect_done(Words{"train", "--data", kTrain, "--test", kTest, "--schedule", "constant",
+                                              "--epochs", "42", "--report", folder.path("run")} +
+                                        options);
+    const std::string text = folder.get("run/report.txt");
+    const std::size_t first = text.find("moved by "), second = text.find("; drift ", first);
+    const std::string moved = text.substr(first, text.find('\n', first) - first);
+    double loss = 0;
+    for (std::size_t at = out.find("  loss "); at != std::string::npos; at = out.find("  loss ", at + 1))
+      loss += after(out, "  loss ", at) / 42;
+    return Run{after(moved, "rounding ") + after(moved, "unmeasured "),
+               after(moved, "discretisation "),
+               after(moved, "breaking "),
+               after(text, "eta^2 B(buf', buf') "),
+               after(text, " in all, ", second),
+               loss};
+  };
+  const Run sgd = run({"--momentum", "0"}), heavy = run({"--learning-rate", "0.005"}), adam = run({"--rule", "adam"}),
+            shared = run({"--rule", "adam-shared"});
+  for (const Run& r : {sgd, heavy, adam, shared}) EXPECT_LE(r.unexplained, 0.1);
+  EXPECT_GE(sgd.discretisation, 99.9);
+  EXPECT_NEAR(heavy.law, 5.3, 0.5);
+  EXPECT_GE(adam.breaking, 80);
+  EXPECT_LE(shared.breaking, 1e-3);
+  EXPECT_LE(shared.loss, adam.loss);
+  for (const Run& r : {sgd, heavy, shared}) EXPECT_LT(r.sums, 1e-3);
+  EXPECT_GT(adam.sums, 1);
+  for (const auto& [name, r] :
+       {std::pair{"sgd", sgd}, std::pair{"momentum", heavy}, std::pair{"adam", adam}, std::pair{"adam-shared", shared}})
+    std::printf(
+        "%s: discretisation %.3g %%, breaking %.3g %%, unexplained %.2g %%, law %.3g %%, sums moved %.2g, mean "
+        "loss %.4f\n",
+        name, r.discretisation, r.breaking, r.unexplained, r.law, r.sums, r.loss);
+}
+
 }  // namespace
 }  // namespace emmy::cli

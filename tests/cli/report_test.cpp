@@ -47,6 +47,39 @@ TEST(Report, GoesOnWithAResumedRun) {
     EXPECT_NE(text.find(part), std::string::npos) << part << "\n" << text;
 }
 
+// The share of a cause in what moved the first or the second symmetry, from its line "moved by momentum 1.31 %, ...", in %; 0
+// where it is not there.
+double share_of(const std::string& text, const char* cause, int symmetry) {
+  std::size_t at = 0;
+  for (int s = 0; s <= symmetry; ++s) at = text.find("moved by ", at + 1);
+  const std::string line = text.substr(at, text.find('\n', at) - at), word = std::string(cause) + " ";
+  const std::size_t found = line.find(word);
+  return found == std::string::npos ? 0 : std::stod(line.substr(found + word.size()));
+}
+
+// Adam moves charges by its preconditioner and the sums of the logits with them; shared second moments break nothing, and what
+// rounding leaves is told apart.
+TEST(Report, NamesWhatARuleBreaks) {
+  struct Case {
+    Words options;
+    bool breaks;
+  };
+  for (const auto& [options, breaks] :
+       {Case{{"--momentum", "0"}, false}, Case{{"--rule", "adam"}, true}, Case{{"--rule", "adam-shared"}, false}}) {
+    const Folder folder;
+    expect_done(Words{"train", "--schedule", "constant", "--epochs", "4", "--report", folder.path("run")} + options);
+    const std::string text = folder.get("run/report.txt");
+    for (const int symmetry : {0, 1}) {
+      const double breaking = share_of(text, "breaking", symmetry);
+      if (breaks) EXPECT_GT(breaking, 80) << text;
+      else EXPECT_LE(breaking, symmetry == 0 ? 1e-3 : 5) << text;
+    }
+    EXPECT_LE(share_of(text, "rounding", 0), 0.1) << "unexplained\n" << text;
+    EXPECT_EQ(text.find("kinetic breaking: adam") != std::string::npos, breaks) << text;
+    EXPECT_EQ(text.find("conserved: no charge moved by more than") != std::string::npos, !breaks) << text;
+  }
+}
+
 // At a constant rate the two terms of the law are (1-beta)/(1+beta) and 2 beta/(1+beta) of the drift: 5.26 and 94.7 %.
 TEST(Report, TermsOfTheHeavyBallsLaw) {
   const Folder folder;
