@@ -241,7 +241,11 @@ namespace inner {
 template <class S, int Size, int Count>
 EMMY_INLINE S column_dot(const ConstraintColumns<S, Size, Count>& c, int k, const S* w) noexcept {
   if constexpr (simd::kStrict) return ordered_dot(c.data[k], w, Size);
-  else return dot(c.data[k], w, static_cast<std::size_t>(Size));
+  // Whole vectors, so no `dot`: of its tail for other sizes g++ 12 -O1 warns that it never ends.
+  auto sum = simd::zero<S>();
+  for (int i = 0; i < Size; i += static_cast<int>(simd::lanes<S>()))
+    sum = simd::mul_add(simd::load(c.data[k] + i), simd::load(w + i), sum);
+  return simd::sum(sum);
 }
 template <class S, int Size, int Count>
 EMMY_INLINE void add_column(const ConstraintColumns<S, Size, Count>& c, int k, S a, S* w) noexcept {
