@@ -24,10 +24,6 @@ constexpr bool valid(const AnyRule<S>&) noexcept {
   return true;
 }
 template <class S>
-constexpr S gradient_share(const AnyRule<S>&) noexcept {
-  return 1;
-}
-template <class S>
 struct AnyCoefficients : AdamCoefficients<S, true> {
   Which which;
 };

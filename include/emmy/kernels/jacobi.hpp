@@ -16,7 +16,21 @@
 
 namespace emmy::inline EMMY_TARGET {
 
-// a' = c a - s b, b' = s a + c b, `count` values in whole vectors.
+// The turn a' = c a - s b, b' = s a + c b that makes two rows orthogonal, from a a, b b and a b, which is not 0.
+template <class T>
+struct Turn {
+  T c, s;
+};
+template <class T>
+EMMY_INLINE Turn<T> turn_of(T aa, T bb, T ab) noexcept {
+  const T zeta = (bb - aa) / (T(2) * ab), size = zeta < 0 ? -zeta : zeta;
+  const T sum = size > T(0x1p60) ? T(2) * size : size + root(T(1) + zeta * zeta);  // no square overflows
+  const T tangent = (zeta < 0 ? T(-1) : T(1)) / sum;
+  const T c = T(1) / root(T(1) + tangent * tangent);
+  return {c, c * tangent};
+}
+
+// The same of `count` values in whole vectors.
 template <class T>
 EMMY_INLINE void rotate(T c, T s, int count, T* a, T* b) noexcept {
   for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>())) {
@@ -29,8 +43,8 @@ EMMY_INLINE void rotate(T c, T s, int count, T* a, T* b) noexcept {
 template <int Rows, int Cols, class T>
 bool orthogonalise(T* b, T* q) noexcept {
   constexpr int kStride = padded<T>(Cols), kOwn = padded<T>(Rows);
-  constexpr T kSmall = T(8) * (sizeof(T) == 4 ? T(0x1p-24) : T(0x1p-53));
-  const T size_of_all = root(sum_squares(b, Rows * kStride)), nothing = kSmall / T(8) * size_of_all;
+  constexpr T kSmall = T(8) * kRoundoff<T>;
+  const T size_of_all = root(sum_squares(b, Rows * kStride)), nothing = kRoundoff<T> * size_of_all;
   clear(q, Rows * kOwn);
   for (int k = 0; k < Rows; ++k) q[k * kOwn + k] = T(1);
   for (int sweep = 0; sweep < 40; ++sweep) {
@@ -42,10 +56,7 @@ bool orthogonalise(T* b, T* q) noexcept {
         const T x_size = root(xx), y_size = root(yy);
         if (x_size <= nothing || y_size <= nothing || (xy < 0 ? -xy : xy) <= kSmall * x_size * y_size) continue;
         turned = true;
-        const T zeta = (yy - xx) / (T(2) * xy), size = zeta < 0 ? -zeta : zeta;
-        const T sum = size > T(0x1p60) ? T(2) * size : size + root(T(1) + zeta * zeta);  // no square overflows
-        const T tangent = (zeta < 0 ? T(-1) : T(1)) / sum;
-        const T c = T(1) / root(T(1) + tangent * tangent), s = c * tangent;
+        const auto [c, s] = turn_of(xx, yy, xy);
         rotate(c, s, kStride, x, y);
         rotate(c, s, kOwn, q + i * kOwn, q + j * kOwn);
       }

@@ -1,10 +1,18 @@
-// Vectors of a row that may end within a vector.
+// Vectors of a row that may end within a vector; and what is said of numbers and rows in many places.
 #pragma once
 
 #include <cstddef>
 #include <type_traits>
 
 #include <emmy/simd/simd.hpp>
+
+namespace emmy {
+
+// w_r: half the distance from 1 to the next number.
+template <class S>
+inline constexpr S kRoundoff = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
+
+}  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {
 
@@ -46,6 +54,19 @@ EMMY_INLINE S root(S x) noexcept {
   return r;
 }
 
+template <class S>
+EMMY_INLINE bool is_finite(S x) noexcept {
+  return x - x == S(0);
+}
+
+// sqrt(sum p_i^2) of n values, one after the other: the same bits on every target.
+template <class S>
+EMMY_INLINE S euclidean_norm(const S* p, int n) noexcept {
+  S square = 0;
+  for (int i = 0; i < n; ++i) square += p[i] * p[i];
+  return root(square);
+}
+
 // The vector at column c of a row of Cols values. Where rows are padded, whole vectors end within the row; else nothing
 // beyond Cols is read and the lanes there are zero.
 template <int Cols, int Stride, class T>
@@ -60,6 +81,13 @@ template <class T>
 EMMY_INLINE void scaled(T a, const T* from, int count, T* to) noexcept {
   for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>()))
     simd::store(simd::mul(simd::set(a), simd::load(from + at)), to + at);
+}
+
+// to += a from, `count` values in whole vectors.
+template <class T>
+EMMY_INLINE void add_scaled(T a, const T* from, int count, T* to) noexcept {
+  for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>()))
+    simd::store(simd::mul_add(simd::set(a), simd::load(from + at), simd::load(to + at)), to + at);
 }
 
 // `count` zeros in whole vectors.

@@ -80,13 +80,6 @@ namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 
-// to += factor m, `count` values in whole vectors.
-template <class S>
-EMMY_INLINE void add_scaled(S factor, const S* m, int count, S* to) noexcept {
-  for (int at = 0; at < count; at += static_cast<int>(simd::lanes<S>()))
-    simd::store(simd::mul_add(simd::set(factor), simd::load(m + at), simd::load(to + at)), to + at);
-}
-
 // m = (m + m') / 2, Units x Units.
 template <int Units, class S>
 EMMY_INLINE void symmetrise(S* m) noexcept {

@@ -36,9 +36,6 @@ struct BlockTerms {
   S partner;  // bound of |w| / |theta| for a factor of a parametrised layer, else 1
 };
 
-template <class S>
-inline constexpr S kRoundoff = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
-
 namespace detail {
 // The tensor whose values the rows of a block meet: what the layer reads, or, of recurrent weights and the last ones of
 // attention, what it makes.

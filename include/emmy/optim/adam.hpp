@@ -122,7 +122,7 @@ struct SecondByWeight {
   const S* theta;
 };
 // One number for each row of a block of so many scalars a row, or for each column: updated before the sweep. `real` has a
-// one in each lane that is no pad.
+// one in each lane that is no pad, the line of columns a zero in each that is one.
 template <class S, int Width>
 struct SecondByRow {
   static constexpr bool kMoves = false;
@@ -131,7 +131,7 @@ struct SecondByRow {
 template <class S, int Width>
 struct SecondByColumn {
   static constexpr bool kMoves = false;
-  const S *line, *real, *theta;
+  const S *line, *theta;
 };
 
 // m' = b1 m + (1 - b1) g,  u = eta scale1 m' / (sqrt(scale2 v') + eps); without memory m' = g.
@@ -184,24 +184,6 @@ EMMY_INLINE constexpr auto coefficients(const ClipByValue<Rule>& r, S clip) noex
 template <class Rule>
 EMMY_INLINE constexpr auto of_block(const ClipByValue<Rule>& rule, int block) noexcept {
   return ClipByValue<decltype(of_block(rule.rule, block))>{of_block(rule.rule, block), rule.limit};
-}
-
-// u0 = eta pre c g: the reference is eta times one number a unit, reference_scale.
-template <class S>
-EMMY_INLINE constexpr S gradient_share(const BasicAdam<S>&) noexcept {
-  return S(1);
-}
-template <class S>
-EMMY_INLINE constexpr S gradient_share(const BasicRmsProp<S>&) noexcept {
-  return S(1);
-}
-template <class S>
-EMMY_INLINE constexpr S gradient_share(const BasicLion<S>&) noexcept {
-  return S(1);
-}
-template <class S>
-EMMY_INLINE constexpr S gradient_share(const BasicSignSgd<S>&) noexcept {
-  return S(1);
 }
 
 // |u| <= eta K / (1 - b1), the corrections of the first steps in it, and K <= (1 + K^2) / 2 without a root.

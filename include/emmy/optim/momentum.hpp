@@ -78,10 +78,6 @@ EMMY_INLINE constexpr LawRates<S> law_rates(const BasicMomentum<S, kind>& r) noe
   const auto c = coefficients(r, S(1));
   return {c.k, r.learning_rate, r.momentum, c.stored};
 }
-template <class S, Decay kind>
-EMMY_INLINE constexpr S gradient_share(const BasicMomentum<S, kind>& r) noexcept {
-  return S(1) - r.dampening;
-}
 template <class S>
 EMMY_INLINE constexpr void bound_step(const MomentumCoefficients<S>& c, S g, S& theta, S& memory) noexcept {
   const S m = c.beta * memory + c.c * g;
@@ -109,10 +105,6 @@ EMMY_INLINE constexpr NesterovCoefficients<S> coefficients(const BasicNesterov<S
 template <class S>
 EMMY_INLINE constexpr Combination<S> combination(const NesterovCoefficients<S>& c) noexcept {
   return {c.eta * c.c * (S(1) + c.beta), c.eta * c.beta * c.beta};
-}
-template <class S>
-EMMY_INLINE constexpr S gradient_share(const BasicNesterov<S>&) noexcept {
-  return S(1);
 }
 template <class S>
 EMMY_INLINE constexpr void bound_step(const NesterovCoefficients<S>& c, S g, S& theta, S& memory) noexcept {

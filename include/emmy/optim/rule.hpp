@@ -143,6 +143,13 @@ EMMY_INLINE constexpr auto law_rates(const ClipByNorm<Rule>& r) noexcept -> decl
   return law_rates(r.rule);
 }
 
+// What the ledger takes for the share of g that a step without memory would use: u0 = eta share c g.
+template <class Rule>
+EMMY_INLINE constexpr typename Rule::scalar gradient_share(const Rule& r) noexcept {
+  if constexpr (requires { r.dampening; }) return typename Rule::scalar(1) - r.dampening;
+  else return 1;
+}
+
 // A rule's u as a sum: u = gradient g + memory buf. Overloads of combination(coefficients) give it where it is one.
 template <class S>
 struct Combination {

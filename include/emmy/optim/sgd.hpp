@@ -40,11 +40,6 @@ template <class S>
 EMMY_INLINE constexpr LawRates<S> law_rates(const BasicSgd<S>& r) noexcept {
   return {coefficients(r, S(1)).k, r.learning_rate, S(0), S(0)};
 }
-// What the ledger takes for the share of g that a step without memory would use: u0 = eta c g.
-template <class S>
-EMMY_INLINE constexpr S gradient_share(const BasicSgd<S>&) noexcept {
-  return S(1);
-}
 // From upper bounds of |theta|, |g| and |buf| to those of |theta'| and |buf'|.
 template <class S>
 EMMY_INLINE constexpr void bound_step(const SgdCoefficients<S>& c, S g, S& theta, S&) noexcept {

@@ -269,13 +269,6 @@ inline constexpr int kScaleAt = M::kSize;
 template <class P, class M>
 inline constexpr int kShareAt = M::kSize + padded<typename M::scalar>(P::kScales);
 
-template <class S>
-EMMY_INLINE S length(const S* p, int n) noexcept {
-  S square = 0;
-  for (int i = 0; i < n; ++i) square += p[i] * p[i];
-  return root(square);
-}
-
 }  // namespace inner
 
 template <class M, class O, class Penalty, class S>
@@ -316,7 +309,7 @@ EMMY_INLINE void decompose(Constrained<O, Penalty>, S* params) noexcept {
     inner::add_column(columns, k, -z[k], params);
   }
   for (int k = 0; k < P::kScales; ++k) {
-    const S size = root(inner::length(z + k, P::kJoint ? P::kColumns : 1)) / S(2);
+    const S size = root(euclidean_norm(z + k, P::kJoint ? P::kColumns : 1)) / S(2);
     u[k] = size > S(0) ? size : kFactorStart<S>;
   }
   for (int k = 0; k < P::kColumns; ++k) z[k] /= u[P::kJoint ? 0 : k];
@@ -343,7 +336,7 @@ template <class M, class O, class Penalty, class S>
 EMMY_INLINE S group_size(Constrained<O, Penalty>, const S* params, int group) noexcept {
   using P = Constrained<O, Penalty>;
   const S u = params[inner::kScaleAt<P, M> + group];
-  return inner::length(&u, 1) * inner::length(params + inner::kShareAt<P, M> + group, P::kJoint ? P::kColumns : 1);
+  return euclidean_norm(&u, 1) * euclidean_norm(params + inner::kShareAt<P, M> + group, P::kJoint ? P::kColumns : 1);
 }
 template <class M, class O, class Penalty, class S>
 EMMY_INLINE void clear_group(Constrained<O, Penalty>, S* data, int group) noexcept {
@@ -358,7 +351,7 @@ EMMY_INLINE S group_slope(Constrained<O, Penalty>, const S* g, int group) noexce
   S slope[P::kColumns];
   const int count = P::kJoint ? P::kColumns : 1;
   for (int k = 0; k < count; ++k) slope[k] = inner::column_dot(columns, group + k, g);
-  return inner::length(slope, count);
+  return euclidean_norm(slope, count);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

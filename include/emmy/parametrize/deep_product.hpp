@@ -292,12 +292,6 @@ EMMY_INLINE int scale_at(int group) noexcept {
   return M::kSize + group / detail::kRowBlocks<Size, M> * detail::kBlockStride<Size, M> +
          group % detail::kRowBlocks<Size, M>;
 }
-template <class S>
-EMMY_INLINE S euclidean(const S* p, int n) noexcept {
-  S square = 0;
-  for (int i = 0; i < n; ++i) square += p[i] * p[i];
-  return root(square);
-}
 }  // namespace inner
 
 // |u| = |block of Z| = sqrt |block of W|.
@@ -306,7 +300,7 @@ EMMY_INLINE void decompose(ProductByBlock<Size>, S* params) noexcept {
   for (int group = 0; group < group_count(ProductByBlock<Size>{}, M{}); ++group) {
     S* const block = params + inner::block_start<Size, M>(group);
     const int count = inner::block_length<Size, M>(group);
-    const S size = root(inner::euclidean(block, count));
+    const S size = root(euclidean_norm(block, count));
     params[inner::scale_at<Size, M>(group)] = size;
     for (int i = 0; i < count; ++i) block[i] = size > S(0) ? block[i] / size : S(0);
   }
@@ -315,7 +309,7 @@ template <class M, int Size, class S>
 EMMY_INLINE S group_size(ProductByBlock<Size>, const S* params, int group) noexcept {
   const S u = params[inner::scale_at<Size, M>(group)];
   return (u < S(0) ? -u : u) *
-         inner::euclidean(params + inner::block_start<Size, M>(group), inner::block_length<Size, M>(group));
+         euclidean_norm(params + inner::block_start<Size, M>(group), inner::block_length<Size, M>(group));
 }
 template <class M, int Size, class S>
 EMMY_INLINE void clear_group(ProductByBlock<Size>, S* data, int group) noexcept {
@@ -325,7 +319,7 @@ EMMY_INLINE void clear_group(ProductByBlock<Size>, S* data, int group) noexcept 
 }
 template <class M, int Size, class S>
 EMMY_INLINE S group_slope(ProductByBlock<Size>, const S* g, int group) noexcept {
-  return inner::euclidean(g + inner::block_start<Size, M>(group), inner::block_length<Size, M>(group));
+  return euclidean_norm(g + inner::block_start<Size, M>(group), inner::block_length<Size, M>(group));
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -10,14 +10,14 @@
 // Source: theory.md section 4 (rotation -> low rank). Test: tests/parametrize/constrained_test.cpp.
 #pragma once
 
-#include <emmy/kernels/rows.hpp>
+#include <emmy/kernels/jacobi.hpp>
 #include <emmy/net/memory.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 
-// One-sided Jacobi: turns lines p and q of `a` so that they are orthogonal, and those of `b` along. line(matrix, p)[k * step].
+// One-sided Jacobi (kernels/jacobi.hpp) on weights as they lie, strided: turns lines p and q of `a` so that they are orthogonal, and those of `b` along. line(matrix, p)[k * step].
 template <class S>
 struct Lines {
   S* data;
@@ -41,7 +41,7 @@ EMMY_INLINE void turn_lines(const Lines<S>& a, int p, int q, S c, S s) noexcept 
 template <class S>
 EMMY_INLINE void orthogonalise_lines(int lines, const Lines<S>& a, const Lines<S>& b) noexcept {
   constexpr int kMostSweeps = 40;
-  const S least = sizeof(S) == 4 ? S(0x1p-22) : S(0x1p-51);
+  constexpr S least = S(4) * kRoundoff<S>;
   for (int sweep = 0, turned = 1; turned != 0 && sweep < kMostSweeps; ++sweep) {
     turned = 0;
     for (int p = 0; p < lines; ++p)
@@ -49,12 +49,9 @@ EMMY_INLINE void orthogonalise_lines(int lines, const Lines<S>& a, const Lines<S
         const S pp = lines_dot(a, p, p), qq = lines_dot(a, q, q), pq = lines_dot(a, p, q);
         const S size = pq < S(0) ? -pq : pq;
         if (!(size > least * root(pp) * root(qq))) continue;
-        const S zeta = (qq - pp) / (S(2) * pq), reach = zeta < S(0) ? -zeta : zeta;
-        S t = S(1) / (reach + root(S(1) + zeta * zeta));
-        if (zeta < S(0)) t = -t;
-        const S c = S(1) / root(S(1) + t * t);
-        turn_lines(a, p, q, c, c * t);
-        turn_lines(b, p, q, c, c * t);
+        const auto [c, s] = turn_of(pp, qq, pq);
+        turn_lines(a, p, q, c, s);
+        turn_lines(b, p, q, c, s);
         ++turned;
       }
   }

@@ -55,7 +55,7 @@ struct Spectrum {
     return true;
   }
   bool is_singular() const noexcept {
-    constexpr S kLeast = S(16 * Units) * (sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53));
+    constexpr S kLeast = S(16 * Units) * kRoundoff<S>;
     S most = 0, least = value[0];
     for (const S v : value) most = v > most ? v : most, least = v < least ? v : least;
     return !(least > kLeast * most);
@@ -66,7 +66,7 @@ struct Spectrum {
     clear(m, kSize);
     for (int k = 0; k < Units; ++k)
       for (int i = 0; i < Units; ++i)
-        add_multiple(f(value[k]) * q[k * kStride + i], q + k * kStride, kStride, m + i * kStride);
+        add_scaled(f(value[k]) * q[k * kStride + i], q + k * kStride, kStride, m + i * kStride);
   }
 };
 
@@ -76,7 +76,7 @@ EMMY_INLINE void product(const S* a, const S* b, S* c) noexcept {
   constexpr int kStride = padded<S>(Units);
   clear(c, Units * kStride);
   for (int i = 0; i < Units; ++i)
-    for (int k = 0; k < Units; ++k) add_multiple(a[i * kStride + k], b + k * kStride, kStride, c + i * kStride);
+    for (int k = 0; k < Units; ++k) add_scaled(a[i * kStride + k], b + k * kStride, kStride, c + i * kStride);
 }
 
 // How the lines of part `Index` lie: entry e of unit i at first + i * unit + e * entry.
@@ -101,7 +101,7 @@ struct MixedPart {
     alignas(kAlign<S>) S line[M::kStride] = {};
     for (int e = 0; e < kEntries; ++e) {
       for (int i = 0; i < M::kUnits; ++i) line[i] = data[kFrom + i * kUnit + e * kEntry];
-      for (int i = 0; i < M::kUnits; ++i) add_multiple(line[i], line, M::kStride, gram + i * M::kStride);
+      for (int i = 0; i < M::kUnits; ++i) add_scaled(line[i], line, M::kStride, gram + i * M::kStride);
     }
   }
   // lines := m lines, m symmetric
@@ -110,7 +110,7 @@ struct MixedPart {
     for (int e = 0; e < kEntries; ++e) {
       clear(line, M::kStride);
       for (int i = 0; i < M::kUnits; ++i)
-        add_multiple(data[kFrom + i * kUnit + e * kEntry], m + i * M::kStride, M::kStride, line);
+        add_scaled(data[kFrom + i * kUnit + e * kEntry], m + i * M::kStride, M::kStride, line);
       for (int i = 0; i < M::kUnits; ++i) data[kFrom + i * kUnit + e * kEntry] = line[i];
     }
   }
@@ -129,7 +129,7 @@ Status find_mixing(const Params<Net>& params, typename Net::scalar q, Mixing<Net
   using S = typename Net::scalar;
   using M = Mixing<Net, Site>;
   constexpr int kUnits = M::kUnits, kSize = M::kSize;
-  if (!inner::is_finite(q * q)) return Status::not_finite;
+  if (!is_finite(q * q)) return Status::not_finite;
   // Of the side that is divided by, and of the other.
   alignas(kAlign<S>) S own[kSize] = {}, other[kSize] = {}, half[kSize], work[kSize];
   inner::for_mixed_parts<Net, Site>(

@@ -141,7 +141,7 @@ Status tangent(const GroupAverage<Site, Elements, In, Out>& set, const Params<Ne
                 "emmy: GroupAverage acts on a Dense with as many inputs and outputs as its actions have units");
   if (!inner::is_group(set.in, set.out)) return Status::not_a_group;
   for (int b = kFirst; b < kFirst + kBlocks; ++b)
-    if (!inner::are_finite(direction + kPlan<Net>.block[b].offset, kPlan<Net>.block[b].size()))
+    if (!all_finite(direction + kPlan<Net>.block[b].offset, static_cast<std::size_t>(kPlan<Net>.block[b].size())))
       return Status::not_finite;
   inner::average(set.in, set.out, direction, [](int i, int o) {
     return kPlan<Net>.block[kFirst].offset + i * kPlan<Net>.block[kFirst].stride + o;

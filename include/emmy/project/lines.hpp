@@ -176,24 +176,6 @@ EMMY_INLINE void for_parts(F&& f) noexcept {
   (std::make_integer_sequence<int, kTable.parts>{});
 }
 
-// to += a from, `count` values in whole vectors.
-template <class S>
-EMMY_INLINE void add_multiple(S a, const S* from, int count, S* to) noexcept {
-  for (int at = 0; at < count; at += static_cast<int>(simd::lanes<S>()))
-    simd::store(simd::mul_add(simd::set(a), simd::load(from + at), simd::load(to + at)), to + at);
-}
-template <class S>
-EMMY_INLINE bool is_finite(S x) noexcept {
-  return x - x == S(0);
-}
-// Are n values finite, and their sum?
-template <class S>
-EMMY_INLINE bool are_finite(const S* p, int n) noexcept {
-  S probe = 0;
-  for (int i = 0; i < n; ++i) probe += p[i] - p[i];
-  return probe == S(0);
-}
-
 }  // namespace inner
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -51,7 +51,7 @@ struct SingularValues {
   }
   Status find(const S* data) noexcept {
     load(data, b);
-    if (!are_finite(b, kShort * kStride) || !is_finite(sum_squares(b, std::size_t(kShort * kStride))))
+    if (!all_finite(b, kShort * kStride) || !is_finite(sum_squares(b, std::size_t(kShort * kStride))))
       return Status::not_finite;
     if (!orthogonalise<kShort, kLong>(b, a)) return Status::not_finite;
     bool taken[kShort] = {};
@@ -80,8 +80,7 @@ Status project(const Rank<R, Site>&, Params<Net>& params) noexcept {
   clear(made, V::kShort * V::kStride);
   for (int r = 0; r < V::kRank; ++r)
     for (int i = 0; i < V::kShort; ++i)
-      inner::add_multiple(w.a[w.order[r] * V::kOwn + i], w.b + w.order[r] * V::kStride, V::kStride,
-                          made + i * V::kStride);
+      add_scaled(w.a[w.order[r] * V::kOwn + i], w.b + w.order[r] * V::kStride, V::kStride, made + i * V::kStride);
   V::store(made, params.data);
   return Status::ok;
 }
@@ -91,25 +90,24 @@ template <int R, class Site, class Net>
 Status tangent(const Rank<R, Site>&, const Params<Net>& params, typename Net::scalar* direction) noexcept {
   using V = inner::SingularValues<Net, Site, R>;
   using S = typename Net::scalar;
-  constexpr S kRounding = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
   V w;
   if (const Status s = w.find(params.data); s != Status::ok) return s;
-  if (w.size[V::kRank - 1] <= S(8 * V::kLong) * kRounding * w.size[0]) return Status::rank_deficient;
+  if (w.size[V::kRank - 1] <= S(8 * V::kLong) * kRoundoff<S> * w.size[0]) return Status::rank_deficient;
   alignas(kAlign<S>) S rest[V::kShort * V::kStride], within[V::kStride];  // (I - P) G, and a_k' G
   V::load(direction, rest);
-  if (!inner::are_finite(rest, V::kShort * V::kStride)) return Status::not_finite;
+  if (!all_finite(rest, V::kShort * V::kStride)) return Status::not_finite;
   for (int r = 0; r < V::kRank; ++r) {
     const S* a = w.a + w.order[r] * V::kOwn;
     clear(within, V::kStride);
-    for (int i = 0; i < V::kShort; ++i) inner::add_multiple(a[i], rest + i * V::kStride, V::kStride, within);
-    for (int i = 0; i < V::kShort; ++i) inner::add_multiple(-a[i], within, V::kStride, rest + i * V::kStride);
+    for (int i = 0; i < V::kShort; ++i) add_scaled(a[i], rest + i * V::kStride, V::kStride, within);
+    for (int i = 0; i < V::kShort; ++i) add_scaled(-a[i], within, V::kStride, rest + i * V::kStride);
   }
   // What stays out is (I - P) G (I - V V').
   for (int r = 0; r < V::kRank; ++r) {
     const S* b = w.b + w.order[r] * V::kStride;
     for (int i = 0; i < V::kShort; ++i) {
       S* row = rest + i * V::kStride;
-      inner::add_multiple(-dot(row, b, std::size_t(V::kLong)) / (w.size[r] * w.size[r]), b, V::kStride, row);
+      add_scaled(-dot(row, b, std::size_t(V::kLong)) / (w.size[r] * w.size[r]), b, V::kStride, row);
     }
   }
   for (int i = 0; i < V::kShort; ++i)

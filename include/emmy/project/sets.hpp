@@ -53,10 +53,21 @@ EMMY_INLINE void squares(const S* w, S* square) noexcept {
   for (int u = 0; u < kTable.units; ++u) square[u] = S(0);
   for_parts<Net, kTable>([&](auto lines) EMMY_LAMBDA { lines.add_dots(w, w, square); });
 }
-template <class Net, const Charge& kTable, class S>
-EMMY_INLINE void scale_units(const S* factor, S* w) noexcept {
+// w *= the factor that factor_of(square, factor) gives for |w|^2 of each unit; false of any unit, or `sound`, refuses all.
+template <class Net, const Charge& kTable, class S, class F>
+EMMY_INLINE Status rescale(bool sound, S* w, F factor_of) noexcept {
+  S square[kTable.units], factor[kTable.units];
+  squares<Net, kTable>(w, square);
+  if (!all_finite(square, kTable.units)) return Status::not_finite;
+  if (!sound) return Status::infeasible;
+  for (int u = 0; u < kTable.units; ++u)
+    if (!factor_of(square[u], factor[u])) return Status::infeasible;
   for_parts<Net, kTable>([&](auto lines) EMMY_LAMBDA { lines.scale(factor, w); });
+  return Status::ok;
 }
+// What rounding makes of the size of a unit.
+template <class S>
+inline constexpr S kNear = S(16) * kRoundoff<S>;
 // g -= (w' g / w' w) w for the units that `of` says.
 template <class Net, const Charge& kTable, class S, class Of>
 EMMY_INLINE void take_radial(const S* w, S* g, Of of) noexcept {
@@ -85,19 +96,15 @@ EMMY_INLINE void centre(S* w) noexcept {
 template <class Units, class Net>
 Status project(const Sphere<Units, typename Net::scalar>& sphere, Params<Net>& params) noexcept {
   using S = typename Net::scalar;
-  constexpr const Charge& kTable = kLines<Net, Units>;
-  constexpr S kNear = S(16) * (sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53));
-  S square[kTable.units], factor[kTable.units];
-  inner::squares<Net, kTable>(params.data, square);
-  if (!inner::are_finite(square, kTable.units)) return Status::not_finite;
-  if (!(sphere.radius > S(0)) || !inner::is_finite(sphere.radius)) return Status::infeasible;
-  for (int u = 0; u < kTable.units; ++u) {
-    if (square[u] == S(0)) return Status::infeasible;
-    factor[u] = sphere.radius / root(square[u]);
-    if (factor[u] > S(1) - kNear && factor[u] < S(1) + kNear) factor[u] = S(1);
-  }
-  inner::scale_units<Net, kTable>(factor, params.data);
-  return Status::ok;
+  constexpr S kNear = inner::kNear<S>;
+  const S radius = sphere.radius;
+  return inner::rescale<Net, kLines<Net, Units>>(radius > S(0) && is_finite(radius), params.data,
+                                                 [radius](S square, S& factor) EMMY_LAMBDA {
+                                                   if (square == S(0)) return false;
+                                                   factor = radius / root(square);
+                                                   if (factor > S(1) - kNear && factor < S(1) + kNear) factor = S(1);
+                                                   return true;
+                                                 });
 }
 template <class Units, class Net>
 Status tangent(const Sphere<Units, typename Net::scalar>&, const Params<Net>& params,
@@ -109,25 +116,19 @@ Status tangent(const Sphere<Units, typename Net::scalar>&, const Params<Net>& pa
 template <class Units, class Net>
 Status project(const Ball<Units, typename Net::scalar>& ball, Params<Net>& params) noexcept {
   using S = typename Net::scalar;
-  constexpr const Charge& kTable = kLines<Net, Units>;
-  constexpr S kNear = S(16) * (sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53));
-  S square[kTable.units], factor[kTable.units];
-  inner::squares<Net, kTable>(params.data, square);
-  if (!inner::are_finite(square, kTable.units)) return Status::not_finite;
-  if (!(ball.radius > S(0)) || !inner::is_finite(ball.radius)) return Status::infeasible;
-  for (int u = 0; u < kTable.units; ++u) {
-    const S size = root(square[u]);
-    factor[u] = size > ball.radius * (S(1) + kNear) ? ball.radius / size : S(1);
-  }
-  inner::scale_units<Net, kTable>(factor, params.data);
-  return Status::ok;
+  const S radius = ball.radius;
+  return inner::rescale<Net, kLines<Net, Units>>(
+      radius > S(0) && is_finite(radius), params.data, [radius](S square, S& factor) EMMY_LAMBDA {
+        const S size = root(square);
+        factor = size > radius * (S(1) + inner::kNear<S>) ? radius / size : S(1);
+        return true;
+      });
 }
 template <class Units, class Net>
 Status tangent(const Ball<Units, typename Net::scalar>& ball, const Params<Net>& params,
                typename Net::scalar* direction) noexcept {
   using S = typename Net::scalar;
-  constexpr S kNear = S(16) * (sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53));
-  const S least = ball.radius * (S(1) - kNear);
+  const S least = ball.radius * (S(1) - inner::kNear<S>);
   inner::take_radial<Net, kLines<Net, Units>>(
       params.data, direction, [least](S square, S along) { return square >= least * least && along < S(0); });
   return Status::ok;
@@ -137,17 +138,12 @@ Status tangent(const Ball<Units, typename Net::scalar>& ball, const Params<Net>&
 template <class Units, class Net>
 Status shrink(typename Net::scalar tau, Params<Net>& params) noexcept {
   using S = typename Net::scalar;
-  constexpr const Charge& kTable = kLines<Net, Units>;
-  S square[kTable.units], factor[kTable.units];
-  inner::squares<Net, kTable>(params.data, square);
-  if (!inner::are_finite(square, kTable.units)) return Status::not_finite;
-  if (!(tau >= S(0)) || !inner::is_finite(tau)) return Status::infeasible;
-  for (int u = 0; u < kTable.units; ++u) {
-    const S size = root(square[u]);
-    factor[u] = size > tau ? S(1) - tau / size : S(0);
-  }
-  inner::scale_units<Net, kTable>(factor, params.data);
-  return Status::ok;
+  return inner::rescale<Net, kLines<Net, Units>>(tau >= S(0) && is_finite(tau), params.data,
+                                                 [tau](S square, S& factor) EMMY_LAMBDA {
+                                                   const S size = root(square);
+                                                   factor = size > tau ? S(1) - tau / size : S(0);
+                                                   return true;
+                                                 });
 }
 
 template <class Site, class Net>

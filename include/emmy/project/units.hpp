@@ -63,7 +63,6 @@ struct Units {
   static constexpr const Charge& kTable = kLines<Net, Symmetry>;
   static constexpr const auto& kE = detail::kExponents<kTable>;
   static constexpr int kCount = kTable.units;
-  static constexpr S kRounding = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
   // What a charge may be off by for rounding alone, over w_r and the squares that it is made of.
   static constexpr S kSlack = [] {
     int terms = 0;
@@ -175,7 +174,7 @@ struct Units {
         size += size_of(term);
         slope += S(kE.of[p]) * term;  // times y
       }
-      if (size_of(value) <= S(2) * kRounding * size) break;
+      if (size_of(value) <= S(2) * kRoundoff<S> * size) break;
       (value < S(0) ? low : high) = y;
       S next = y - y * value / slope;
       if (!(next > low) || (high > S(0) && !(next < high))) next = high > S(0) ? S(0.5) * (low + high) : S(2) * y;
@@ -196,7 +195,7 @@ struct Units {
         slope += linear ? weight : S(2) * weight * term;
         size += size_of(term);
       }
-      if (size_of(value) <= S(2) * kRounding * size) break;
+      if (size_of(value) <= S(2) * kRoundoff<S> * size) break;
       s -= value / slope;
     }
     return s;
@@ -234,7 +233,7 @@ struct Units {
   // The factor of a unit that is further off than is allowed; kStill, what leaves it, for others.
   static constexpr S kStill = kE.is_mixed ? S(0) : S(1);
   EMMY_INLINE S factor_if_off(int u, S q, SweepState<S>& sweep) const noexcept {
-    const S off = size_of(charge(u) - q), rounding = kRounding * (scale(u) + size_of(q));
+    const S off = size_of(charge(u) - q), rounding = kRoundoff<S> * (scale(u) + size_of(q));
     sweep.error = off > sweep.error ? off : sweep.error;
     if (sweep.tolerance < S(0) && off > kSlack * rounding) sweep.is_fine = false;
     if (off <= (sweep.tolerance < S(0) ? rounding : sweep.tolerance)) return kStill;
@@ -292,7 +291,7 @@ struct Units {
     for (int u = 0; u < kCount; ++u) {
       const S off = size_of(charge(u) - target[u]);
       seen.error = off > seen.error ? off : seen.error;
-      if (off > kSlack * kRounding * (scale(u) + size_of(target[u]))) seen.is_fine = false;
+      if (off > kSlack * kRoundoff<S> * (scale(u) + size_of(target[u]))) seen.is_fine = false;
     }
   }
 

@@ -24,9 +24,9 @@ EMMY_INLINE Status check_gradient(const Gradient<Net>& g, Largest<Net, Rule::kHa
       inspect<kBlock.lines, kBlock.width, kBlock.width, false>(g.data + kBlock.offset, static_cast<S*>(nullptr), seen);
       const auto plain = of_block(rule, kIndex);
       if (!valid(plain)) status = Status::bad_rate;
-      if (!finite(seen.squares)) status = Status::not_finite;
+      if (!is_finite(seen.squares)) status = Status::not_finite;
       const S size = bound_block<kIndex>(plain, root(seen.squares) + S(0x1p-60), largest, after);
-      if (!finite(size) && status == Status::ok) status = Status::out_of_range;
+      if (!is_finite(size) && status == Status::ok) status = Status::out_of_range;
       NormVisitor<Net, kIndex> norm{squares};
       for_row_tiles<kBlock.lines, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
         norm.template rows<0>(row, m, g.data + kPlan<Net>.block[kIndex].offset + row * kPlan<Net>.block[kIndex].width);

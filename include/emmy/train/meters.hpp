@@ -73,12 +73,6 @@ EMMY_INLINE S log_of(S x) noexcept {
   simd::store_first(log(simd::set(x)), &y, 1);
   return y;
 }
-template <class S>
-EMMY_INLINE S norm_of(const S* p, int n) noexcept {
-  S square = 0;
-  for (int i = 0; i < n; ++i) square += p[i] * p[i];
-  return root(square);
-}
 }  // namespace inner
 
 // s = O' theta.
@@ -93,8 +87,8 @@ void mirror_coordinates(const Params<Net>& params, const Mirror<S>& mirror, S* s
 template <class S, class Net>
 S mirror_distance(const Params<Net>& params, const Mirror<S>& mirror, S* s) noexcept {
   mirror_coordinates(params, mirror, s);
-  const S all = inner::norm_of(params.data, kPlan<Net>.params);
-  return all > S(0) ? inner::norm_of(s, mirror.columns) / all : S(0);
+  const S all = euclidean_norm(params.data, kPlan<Net>.params);
+  return all > S(0) ? euclidean_norm(s, mirror.columns) / all : S(0);
 }
 
 // along = (O' H O) direction at the point of the surface below params, by central differences of 2 `step` (2^-8 in f32, 2^-17 in
@@ -134,7 +128,7 @@ Curvature<typename Net::scalar> least_curvature(CurvatureMeter<Net, Columns>& me
   S shift = 0, lambda = 0, error = 0;
   for (int k = 0; k < mirror.columns; ++k) meter.direction[k] = S(1) + S(0.375) * S(k % 5) - S(0.25) * S(k % 3);
   for (int n = 0; n < (mirror.columns == 1 ? 1 : iterations); ++n) {
-    const S size = inner::norm_of(meter.direction, mirror.columns);
+    const S size = euclidean_norm(meter.direction, mirror.columns);
     for (int k = 0; k < mirror.columns; ++k) meter.direction[k] /= size;
     if (const Status s = curvature_along(meter, params, mirror, gradient_at, step); s != Status::ok) return {s, 0, 0};
     lambda = error = 0;
@@ -144,11 +138,11 @@ Curvature<typename Net::scalar> least_curvature(CurvatureMeter<Net, Columns>& me
       error += rest * rest;
     }
     error = root(error);
-    const S reach = inner::norm_of(meter.along, mirror.columns);
+    const S reach = euclidean_norm(meter.along, mirror.columns);
     if (n < kOfSize) shift = larger(shift, reach);
     const S by = n + 1 < kOfSize ? S(0) : shift;
     for (int k = 0; k < mirror.columns; ++k) meter.direction[k] = meter.along[k] - by * meter.direction[k];
-    if (!(inner::norm_of(meter.direction, mirror.columns) > S(0))) break;  // a zero of H, or its own eigenvector
+    if (!(euclidean_norm(meter.direction, mirror.columns) > S(0))) break;  // a zero of H, or its own eigenvector
   }
   return {Status::ok, lambda, error};
 }

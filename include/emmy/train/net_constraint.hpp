@@ -82,7 +82,7 @@ Status begin_constraint(NetConstraint<Net, Columns, Penalty>& c, Params<Net>& ph
   for (int k = 0; k < Columns; ++k) away[k] = -s[k];
   inner::add_columns(c.mirror, away, phi.data);
   for (int g = 0; g < C::kGroups; ++g) {
-    const S size = root(inner::norm_of(s + g, C::kJoint ? Columns : 1)) / S(2);
+    const S size = root(euclidean_norm(s + g, C::kJoint ? Columns : 1)) / S(2);
     c.u[g] = size > S(0) ? size : kFactorStart<S>;
   }
   for (int k = 0; k < Columns; ++k) c.z[k] = s[k] / c.u[C::kJoint ? 0 : k];
@@ -138,7 +138,7 @@ void constraint_slopes(const NetConstraint<Net, Columns, Penalty>& c, const Grad
   S along[Columns] = {};
   for (int n = 0; n < c.mirror.entries; ++n)
     along[c.mirror.entry[n].column] += c.mirror.entry[n].value * full.data[c.mirror.entry[n].at];
-  for (int g = 0; g < C::kGroups; ++g) slope[g] = inner::norm_of(along + g, C::kJoint ? Columns : 1);
+  for (int g = 0; g < C::kGroups; ++g) slope[g] = euclidean_norm(along + g, C::kJoint ? Columns : 1);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

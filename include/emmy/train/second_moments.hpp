@@ -4,35 +4,28 @@
 #include <emmy/kernels/rows.hpp>
 #include <emmy/net/memory.hpp>
 #include <emmy/train/clips.hpp>
+#include <emmy/train/passes.hpp>
 #include <emmy/train/shared_adam.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 
-// Of a block whose weights share: the moment of each of its lines in memory, and ones where there are weights.
+// How the weights of a block that share lie in memory: each row has one moment, or each column, or all have the same.
+enum class SharedAlong : unsigned char { none, rows, columns };
 template <class Net, class Rule, int Block>
-consteval int shared_lines() {
-  if constexpr (!kSharesMoments<Rule>) return 0;
+consteval SharedAlong shared_along() {
+  if constexpr (!kSharesMoments<Rule>) return SharedAlong::none;
   else {
     constexpr auto how = plain_rule<Rule>::kShared.block[Block].how;
     constexpr auto& block = kPlan<Net>.block[Block];
-    if (!block.trained || how == detail::Shared::by_weight) return 0;
-    const bool along_rows = how != detail::Shared::whole &&
-                            block.in_memory(how == detail::Shared::by_row ? Axis::row : Axis::column) == Axis::row;
-    return along_rows ? block.lines : -block.width;
+    if (!block.trained || how == detail::Shared::by_weight) return SharedAlong::none;
+    if (how == detail::Shared::whole) return SharedAlong::columns;
+    return block.in_memory(how == detail::Shared::by_row ? Axis::row : Axis::column) == Axis::row
+               ? SharedAlong::rows
+               : SharedAlong::columns;
   }
 }
-template <class Net, class Rule, int Block, int Lines = shared_lines<Net, Rule, Block>()>
-struct SharedLines {
-  using S = typename Net::scalar;
-  static constexpr bool kByRow = Lines > 0;
-  static constexpr int kWidth = kPlan<Net>.block[Block].width;
-  alignas(kAlign<S>) S line[Lines > 0 ? Lines : -Lines];
-  alignas(kAlign<S>) S real[kByRow ? kWidth : 1];
-};
-template <class Net, class Rule, int Block>
-struct SharedLines<Net, Rule, Block, 0> {};
 
 // The component of a line of a block, along the axis that it shares by.
 template <class Net, class Rule, int Block>
@@ -46,6 +39,35 @@ EMMY_INLINE constexpr int component_of(int line) noexcept {
   return shared.component[table.unit[own.charge] + unit];
 }
 
+// The moments of a block's lines for one step, and where they are as its sweep wants to know.
+template <class Net, class Rule, int Block, SharedAlong Along = shared_along<Net, Rule, Block>()>
+struct SharedLines {};
+template <class Net, class Rule, int Block>
+struct SharedLines<Net, Rule, Block, SharedAlong::rows> {
+  using S = typename Net::scalar;
+  static constexpr auto kBlock = kPlan<Net>.block[Block];
+  alignas(kAlign<S>) S line[kBlock.lines], real[kBlock.width];
+
+  EMMY_INLINE SecondByRow<S, kBlock.width> fill(const S* moments, const S* theta) noexcept {
+    constexpr int kCols = kBlock.column ? kBlock.rows : kBlock.cols;
+    for (int i = 0; i < kBlock.lines; ++i) line[i] = moments[component_of<Net, Rule, Block>(i)];
+    for (int o = 0; o < kBlock.width; ++o) real[o] = S(o < kCols ? 1 : 0);
+    return {line, real, theta};
+  }
+};
+template <class Net, class Rule, int Block>
+struct SharedLines<Net, Rule, Block, SharedAlong::columns> {
+  using S = typename Net::scalar;
+  static constexpr auto kBlock = kPlan<Net>.block[Block];
+  alignas(kAlign<S>) S line[kBlock.width];
+
+  EMMY_INLINE SecondByColumn<S, kBlock.width> fill(const S* moments, const S* theta) noexcept {
+    constexpr int kCols = kBlock.column ? kBlock.rows : kBlock.cols;
+    for (int o = 0; o < kBlock.width; ++o) line[o] = o < kCols ? moments[component_of<Net, Rule, Block>(o)] : S(0);
+    return {line, theta};
+  }
+};
+
 // c with the second moments of a block, and the corrections of the first steps.
 template <int Block, class Net, class Rule, class S, bool Memory, class Shared>
 EMMY_INLINE auto with_state(AdamCoefficients<S, Memory> c, const Params<Net>& params, State<Net, Rule>& state,
@@ -53,22 +75,15 @@ EMMY_INLINE auto with_state(AdamCoefficients<S, Memory> c, const Params<Net>& pa
   constexpr auto& block = kPlan<Net>.block[Block];
   if constexpr (Memory) c.scale1 = S(1) / state.second.grown1, c.scale2 = S(1) / state.second.grown2;
   const S* theta = params.data + block.offset;
-  constexpr int kLines = shared_lines<Net, Rule, Block>();
-  if constexpr (kLines == 0) {
+  if constexpr (shared_along<Net, Rule, Block>() == SharedAlong::none) {
     int first = block.offset;
     if constexpr (kSharesMoments<Rule>) first = plain_rule<Rule>::kShared.block[Block].first;
     c.second = {state.second.data + first, theta};
     return c;
   } else {
-    constexpr int kCols = block.column ? block.rows : block.cols, kCount = kLines > 0 ? kLines : kCols;
-    for (int i = 0; i < (kLines > 0 ? kLines : block.width); ++i)
-      shared.line[i] = i < kCount ? state.second.data[component_of<Net, Rule, Block>(i)] : S(0);
-    if constexpr (kLines > 0)
-      for (int o = 0; o < block.width; ++o) shared.real[o] = S(o < kCols ? 1 : 0);
-    using Second = std::conditional_t<(kLines > 0), SecondByRow<S, block.width>, SecondByColumn<S, block.width>>;
-    return AdamCoefficients<S, Memory, Second>{
-        c.k,       c.a0,     c.clip,   c.beta1,   c.beta2,
-        c.epsilon, c.scale1, c.scale2, c.mean_of, {shared.line, shared.real, theta}};
+    const auto second = shared.fill(state.second.data, theta);
+    return AdamCoefficients<S, Memory, std::remove_const_t<decltype(second)>>{
+        c.k, c.a0, c.clip, c.beta1, c.beta2, c.epsilon, c.scale1, c.scale2, c.mean_of, second};
   }
 }
 template <int Block, class Net, class Rule, class C, class S, class Shared>
@@ -98,16 +113,17 @@ struct SharedSquares {
 
   template <int Block, int M>
   EMMY_INLINE void add(int row, const S* g, S clip) noexcept {
-    constexpr int kLines = shared_lines<Net, Rule, Block>(), kWidth = kPlan<Net>.block[Block].width;
-    if constexpr (kLines != 0) {
+    constexpr SharedAlong kAlong = shared_along<Net, Rule, Block>();
+    constexpr int kWidth = kPlan<Net>.block[Block].width;
+    if constexpr (kAlong != SharedAlong::none) {
       const S square = clip * clip;
       for (int m = 0; m < M; ++m) {
         const S* p = g + m * kWidth;
-        if constexpr (kLines > 0 || kShared.block[Block].how == detail::Shared::whole) {
+        if constexpr (kAlong == SharedAlong::rows || kShared.block[Block].how == detail::Shared::whole) {
           S squares;
           if constexpr (simd::kStrict) squares = ordered_dot(p, p, kWidth, S(0));
           else squares = summed_row<kWidth, kWidth>(p).squares;
-          sum[component_of<Net, Rule, Block>(kLines > 0 ? row + m : 0)] += square * squares;
+          sum[component_of<Net, Rule, Block>(kAlong == SharedAlong::rows ? row + m : 0)] += square * squares;
         } else {
           constexpr auto kBlock = kPlan<Net>.block[Block];
           for (int o = 0; o < (kBlock.column ? kBlock.rows : kBlock.cols); ++o)
@@ -141,6 +157,24 @@ struct SharedVisitor {
   template <class G>
   EMMY_INLINE void check_bias(const G*) noexcept {}
 };
+
+// The second moments of this step, but for those that move in the sweep.
+template <class Net, int Batch, class Rule>
+EMMY_INLINE void move_second(const Memory<Net, Batch, true>& m, State<Net, Rule>& state, const Rule& rule,
+                             const Clips<Net, Rule::kClips>& clips) noexcept {
+  advance(rule, state);
+  if constexpr (kSharesMoments<Rule>) {
+    SharedSquares<Net, Rule> squares;
+    for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+      constexpr int I = decltype(node)::value;
+      if constexpr (!kIsFrozen<typename node_at<Net, I>::layer>) {
+        SharedVisitor<Net, Rule, kPlan<Net>.first_block[I]> visitor{squares, clips};
+        gradients(typename node_at<Net, I>::layer{}, m.template frame<I>(), visitor);
+      }
+    });
+    squares.update(rule, state);
+  }
+}
 
 }  // namespace inner
 }  // namespace emmy::inline EMMY_TARGET

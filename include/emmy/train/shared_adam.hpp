@@ -124,10 +124,6 @@ EMMY_INLINE constexpr auto coefficients(const SharedAdam<Net, Spec>& r, typename
   c.mean_of = typename Net::scalar(kPlan<Net>.params);
   return c;
 }
-template <class Net, class Spec>
-EMMY_INLINE constexpr typename Net::scalar gradient_share(const SharedAdam<Net, Spec>&) noexcept {
-  return 1;
-}
 template <class Rule>
 inline constexpr bool kSharesMoments = kSecondMoments<Rule> > 0;
 namespace detail {

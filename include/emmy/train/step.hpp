@@ -11,6 +11,7 @@
 #include <emmy/losses/cross_entropy.hpp>
 #include <emmy/losses/keep_outputs.hpp>
 #include <emmy/losses/squared_error.hpp>
+#include <emmy/train/check_types.hpp>
 #include <emmy/train/lazy.hpp>
 #include <emmy/train/sweeps.hpp>
 #include <emmy/train/tiny_step.hpp>
@@ -28,11 +29,6 @@ struct StepResult {
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
-
-template <class S>
-EMMY_INLINE bool finite(S x) noexcept {
-  return x - x == S(0);
-}
 
 // Sum of squares of every tensor and delta, by root tensor.
 template <class Net>
@@ -177,7 +173,7 @@ EMMY_OUTLINE Status check_update(const Totals<Net>& totals, Largest<Net, Rule::k
   if constexpr (!kByBlock) bound(std::integral_constant<int, 0>{}, largest_square);  // one bound and one rate for all
   if (!rates_ok) return Status::bad_rate;
   largest = after;
-  return finite(squares) ? Status::ok : Status::out_of_range;
+  return is_finite(squares) ? Status::ok : Status::out_of_range;
 }
 
 template <class Net, class Rule>
@@ -201,24 +197,6 @@ EMMY_OUTLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule
     }
   });
   clips_from_squares(squares, rule, clips);
-}
-
-// The second moments of this step, but for those that move in the sweep.
-template <class Net, int Batch, class Rule>
-EMMY_INLINE void move_second(const Memory<Net, Batch, true>& m, State<Net, Rule>& state, const Rule& rule,
-                             const Clips<Net, Rule::kClips>& clips) noexcept {
-  advance(rule, state);
-  if constexpr (kSharesMoments<Rule>) {
-    SharedSquares<Net, Rule> squares;
-    for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
-      constexpr int I = decltype(node)::value;
-      if constexpr (!kIsFrozen<typename node_at<Net, I>::layer>) {
-        SharedVisitor<Net, Rule, kPlan<Net>.first_block[I]> visitor{squares, clips};
-        gradients(typename node_at<Net, I>::layer{}, m.template frame<I>(), visitor);
-      }
-    });
-    squares.update(rule, state);
-  }
 }
 
 // Opens and closes the books of one step.
@@ -303,47 +281,6 @@ EMMY_INLINE void commit_all(const Memory<Net, Batch, true>& m) noexcept {
   if constexpr (I + 1 < Net::kNodes) commit_all<Net, Batch, I + 1>(m);
 }
 
-template <class Led>
-inline constexpr bool kSplitsKinetic = false;
-template <class Net, class Spec, class Mode>
-inline constexpr bool kSplitsKinetic<Ledger<Net, Spec, Mode>> = kKinetic<Mode>;
-
-// Do rule and ledger fit the net?
-template <class Net, class Rule, class Led>
-EMMY_INLINE constexpr void check_rule() noexcept {
-  static_assert(detail::kRuleFits<Rule, Net>,
-                "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
-  static_assert(detail::kMomentsFit<Rule, Net>,
-                "emmy: this SharedAdam shares second moments as another net ties them: SharedAdam<Net>");
-  static_assert(!kPreconditioned<Rule> || !kIsLedger<Led> || kSplitsKinetic<Led> || kPredicts<Led>,
-                "emmy: a rule with a preconditioner (Adam, RmsProp, Lion, SignSgd) needs a ledger of mode Kinetic: "
-                "Ledger<Net, Spec, Kinetic> or Every<N, Kinetic>");
-}
-
-// Are rule and targets those of such a net and loss?
-template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
-EMMY_INLINE constexpr void check_types() noexcept {
-  using S = typename Net::scalar;
-  check_rule<Net, Rule, Led>();
-  static_assert(!kUnchecked<Rule> || !kIsLedger<Led>,
-                "emmy: a ledger needs the checks of a step: take the rule without Unchecked");
-  static_assert(!kLazy<Rule> || !kIsLedger<Led>,
-                "emmy: a ledger sums weights that a Lazy rule has not updated yet: take the rule without Lazy");
-  static_assert(!kLazy<Rule> || Batch == 1,
-                "emmy: Lazy delays the update of one sample: take the rule without Lazy, or a batch of 1");
-  static_assert(__is_same(typename Rule::scalar, S),
-                "emmy: the rule computes in another type than the net: Sgd is BasicSgd<float>, a net of Scalar<double> "
-                "takes BasicSgd<double>");
-  static_assert(
-      requires(Loss loss, const S* y, const Target* target, S* dy) {
-        check_targets<1>(loss, target, 1);
-        loss_and_delta<1, 1>(loss, y, target, 1, S(1), dy);
-      },
-      "emmy: this loss takes no targets of this type: CrossEntropy takes labels (const int*) or scalars of the net, "
-      "SquaredError scalars of the net; a loss of your own needs check_targets and loss_and_delta for them "
-      "(docs/DESIGN.md), KeepOutputs outputs of the net's scalar");
-}
-
 template <class Loss, class Net, class Spec, class Mode>
 EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
   static_assert(detail::Watched<Net, Spec>::kAll || kShiftInvariant<Loss> || !kWatchesLoss<Net, Spec>,
@@ -393,7 +330,7 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   Totals<Net> totals;
   inspect_all(m, totals, ledger);
   if constexpr (kIsLedger<Led>) ledger.unbounded = false;
-  if (!finite(totals.all + value)) return {Status::not_finite, value};
+  if (!is_finite(totals.all + value)) return {Status::not_finite, value};
   auto largest = state.largest;
   if (!largest.known() && !measure_largest(params, state, largest)) return {Status::not_finite, value};
   Status checked = check_update<Batch>(totals, largest, rule);

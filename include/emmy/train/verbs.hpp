@@ -68,7 +68,7 @@ Status backward(const Params<Net>& params, Buffers<Net>& buffers, Scratch<Net, B
   inner::Totals<Net> totals;
   NoLedger none;
   inner::inspect_all(m, totals, none);
-  return inner::finite(totals.all) ? Status::ok : Status::not_finite;
+  return is_finite(totals.all) ? Status::ok : Status::not_finite;
 }
 
 // The gradient of the weights from the activations and deltas that forward and backward left, stored or added.
@@ -112,7 +112,7 @@ StepResult<typename Net::scalar> gradient(const Params<Net>& params, Buffers<Net
   inner::Totals<Net> totals;
   NoLedger none;
   inner::inspect_all(m, totals, none);
-  if (!inner::finite(totals.all + value)) return {Status::not_finite, value};
+  if (!is_finite(totals.all + value)) return {Status::not_finite, value};
   gradient<Accumulate>(params, scratch, x, g);
   return {Status::ok, value};
 }
@@ -179,7 +179,7 @@ Status evaluate(const Params<Net>& params, Buffers<Net>& buffers, Scratch<Net, B
     for (int o = 1; o < kClasses; ++o) best = y[o] > y[best] ? o : best;
     batch.correct += best == labels[r];
   }
-  if (!inner::finite(batch.loss)) return Status::not_finite;
+  if (!is_finite(batch.loss)) return Status::not_finite;
   result.loss += batch.loss;
   result.correct += batch.correct;
   return Status::ok;
