@@ -69,7 +69,7 @@ constexpr About kAbout[] = {
      "Drawn digits whose pixels change places twelve times. Without decay later tasks are learnt worse; decay alone "
      "kills units; decay around offsets does neither.",
      "tasks"}};
-static_assert(std::size(kAbout) == Constraints::kCount + Dynamics::kCount);
+static_assert(std::size(kAbout) == Constraints::kExperiments + Dynamics::kExperiments);
 
 std::string number(double v) { return fmt::format("{:.5g}", v); }
 
@@ -113,10 +113,10 @@ int run_reproduce(const ReproduceOptions& options) {
   const reproduce::Task task{options.spoiled, digits.x.data(), digits.labels.data(), static_cast<int>(digits.rows)};
   std::vector<report::Experiment> done;
   std::size_t passed = 0;
-  for (int e = 0; e < Constraints::kCount + Dynamics::kCount; ++e) {
+  for (int e = 0; e < Constraints::kExperiments + Dynamics::kExperiments; ++e) {
     if (!options.only.empty() && options.only != kAbout[e].name) continue;
     Result result;
-    (e < Constraints::kCount ? constraints->run[e] : dynamics->run[e - Constraints::kCount])(task, result);
+    (e < Constraints::kExperiments ? constraints->run[e] : dynamics->run[e - Constraints::kExperiments])(task, result);
     done.push_back(shown(kAbout[e], result));
     passed += done.back().passes;
     fmt::print("{}", report::to_text(done.back()));

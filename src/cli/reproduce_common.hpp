@@ -10,6 +10,18 @@
 
 #include "cli/reproduce.hpp"
 
+namespace emmy {
+
+// The row of a dispatch table for some experiments.
+template <class C>
+requires requires { C::kExperiments; }
+struct Table<C> {
+  const char* target;
+  reproduce::Run run[C::kExperiments];
+};
+
+}  // namespace emmy
+
 namespace emmy::reproduce::inline EMMY_TARGET {
 
 // Box-Muller.

@@ -11,7 +11,7 @@
 namespace emmy::reproduce {
 
 struct Constraints {
-  static constexpr int kCount = 6;
+  static constexpr int kExperiments = 6;
 };
 
 // Three orthogonal columns: three equal weights, and a sum of four that is 0.
@@ -33,16 +33,6 @@ EMMY_INLINE Status check_targets(QuadraticForm, const Quadratic*, int) noexcept 
 }
 
 }  // namespace emmy::reproduce
-
-namespace emmy {
-
-template <>
-struct Table<reproduce::Constraints> {
-  const char* target;
-  reproduce::Run run[reproduce::Constraints::kCount];
-};
-
-}  // namespace emmy
 
 namespace emmy::reproduce::inline EMMY_TARGET {
 

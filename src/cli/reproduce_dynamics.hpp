@@ -19,20 +19,10 @@ namespace emmy::reproduce {
 
 inline constexpr int kTasks = 12;
 struct Dynamics {
-  static constexpr int kCount = 6;
+  static constexpr int kExperiments = 6;
 };
 
 }  // namespace emmy::reproduce
-
-namespace emmy {
-
-template <>
-struct Table<reproduce::Dynamics> {
-  const char* target;
-  reproduce::Run run[reproduce::Dynamics::kCount];
-};
-
-}  // namespace emmy
 
 namespace emmy::reproduce::inline EMMY_TARGET {
 

@@ -70,8 +70,9 @@ struct ScaleRecursion {
   }
 };
 
-// The rotation of one unit from its scale charge alone: |D|^2 = R' - R - 2 <D, q>. Rounding of R cancels in the sums. Starts
-// with a buffer that is 0, or forgets by beta a step what it was. constinit-able; start() first.
+// The rotation of one unit from its scale charge alone, by the law: |D|^2 = R' - R - 2 <D, q>, so where R rests it is that of
+// the equilibrium. Rounding of R cancels in the sums. Starts with a buffer that is 0, or forgets by beta a step what it was.
+// constinit-able; start() first.
 template <class S>
 struct RotationMeter {
   ScaleRecursion<S> state;
