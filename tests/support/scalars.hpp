@@ -1,4 +1,4 @@
-// The scalars that a typed test runs over.
+// What the build decides of a test: the scalars that a typed test runs over, and whether sanitizers watch it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,6 +11,17 @@ using Scalars = testing::Types<float>;
 #else
 inline constexpr bool kHasDouble = true;
 using Scalars = testing::Types<float, double>;
+#endif
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EMMY_TEST_SANITIZES_ADDRESSES
+#endif
+#endif
+#if defined(EMMY_TEST_SANITIZES_ADDRESSES)
+inline constexpr bool kSanitizesAddresses = true;
+#else
+inline constexpr bool kSanitizesAddresses = false;
 #endif
 
 }  // namespace support
