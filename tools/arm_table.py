@@ -9,7 +9,8 @@
     arm_table.py join --out FILE ROWS...                   puts all rows into one file
     arm_table.py table --document FILE ROWS...             writes the table between the marks of FILE
 
-A DESCRIPTION is what bench/arm/CMakeLists.txt leaves in the build, BUDGETS tests/evidence/budgets.json. Columns:
+A DESCRIPTION is what bench/arm/CMakeLists.txt leaves in the build, BUDGETS tests/evidence/budgets.json. Of the
+parametrisations there is a row for each emmy_bench_<name>: its step's flash, ram and stack. Columns:
 
     flash               .text + .rodata of emmy_bench_train linked alone, with what it needs of libgcc
     ram                 .data + .bss of training and inference linked alone: parameters, state, scratch
@@ -37,6 +38,9 @@ TARGETS = ("m0plus m4f m7 m33 m55-scalar m55-helium-gcc m55-helium-clang neon sv
            "x86-sse4 x86-avx2 x86-avx3").split()
 NETS = ["64-32-10", "2-16-1"]
 ZOO = ["digits-conv", "digits-norm", "exercises", "exercises-gru", "controller"]  # sizes alone
+PARAMETRISATIONS = ["plain", "product", "product_by_input", "product_by_output", "product_by_block", "product_of_depth",
+                    "diagonal_product", "constrained", "constrained_elementwise", "low_rank", "tied", "equivariant",
+                    "mirrored", "syre", "weight_norm"]  # of tests/device/parametrisations_test.cpp: sizes alone
 SIZES = ["flash", "ram", "ram_ledger", "stack"]
 GROWING = [*SIZES, "train_instructions", "unchecked_instructions", "infer_instructions"]
 GROWTH = 1.03
@@ -76,7 +80,7 @@ def link_alone(what, roots, folder):
 
 
 def step_object(what):
-    return [o for o in what["objects"].split(";") if os.path.basename(o).startswith(("step.", "zoo."))][0]
+    return [o for o in what["objects"].split(";") if os.path.basename(o).startswith(("step.", "zoo.", "parametrisations_test."))][0]
 
 
 def section_sizes(what, image):
@@ -106,12 +110,12 @@ def check_symbols(what, image):
         raise Problem(f"{constructors // 4} static constructors")
 
 
-def stack_of(what, image):
+def stack_of(what, image, root):
     stem = os.path.splitext(step_object(what))[0]
     callgraph = [f for f in (stem + ".ci", step_object(what)[:-2] + ".ci") if os.path.exists(f)][:1]
     usage = [] if callgraph else [f for f in (stem + ".su", step_object(what)[:-2] + ".su") if os.path.exists(f)][:1]
     try:
-        size, _ = stack_bound.bound("emmy_bench_train", callgraph, usage, image, what["objdump"], PLAIN_MEMORY)
+        size, _ = stack_bound.bound(root, callgraph, usage, image, what["objdump"], PLAIN_MEMORY)
     except stack_bound.Unbounded as why:
         raise Problem(f"no bound on the stack: {why}") from None
     return size
@@ -194,17 +198,32 @@ def static_figures(what):
             "flash": sum_of(section_sizes(what, alone), ".text", ".rodata"),
             "ram": sum_of(section_sizes(what, both), ".data", ".bss"),
             "ram_ledger": ledger_size(what),
-            "stack": stack_of(what, alone),
+            "stack": stack_of(what, alone, "emmy_bench_train"),
         }
+
+
+def parametrisation_figures(what):
+    """A row for each step of the object, linked alone."""
+    def row(name):
+        root = f"emmy_bench_{name}"
+        with tempfile.TemporaryDirectory() as folder:
+            alone = link_alone(what, [root], folder)
+            check_symbols(what, alone)
+            sizes = section_sizes(what, alone)
+            return {"target": what["target"], "net": name, "batch": what["batch"], "flash": sum_of(sizes, ".text", ".rodata"),
+                    "ram": sum_of(sizes, ".data", ".bss"), "stack": stack_of(what, alone, root)}
+    return [row(name) for name in PARAMETRISATIONS]
 
 
 def measure(path):
     with open(path) as file:
         what = json.load(file)
     check_cpu(what)
+    if what["net"] == "parametrisations":
+        return parametrisation_figures(what)
     row = static_figures(what)
     if what["net"] in ZOO:
-        return row
+        return [row]
     row["train_instructions"] = instructions(what, "emmy_bench_train")
     row["unchecked_instructions"] = instructions(what, "emmy_bench_train_unchecked")
     row["infer_instructions"] = instructions(what, "emmy_bench_infer")
@@ -212,7 +231,7 @@ def measure(path):
     row["loss"] = printed(text, "loss")
     row["drift"] = printed(text, "drift")
     row["strict_hash"] = strict_hash(what)
-    return row
+    return [row]
 
 
 def key_of(row):
@@ -226,11 +245,11 @@ def complaints(row, budgets):
     budget = recorded.get(key_of(row))
     if budget is None:
         return ["no budget is recorded: tools/arm-table.sh --record"]
-    for name in SIZES if row["net"] in ZOO else GROWING:
+    for name in (c for c in GROWING if c in row):
         if row[name] > GROWTH * budget[name]:
             found.append(f"{name} has grown by more than 3 %: {row[name]}, recorded {budget[name]}")
     for other in budgets:
-        if other["net"] != row["net"] or row["net"] in ZOO:
+        if other["net"] != row["net"] or "loss" not in row:
             continue
         if abs(row["loss"] - other["loss"]) > 1e-4 * abs(other["loss"]):
             found.append(f"loss {row['loss']} is not that of {other['target']}, {other['loss']}")
@@ -247,7 +266,7 @@ def load(path):
 
 
 def save(path, rows):
-    rows = sorted(rows, key=lambda r: ((NETS + ZOO).index(r["net"]), TARGETS.index(r["target"]), r["batch"]))
+    rows = sorted(rows, key=lambda r: ((NETS + ZOO + PARAMETRISATIONS).index(r["net"]), TARGETS.index(r["target"]), r["batch"]))
     with open(path, "w") as file:
         file.write("[\n" + ",\n".join("  " + json.dumps({c: r[c] for c in COLUMNS if c in r}) for r in rows) + "\n]\n")
 
@@ -268,6 +287,15 @@ def table(rows):
               "|---|--:|---|--:|--:|--:|--:|"]
     for row in sorted((r for r in rows if r["net"] in ZOO), key=lambda r: (ZOO.index(r["net"]), TARGETS.index(r["target"]))):
         lines.append(f"| {row['net']} | {row['batch']} | {row['target']} | {row['flash']:,} | {row['ram']:,} | {row['ram_ledger']:,} | {row['stack']:,} |")
+    boards = ["m4f", "m55-helium-gcc"]
+    found = {(r["net"], r["target"]): r for r in rows}
+    lines += ["", "**Parametrisations** of the last layer of 6-8-5, batch 2, `Momentum`", "",
+              "| weights | " + " | ".join(f"{b}: {column} B" for b in boards for column in ("flash", "RAM", "stack")) + " |",
+              "|---|" + "--:|" * (3 * len(boards))]
+    for name in PARAMETRISATIONS:
+        row = [found.get((name, b)) for b in boards]
+        if all(row):
+            lines.append(f"| {name} | " + " | ".join(f"{r[c]:,}" for r in row for c in ("flash", "ram", "stack")) + " |")
     lines.append("")
     return "\n".join(lines)
 
@@ -297,9 +325,11 @@ def main():
         for path in arguments.files:
             name, found = os.path.basename(path)[: -len(".json")], []
             try:
-                rows.append(measure(path))
+                measured = measure(path)
+                rows += measured
                 if arguments.verb == "check":
-                    found = complaints(rows[-1], budgets)
+                    found = [f"{row['net']}: {text}" if len(measured) > 1 else text
+                             for row in measured for text in complaints(row, budgets)]
             except Problem as why:
                 found = [str(why)]
             except Unavailable as why:
