@@ -17,6 +17,7 @@
 #include <emmy/parametrize/certificate.hpp>
 #include <emmy/parametrize/fold.hpp>
 #include <emmy/parametrize/fold_norms.hpp>
+#include <emmy/parametrize/pack_blocks.hpp>
 #include <emmy/project/project.hpp>
 #include <emmy/simd/strict.hpp>
 #include <emmy/train/balance.hpp>

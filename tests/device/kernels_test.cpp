@@ -1,6 +1,7 @@
 // Products and update sweep of the board's backend at sizes around its number of lanes, against plain double loops.
 #include <emmy/core/random.hpp>
 #include <emmy/kernels/affine.hpp>
+#include <emmy/kernels/block_sparse.hpp>
 #include <emmy/kernels/column.hpp>
 #include <emmy/kernels/held_row.hpp>
 #include <emmy/kernels/update_sweep.hpp>
@@ -9,6 +10,7 @@
 #include <emmy/optim/sgd.hpp>
 #include <tests/device/check.hpp>
 #include <tests/device/reference.hpp>
+#include <tests/support/drawn_blocks.hpp>
 
 namespace {
 
@@ -278,6 +280,41 @@ void sweeps() {
                  kRate, kBeta, kDecay);
 }
 
+// y = relu(x w + b), w of blocks of four outputs; what is beyond the last output is NaN.
+#if defined(EMMY_BOARD_RAM_KIB) && EMMY_BOARD_RAM_KIB < 32
+constexpr int kMostBlocks = 16;
+#else
+constexpr int kMostBlocks = 260;
+#endif
+alignas(64) float blocks[4 * kMostBlocks];
+template <int In, int Out, int Percent, bool Bias>
+void sparse_blocks() {
+  using Pattern = support::DrawnBlocks<In, Out, Percent>;
+  constexpr int kOut = emmy::padded<float>(Out);
+  if constexpr (Pattern::kBlocks <= kMostBlocks && In <= kMost && kOut <= 64) {
+    static_assert(emmy::fits<Pattern>(In, Out));
+    fill(x, xs, 1, In, In);
+    fill(b, bs, 1, Out, kOut);
+    for (int o = 0; o < Out; ++o) out[o] = Bias ? bs[o] : 0, sizes[o] = In + 1;
+    for (float& v : blocks) v = __builtin_nanf("");
+    for (int row = 0, k = 0; row < Pattern::kRows; ++row)
+      for (int i = 0; i < In; ++i) {
+        if (!Pattern::has(row, i)) continue;
+        float* const block = blocks + 4 * emmy::block_place<Pattern>(k++);
+        for (int c = 0; c < 4 && 4 * row + c < Out; ++c) {
+          block[c] = 2 * rng.uniform() - 1;
+          out[4 * row + c] += xs[i] * check::wide(block[c]);
+        }
+      }
+    for (int o = 0; o < Out; ++o) out[o] = out[o] > 0 ? out[o] : 0;
+    y[kOut] = 3;
+    emmy::block_sparse_forward<Pattern, Bias, 1, In, In, Out>(
+        static_cast<const float*>(x), static_cast<const float*>(blocks), static_cast<const float*>(b), y, emmy::Relu{});
+    compare("blocks", y, out, 1, Out, kOut, In + 1);
+    CHECK_BITS(y[kOut], 3);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -292,7 +329,12 @@ int main() {
   products<1, 5, 1>(), products<1, 4, 2>(), products<1, 5, 6>(), products<1, 6, 7>(), products<1, 5, 8>();
   products<1, 4, 10>(), products<1, 3, 11>(), products<1, 5, 12>(), products<1, 4, 13>(), products<1, 2, 16>();
   products<1, 4, 17>(), products<1, 5, 18>(), products<1, 9, 14>(), products<1, 8, 15>(), products<1, 16, 16>();
-  products<1, 8, 10>(), products<1, 12, 4>(), products<1, 17, 12>();
+  products<1, 8, 10>(), products<1, 12, 4>(), products<1, 17, 12>(), products<1, 7, 19>(), products<1, 8, 20>();
+  check::begin("products with blocks of four outputs");
+  sparse_blocks<5, 4, 0, true>(), sparse_blocks<1, 1, 100, false>(), sparse_blocks<3, 2, 100, true>();
+  sparse_blocks<6, 3, 60, false>(), sparse_blocks<7, 9, 60, true>(), sparse_blocks<9, 6, 30, true>();
+  sparse_blocks<64, 32, 43, true>(), sparse_blocks<51, 17, 100, false>(), sparse_blocks<70, 7, 80, true>();
+  sparse_blocks<300, 6, 40, true>(), sparse_blocks<260, 3, 100, true>();
   check::begin("a ReLU of NaN and infinities");
   rectified<4>(), rectified<7>(), rectified<12>();
   check::begin("products, several rows");

@@ -32,12 +32,15 @@ template <int Rows, int In, int InStride, int Out, int Groups = 1, class T, clas
 EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activation) noexcept {
   constexpr int kStride = padded<T>(Out);
   if constexpr (Rows == 1 && Groups == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
-    alignas(kAlign<T>) static constexpr T kNone[kWidestPanel] = {};
-    for_row_panels<Out>([&](int o, auto cols) EMMY_LAMBDA {
-      constexpr int kPanel = decltype(cols)::value;
-      multiply_panel<kPanel, In % kPanelRows != 0, panel_step(kPanel, kStride)>(b == nullptr ? kNone : b + o, x, w + o,
-                                                                                In, kStride, y + o);
-    });
+    constexpr bool kWide = Out > kWidestPanel && kStride <= kWidestRow;
+    alignas(kAlign<T>) static constexpr T kNone[kWide ? kStride : kWidestPanel] = {};
+    if constexpr (kWide) multiply_wide_rows<kStride, In % kPanelRows != 0>(b == nullptr ? kNone : b, x, w, In, y);
+    else
+      for_row_panels<Out>([&](int o, auto cols) EMMY_LAMBDA {
+        constexpr int kPanel = decltype(cols)::value;
+        multiply_panel<kPanel, In % kPanelRows != 0, panel_step(kPanel, kStride)>(b == nullptr ? kNone : b + o, x,
+                                                                                  w + o, In, kStride, y + o);
+      });
     const int lanes = static_cast<int>(simd::lanes<T>());
     if constexpr (!__is_same(Activation, Identity)) {
       int o = 0;

@@ -56,6 +56,14 @@ void add_to_row_of_group() = delete;
 void update_rectified_group() = delete;
 #endif
 
+// Where it is there, multiply_panel of rows that are as wide as the panel, follow each other and are wider than others:
+//   multiply_wide_rows<Cols>(start, x, w, n, y)   kWidestPanel < Cols <= kWidestRow
+#if !defined(EMMY_HAS_WIDE_ROWS)
+inline constexpr int kWidestRow = 0;
+template <int Cols, bool Rest, class T>
+void multiply_wide_rows(const T* start, const T* x, const T* w, int n, T* y) noexcept;
+#endif
+
 // What some targets have besides: the dots of rows with one vector, and a ReLU of a row, forward and backward.
 #if defined(EMMY_HAS_DOTS)
 template <class T>

@@ -86,6 +86,29 @@ EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float
       : EMMY_CLOBBERED);
 }
 
+// Rows of five vectors, whose sums are q0-q4. 64-18-10: 6 % less than two panels.
+#define EMMY_HAS_WIDE_ROWS
+inline constexpr int kWidestRow = 20;
+#define EMMY_WIDE_ROW(x)                                                     \
+  "vldrw.u32 q5, [%[w]], #16\nvldrw.u32 q6, [%[w]], #16\n"                   \
+  "vfma.f32 q0, q5, " x "\nvldrw.u32 q7, [%[w]], #16\n"                      \
+  "vfma.f32 q1, q6, " x "\nvldrw.u32 q5, [%[w]], #16\n"                      \
+  "vfma.f32 q2, q7, " x "\nvldrw.u32 q6, [%[w]], #16\n"                      \
+  "vfma.f32 q3, q5, " x "\nvfma.f32 q4, q6, " x "\n"
+template <int Cols, bool Rest>
+EMMY_OUTLINE void multiply_wide_rows(const float* start, const float* x, const float* w, int n, float* y) noexcept {
+  static_assert(Cols == kWidestRow);
+  __asm__ volatile(
+      "vldrw.u32 q4, [%[start], #64]\n"
+      EMMY_VECTORS(EMMY_LOAD_SUMS, "%[start]")
+      EMMY_ROWS(EMMY_WIDE_ROW)
+      EMMY_VECTORS(EMMY_STORE_SUMS, "%[y]")
+      "vstrw.32 q4, [%[y], #64]\n"
+      : [x] "+&r"(x), [w] "+&r"(w)
+      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [vectors] "i"(4)
+      : EMMY_CLOBBERED);
+}
+
 template <int Cols, bool Rest, int Step>
 EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float scale, int n, int stride,
                                float* bias) noexcept {
@@ -254,6 +277,7 @@ EMMY_INLINE void update_rectified_group(float* p, float x, float32x4_t& a, float
 #undef EMMY_DOT_COLUMN
 #undef EMMY_DOT_COLUMNS
 #undef EMMY_FORWARD_ROW
+#undef EMMY_WIDE_ROW
 #undef EMMY_UPDATE_ROW
 #undef EMMY_ROWS
 #undef EMMY_CLOBBERED
