@@ -100,12 +100,14 @@ void equivariant(const double* t, double* w) {  // orbits in the order of their 
       w[turned] = o == 2 ? -w[own] : w[own];
     }
 }
-void mirrored(const double* t, double* w) {
+void mirrored(const double* t,
+              double* w) {  // outputs of a pair are sums and differences, the one between is sqrt 2 of a sum
   const double *even = t, *odd = even + 4 * 3, *bias = odd + 4 * 2;
   for (int i = 0; i <= kHidden; ++i)
     for (int o = 0; o < kOut; ++o) {
       const int p = i < 4 ? i : 7 - i, q = o < 3 ? o : 4 - o, sign = (i < 4) == (o < 2) ? 1 : -1;
       w[i * kOut + o] = i == kHidden ? bias[q] : (even[p * 3 + q] + (o == 2 ? 0 : sign * odd[p * 2 + q])) / 2;
+      if (o == 2) w[i * kOut + o] *= 1.4142135623730951;
     }
 }
 void offset(const double* t, double* w) {

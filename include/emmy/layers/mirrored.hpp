@@ -50,8 +50,8 @@ inline constexpr auto kHalves = halves_of<Mirror, Size>();
 //   even part of y = (even part of x) V + c,   odd part of y = (odd part of x) U
 // A mirror is a type with  static constexpr Signed of(int channel), its own inverse: a pair of channels {i, j} that it swaps has the even
 // part (x_i + x_j) / 2 and the odd part (x_i - x_j) / 2 (with the sign of the swap on x_j), one that it keeps is even, one that it negates
-// odd; outputs are sums and differences. Behind a ReLU the signs of Out's mirror must be 1. Blocks: V, U, c. With pairs alone V and U
-// are W in an orthonormal basis: init, rates and decay mean what they do for a Dense. Multiply-adds: even in x even out + odd in x odd
+// odd, over sqrt 2; outputs are sums and differences, or times sqrt 2. Behind a ReLU the signs of Out's mirror must be 1. Blocks: V, U, c.
+// V and U are W in an orthonormal basis: init, rates and decay mean what they do for a Dense. Multiply-adds: even in x even out + odd in x odd
 // out, half of in x out. Any finite group: Equivariant (parametrize/tied.hpp). Source: theory.md section 5. Test: tests/layers/mirrored_test.cpp.
 template <int Out, class InMirror, class OutMirror, class Bias = WithBias>
 struct Mirrored {
@@ -97,17 +97,21 @@ namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 
-// even and odd: the halves of a row, pads zero, times `share` where they are of a pair.
+template <class S>
+inline constexpr S kRootOfTwo = S(1.4142135623730951);
+
+// even and odd: the halves of a row, pads zero, times `share`, and sqrt 2 where they are of no pair.
 template <class Mirror, int Size, class S>
 EMMY_INLINE void split_row(const S* row, S share, S* even, S* odd) noexcept {
   constexpr auto& kHalf = detail::kHalves<Mirror, Size>;
+  const S alone = share * kRootOfTwo<S>;
   for (int p = 0; p < kHalf.pairs; ++p) {
     const S a = row[kHalf.first[p]], b = row[kHalf.second[p]];
     even[p] = share * (kHalf.negative[p] ? a - b : a + b);
     odd[p] = share * (kHalf.negative[p] ? a + b : a - b);
   }
-  for (int k = 0; k < kHalf.evens; ++k) even[kHalf.pairs + k] = row[kHalf.kept[k]];
-  for (int k = 0; k < kHalf.odds; ++k) odd[kHalf.pairs + k] = row[kHalf.negated[k]];
+  for (int k = 0; k < kHalf.evens; ++k) even[kHalf.pairs + k] = alone * row[kHalf.kept[k]];
+  for (int k = 0; k < kHalf.odds; ++k) odd[kHalf.pairs + k] = alone * row[kHalf.negated[k]];
   for (int k = kHalf.even(); k < padded<S>(kHalf.even()); ++k) even[k] = S(0);
   for (int k = kHalf.odd(); k < padded<S>(kHalf.odd()); ++k) odd[k] = S(0);
 }
@@ -115,14 +119,15 @@ EMMY_INLINE void split_row(const S* row, S share, S* even, S* odd) noexcept {
 template <bool kAdd, class Mirror, int Size, class S>
 EMMY_INLINE void join_row(const S* even, const S* odd, S share, S* row) noexcept {
   constexpr auto& kHalf = detail::kHalves<Mirror, Size>;
+  const S alone = share * kRootOfTwo<S>;
   const auto put = [row](int channel, S value) { row[channel] = kAdd ? row[channel] + value : value; };
   for (int p = 0; p < kHalf.pairs; ++p) {
     const S difference = even[p] - odd[p];
     put(kHalf.first[p], share * (even[p] + odd[p]));
     put(kHalf.second[p], share * (kHalf.negative[p] ? -difference : difference));
   }
-  for (int k = 0; k < kHalf.evens; ++k) put(kHalf.kept[k], even[kHalf.pairs + k]);
-  for (int k = 0; k < kHalf.odds; ++k) put(kHalf.negated[k], odd[kHalf.pairs + k]);
+  for (int k = 0; k < kHalf.evens; ++k) put(kHalf.kept[k], alone * even[kHalf.pairs + k]);
+  for (int k = 0; k < kHalf.odds; ++k) put(kHalf.negated[k], alone * odd[kHalf.pairs + k]);
   if constexpr (!kAdd)
     for (int k = Size; k < padded<S>(Size); ++k) row[k] = S(0);
 }
