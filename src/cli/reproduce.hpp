@@ -79,6 +79,8 @@ struct Task {
   const float* x;  // drawn digits
   const int* label;
   int rows;
+  const float *state, *motor;  // of a quadrotor
+  int states;
 };
 using Run = void (*)(const Task&, Result&) noexcept;
 

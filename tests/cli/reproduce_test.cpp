@@ -9,7 +9,7 @@
 namespace emmy::cli {
 namespace {
 
-constexpr int kExperiments = 12;
+constexpr int kExperiments = 13;
 
 int count(const std::string& text, const std::string& part) {
   int found = 0;
@@ -22,7 +22,7 @@ TEST(Reproduce, AllPassWithAPage) {
   const Folder folder;
   const std::string out = expect_done({"reproduce", "--page", folder.path("page.html")});
   EXPECT_EQ(count("\n" + out, "\npass  "), kExperiments) << out;
-  EXPECT_NE(out.find("12 of 12 experiments pass\n"), std::string::npos) << out;
+  EXPECT_NE(out.find("13 of 13 experiments pass\n"), std::string::npos) << out;
   const std::string page = folder.get("page.html");
   std::printf("page: %zu bytes\n", page.size());
   EXPECT_LT(page.size(), 300'000U);
@@ -40,7 +40,7 @@ TEST(Reproduce, EveryExperimentCanFail) {
   const Outcome o = emmy({"reproduce", "--spoil", "--page", folder.path("page.html")});
   EXPECT_EQ(o.status, 1) << o.err;
   EXPECT_EQ(count("\n" + o.out, "\nFAIL  "), kExperiments) << o.out;
-  EXPECT_NE(o.out.find("0 of 12 experiments pass\n"), std::string::npos) << o.out;
+  EXPECT_NE(o.out.find("0 of 13 experiments pass\n"), std::string::npos) << o.out;
   EXPECT_EQ(count(folder.get("page.html"), "<h2 class=\"bad\">"), kExperiments);
 }
 
