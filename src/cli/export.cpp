@@ -1,10 +1,12 @@
 // emmy export: a saved run as a C++ header.
+#include <algorithm>
 #include <cstdio>
 #include <span>
 #include <string>
 
 #include <fmt/core.h>
 #include <fmt/format.h>
+#include <emmy/parametrize/write_blocks.hpp>
 
 #include "cli/constraint.hpp"
 #include "cli/folded.hpp"
@@ -44,24 +46,46 @@ void append_array(std::string& text, const char* name, std::span<const float> va
   text += "\n};\n";
 }
 
-std::string header_text(const Folded& net, const std::string& model) {
+// One layer: how the net's type and packed<Net> name it; its arrays are appended to `arrays`.
+struct LayerText {
+  std::string type, weights;
+};
+LayerText append_layer(std::string& arrays, int position, std::span<const float> w, int inputs, int outputs,
+                       bool blocks) {
+  const std::string weights = fmt::format("kWeights{}", position), pattern = fmt::format("Pattern{}", position);
+  if (blocks) {
+    std::string text;
+    const int count = write_blocks(pattern.c_str(), weights.c_str(), w.data(), inputs, outputs, outputs,
+                                   [&](const char* piece, std::size_t length) { text.append(piece, length); });
+    if (3 * count * kBlockOutputs <= 2 * inputs * outputs) {
+      arrays += text;
+      return {fmt::format("emmy::BlockSparse<{}, blocks::{}>", outputs, pattern),
+              fmt::format("emmy::in_order<blocks::{}>(blocks::{}).at", pattern, weights)};
+    }
+  }
+  append_array(arrays, weights.c_str(), w);
+  return {fmt::format("emmy::Dense<{}>", outputs), "blocks::" + weights};
+}
+
+std::string header_text(const Folded& net, const std::string& model, bool blocks) {
   const auto h = static_cast<std::size_t>(net.hidden);
   const std::span<const float> all(net.weights);
+  std::string arrays;
+  const LayerText first = append_layer(arrays, 0, all.subspan(0, kInputs * h), kInputs, net.hidden, blocks);
+  append_array(arrays, "kBias0", all.subspan(kInputs * h, h));
+  const LayerText second =
+      append_layer(arrays, 2, all.subspan((kInputs + 1) * h, h * kClasses), net.hidden, kClasses, blocks);
+  append_array(arrays, "kBias2", all.subspan((kInputs + 1 + kClasses) * h, kClasses));
   std::string text = fmt::format(
       "// Written by emmy export from {}: the exact net, its weights, and {} input and output pairs to check it with.\n"
       "#pragma once\n\n#include <emmy/emmy.hpp>\n\nnamespace emmy_model {{\n\n"
-      "using Net = emmy::Net<emmy::Input<{}>, emmy::Dense<{}>, emmy::Relu, emmy::Dense<{}>>;\n\n"
-      "namespace blocks {{  // weights [in][out], biases [out]\n",
-      model, kPairs, kInputs, net.hidden, kClasses);
-  append_array(text, "kWeights0", all.subspan(0, kInputs * h));
-  append_array(text, "kBias0", all.subspan(kInputs * h, h));
-  append_array(text, "kWeights2", all.subspan((kInputs + 1) * h, h * kClasses));
-  append_array(text, "kBias2", all.subspan((kInputs + 1 + kClasses) * h, kClasses));
-  text +=
-      "}  // namespace blocks\n\n"
+      "namespace blocks {{  // weights [in][out], or of blocks of four outputs, output by output; biases [out]\n"
+      "{}"
+      "}}  // namespace blocks\n\n"
+      "using Net = emmy::Net<emmy::Input<{}>, {}, emmy::Relu, {}>;\n\n"
       "// Aligned and padded for the platform; constant, so it can stay in flash.\n"
-      "inline constexpr emmy::Params<Net> kParams = emmy::packed<Net>(blocks::kWeights0, blocks::kBias0, "
-      "blocks::kWeights2, blocks::kBias2);\n\n";
+      "inline constexpr emmy::Params<Net> kParams = emmy::packed<Net>({}, blocks::kBias0, {}, blocks::kBias2);\n\n",
+      model, kPairs, arrays, kInputs, first.type, second.type, first.weights, second.weights);
   const io::Dataset inputs = io::draw_digits(kPairs, kPairDigits);
   const std::vector<float> y = outputs(net, inputs.x.data(), kPairs);
   text += fmt::format("inline constexpr int kPairs = {};\n", kPairs);
@@ -90,11 +114,13 @@ int run_export(const ExportOptions& options) {
                     : kind == "units" ? plain_weights<UnitsNet>(file.value(), options.model, plain)
                                       : plain_weights<DenseNet>(file.value(), options.model, plain);
   if (!read) return refuse(read.error().message);
-  const Folded net = fold_to_live(plain);
-  const std::string text = header_text(net, io::shown_path(options.model));
+  const Folded net = options.blocks ? keep_units(plain) : fold_to_live(plain);
+  const std::string text = header_text(net, io::shown_path(options.model), options.blocks);
   if (const auto written = io::replace_file(options.header, std::as_bytes(std::span(text))); !written)
     return refuse(written.error().message);
-  fmt::print("wrote {}: 64-{}-10, {} weights\n", options.header, net.hidden, net.weights.size());
+  const auto zeros = options.blocks ? std::count(net.weights.begin(), net.weights.end(), 0.0f) : 0;
+  fmt::print("wrote {}: 64-{}-10, {} weights\n", options.header, net.hidden,
+             static_cast<std::ptrdiff_t>(net.weights.size()) - zeros);
   return kOk;
 }
 

@@ -21,14 +21,14 @@ void with_width(int hidden, F&& f) {
 }
 
 // Copies blocks between padded parameters and unpadded values.
-template <class N, class Params, class Values>
-void copy_blocks(Params& params, Values& values, bool to_values) {
+template <class N, bool ToValues, class Params, class Values>
+void copy_blocks(Params& params, Values& values) {
   std::size_t at = 0;
   for (const auto& b : kPlan<N>.block)
     for (int i = 0; i < b.rows; ++i)
       for (int o = 0; o < b.cols; ++o, ++at) {
         auto& padded = params.data[b.offset + i * b.stride + o];
-        if (to_values) values[at] = padded;
+        if constexpr (ToValues) values[at] = padded;
         else padded = values[at];
       }
 }
@@ -43,8 +43,17 @@ Folded fold_to_live(const Params<DenseNet>& plain) {
     int live = 0;
     if (fold_units(plain, *exact, live) != Status::ok) return;
     net.weights.resize(static_cast<std::size_t>(kPlan<Exact<H>>.weights));
-    copy_blocks<Exact<H>>(*exact, net.weights, true);
+    copy_blocks<Exact<H>, true>(*exact, net.weights);
   });
+  return net;
+}
+
+Folded keep_units(const Params<DenseNet>& plain) {
+  Folded net{kHidden, std::vector<float>(static_cast<std::size_t>(kPlan<DenseNet>.weights))};
+  copy_blocks<DenseNet, true>(plain, net.weights);
+  for (std::size_t j = 0; j < kHidden; ++j)
+    for (std::size_t i = 0; i < kInputs && !unit_is_live<DenseNet, 2>(plain, static_cast<int>(j)); ++i)
+      net.weights[i * kHidden + j] = 0;
   return net;
 }
 
@@ -53,8 +62,7 @@ std::vector<float> outputs(const Folded& net, const float* x, std::size_t rows) 
   with_width(net.hidden, [&]<int H>(std::integral_constant<int, H>) {
     auto exact = std::make_unique<Params<Exact<H>>>();
     *exact = {};
-    auto weights = net.weights;
-    copy_blocks<Exact<H>>(*exact, weights, false);
+    copy_blocks<Exact<H>, false>(*exact, net.weights);
     Buffers<Exact<H>> buffers;
     Scratch<Exact<H>, 1, Infer> scratch;
     for (std::size_t r = 0; r < rows; ++r)

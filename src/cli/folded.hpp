@@ -16,6 +16,9 @@ struct Folded {
 // The exact net of `plain` (see fold_units). A net without a live unit keeps one.
 Folded fold_to_live(const Params<DenseNet>& plain);
 
+// All units where they are, so that blocks of neighbouring outputs stay blocks; what goes into a unit that sends nothing on becomes zero.
+Folded keep_units(const Params<DenseNet>& plain);
+
 // Its outputs [rows][classes] on `rows` rows of `x`.
 std::vector<float> outputs(const Folded& net, const float* x, std::size_t rows);
 

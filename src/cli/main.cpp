@@ -172,6 +172,9 @@ int run(int argc, char** argv) {
   CLI::App* exporter = app.add_subcommand("export", "Write a saved run as a C++ header with its exact folded net");
   exporter->add_option("model", model.model, "File that `emmy train --save` wrote")->required();
   exporter->add_option("--header", model.header, "Header to write")->required();
+  exporter->add_flag(
+      "--blocks", model.blocks,
+      "All hidden units, and only the weights of blocks of 4 outputs that are not zero, where they are below 2/3");
   CLI::App* reporter = app.add_subcommand("report", "Write the text and the page of a recorded run again");
   reporter->add_option("run", recorded.from, "report.jsonl of `emmy train --report`, or its folder")->required();
   reporter->add_option("--to", recorded.to, "Folder to write to (default: where the run is)");

@@ -46,6 +46,7 @@ struct TrainOptions {
 
 struct ExportOptions {
   std::string model, header;
+  bool blocks = false;  // layers as BlockSparse where that pays
 };
 
 struct ReportOptions {

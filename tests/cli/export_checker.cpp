@@ -9,25 +9,40 @@ namespace {
 
 using namespace emmy_model;
 
-constexpr float kFirst = kParams.weight<emmy::Layer<0>>(0, 0);  // a constant expression: the whole object is one
-static_assert(kFirst == blocks::kWeights0[0]);
+constexpr float kFirst = kParams.bias<emmy::Layer<0>>(0);  // a constant expression: the whole object is one
+static_assert(kFirst == blocks::kBias0[0]);
 static_assert(alignof(decltype(kParams)) >= 16);
 static_assert(kPairs == 16);
 
 constexpr int kIn = 64, kOut = 10, kHidden = sizeof(blocks::kBias0) / sizeof(float);
+
+// W[i, o] of a layer from its array.
+template <int Out, class Bias>
+double weight(emmy::Dense<Out, Bias>, const float* w, int i, int o) {
+  return static_cast<double>(w[i * Out + o]);
+}
+template <int Out, class Pattern, class Bias>
+double weight(emmy::BlockSparse<Out, Pattern, Bias>, const float* w, int i, int o) {
+  int k = 0;
+  for (int row = 0; row < o / 4; ++row) k += Pattern::kCount[row];
+  for (int n = 0; n < Pattern::kCount[o / 4]; ++n)
+    if (Pattern::kInput[k + n] == i) return static_cast<double>(w[4 * (k + n) + o % 4]);
+  return 0;
+}
+constexpr emmy::node_at<Net, 0>::layer kFirstLayer{};
+constexpr emmy::node_at<Net, 2>::layer kSecondLayer{};
 
 // The net as plain loops over the blocks.
 void reference(const float* x, double* y) {
   double h[kHidden];
   for (int j = 0; j < kHidden; ++j) {
     h[j] = static_cast<double>(blocks::kBias0[j]);
-    for (int i = 0; i < kIn; ++i)
-      h[j] += static_cast<double>(x[i]) * static_cast<double>(blocks::kWeights0[i * kHidden + j]);
+    for (int i = 0; i < kIn; ++i) h[j] += static_cast<double>(x[i]) * weight(kFirstLayer, blocks::kWeights0, i, j);
     h[j] = std::max(h[j], 0.0);
   }
   for (int o = 0; o < kOut; ++o) {
     y[o] = static_cast<double>(blocks::kBias2[o]);
-    for (int j = 0; j < kHidden; ++j) y[o] += h[j] * static_cast<double>(blocks::kWeights2[j * kOut + o]);
+    for (int j = 0; j < kHidden; ++j) y[o] += h[j] * weight(kSecondLayer, blocks::kWeights2, j, o);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <emmy/parametrize/deep_product.hpp>
 #include <emmy/parametrize/fold.hpp>
 #include <emmy/parametrize/pack_blocks.hpp>
+#include <emmy/parametrize/write_blocks.hpp>
 #include <emmy/train/verbs.hpp>
 
 #include <gtest/gtest.h>
@@ -14,8 +15,9 @@
 #include <tests/support/scalars.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
-#include <memory>
+#include <string>
 #include <vector>
 
 namespace {
@@ -130,6 +132,36 @@ TYPED_TEST(BlockSparse, RefusesAWeightOutsideItsPattern) {
   std::memset(&before, 0x5a, sizeof before);
   EXPECT_EQ(emmy::pack_blocks(plain, packed), Status::does_not_fit);
   EXPECT_EQ(std::memcmp(&packed, &before, sizeof packed), 0);
+}
+
+TEST(WriteBlocks, IsAPatternAndItsWeights) {
+  // Two inputs, five outputs: of outputs 0-3 input 1, of output 4 both.
+  emmy::Params<emmy::Net<emmy::Input<2>, emmy::Dense<5>>> params{};
+  params.weight<Layer<0>>(3, 1) = -0.75f;
+  params.weight<Layer<0>>(4, 0) = 1e-3f;
+  params.weight<Layer<0>>(4, 1) = 0x1p-130f;
+  std::string text;
+  const auto sink = [&](const char* piece, std::size_t length) { text.append(piece, length); };
+  EXPECT_EQ(emmy::write_blocks<Layer<0>>("P", "kW", params, sink), 3);
+  EXPECT_EQ(text,
+            "struct P {  // 3 of 4 blocks\n"
+            "  static constexpr std::uint8_t kCount[2] = {\n    1, 2};\n"
+            "  static constexpr std::uint8_t kInput[3] = {\n    1, 0, 1};\n"
+            "};\n"
+            "inline constexpr float kW[12] = {\n"
+            "    0, 0, 0, -0x1.800000p-1f,\n"
+            "    0x1.0624dep-10f, 0, 0, 0,\n"
+            "    0x0.100000p-126f, 0, 0, 0};\n");
+  for (const double v : {0.1, -3e-310, 1.7e308}) {
+    text.clear();
+    EXPECT_EQ(emmy::write_blocks("P", "kW", &v, 1, 1, 1, sink), 1);
+    EXPECT_EQ(std::strtod(text.c_str() + text.find("kW[4] = {\n    ") + 14, nullptr), v) << text;
+  }
+  text.clear();
+  const float none = 0;
+  EXPECT_EQ(emmy::write_blocks("P", "kW", &none, 1, 1, 1, sink), 0);
+  EXPECT_NE(text.find("kInput[1] = {0};"), std::string::npos) << text;
+  EXPECT_NE(text.find("kW[4] = {0};"), std::string::npos) << text;
 }
 
 }  // namespace
