@@ -35,8 +35,10 @@ emmy_add_cross_tests(simd NAMES words arithmetic TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES attention avg_pool batch_norm column elementwise held_row inspect max_pool norm recurrent reduce softmax TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES update_sweep TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES affine block_sparse gemm gram TARGETS ${vectors})
-if(processor STREQUAL "aarch64")
-  emmy_add_cross_tests(kernels NAMES conv conv2d TARGETS neon)
+emmy_add_cross_tests(kernels NAMES conv TARGETS ${vectors})
+emmy_add_cross_tests(kernels NAMES conv2d TARGETS neon)
+if(processor STREQUAL "aarch64")  # half of what takes longest to compile; conv has both scalars
+  emmy_add_test(kernels.conv2d.f32 SOURCES kernels/conv2d_test.cpp TARGETS sve DEFINITIONS EMMY_TEST_FLOAT_ONLY QUICK -O1 sve)
 endif()
 emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
 emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})

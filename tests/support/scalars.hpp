@@ -8,6 +8,9 @@ namespace support {
 #if defined(__arm__) && !defined(EMMY_BACKEND_SCALAR)
 inline constexpr bool kHasDouble = false;  // the vectors of 32-bit Arm have no f64
 using Scalars = testing::Types<float>;
+#elif defined(EMMY_TEST_FLOAT_ONLY)
+inline constexpr bool kHasDouble = true;
+using Scalars = testing::Types<float>;
 #else
 inline constexpr bool kHasDouble = true;
 using Scalars = testing::Types<float, double>;
