@@ -145,7 +145,7 @@ EMMY_OUTLINE void multiply_blocks(const float* x, const float* w, const float* s
           [twelve] "i"(&inner::add_twelve_blocks), [four_bytes] "i"(inner::kFourBlocksBytes), [outputs] "i"(kOutputs),
           [last] "i"(kOutputs - 1), EMMY_GROUP_OPERANDS(0), EMMY_GROUP_OPERANDS(1), EMMY_GROUP_OPERANDS(2),
           EMMY_GROUP_OPERANDS(3)
-        : "memory", "cc", "lr", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13",
+        : "memory", "cc", "ip", "lr", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13",
           "s14", "s15", "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28",
           "s29", "s30", "s31");
     w = at;
