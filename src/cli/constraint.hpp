@@ -24,7 +24,13 @@ struct ConstraintReport {
 
 // The layer that is parametrised.
 template <class Net>
-using ConstrainedSite = std::conditional_t<__is_same(Net, SparseNet), Layer<0>, Layer<2>>;
+using ConstrainedSite = std::conditional_t<__is_same(Net, UnitsNet), Layer<2>, Layer<0>>;
+// Neighbouring hidden units that a group of it meets.
+template <class G>
+constexpr int kUnitsOfGroup = 1;
+template <class G>
+requires requires { G::composition::kBlock; }
+constexpr int kUnitsOfGroup<G> = G::composition::kBlock;
 
 // Rows of the training set on which hidden unit j fires, in plain arithmetic.
 template <class C>
@@ -124,7 +130,7 @@ ConstraintReport certify(Session<C>& s) {
       report.uncertified.push_back(static_cast<int>(g));
       report.worst_uncertified = std::min(report.worst_uncertified, static_cast<double>(margin[g] / lambda));
     }
-  s.ledger->resync();
+  if constexpr (kIsLedger<typename C::Ledger>) s.ledger->resync();
 
   const int rows = static_cast<int>(s.train_data().rows);
   std::vector<bool> input_is_live(kInputs);
@@ -136,9 +142,11 @@ ConstraintReport certify(Session<C>& s) {
     ++report.removed;
     report.margin.push_back(static_cast<double>(margin[g] / lambda));
     report.worst_margin = std::min(report.worst_margin, report.margin.back());
-    const std::size_t unit = G::kByInput ? g : g % kHidden;
-    const bool unit_is_live = fires[unit] * 100 > rows;
-    report.removed_alive += unit_is_live && (G::kByInput || input_is_live[g / kHidden]);
+    constexpr std::size_t kSize = kUnitsOfGroup<G>, kOfInput = kHidden / kSize;
+    constexpr bool kOfUnits = __is_same(Net, UnitsNet);
+    const auto* first = fires.data() + (kOfUnits ? g : g % kOfInput * kSize);
+    const bool unit_is_live = *std::max_element(first, first + kSize) * 100 > rows;
+    report.removed_alive += unit_is_live && (kOfUnits || input_is_live[g / kOfInput]);
   }
   report.multiply_adds = multiply_adds(folded(*s.trainer));
   const std::vector<int> after = s.classes(s.test_data());

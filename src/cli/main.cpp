@@ -85,7 +85,8 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train->add_flag("--governor", r.governor,
                   "The learning rate follows the curvature of the loss: plain steps, no momentum, a constant schedule "
                   "and a start at 0.0001 unless given");
-  train->add_option("--schedule", r.schedule, "linear (to 0 at the last epoch) or constant")->capture_default_str();
+  train->add_option("--schedule", r.schedule, "linear or cosine (to 0 at the last epoch), or constant")
+      ->capture_default_str();
   train
       ->add_option("--rule", r.rule,
                    "digits: momentum, adam or adam-shared (one second moment for what symmetries tie together)")
@@ -142,6 +143,13 @@ CLI::App* add_reproduce(CLI::App& app, ReproduceOptions& o) {
   reproduce->add_option("--page", o.page, "Write the figures as one HTML page to this file")
       ->check([](const std::string& path) { return path.empty() ? "--page needs the name of a file" : std::string(); });
   reproduce->add_option("--only", o.only, "Run this experiment alone: sparsity, low-rank, dcs ...");
+  reproduce
+      ->add_option("--digits", o.digits,
+                   "Instead: every constraint on real digits, a row and bars each; the folder of optdigits.tra and "
+                   "optdigits.tes")
+      ->check(
+          [](const std::string& path) { return path.empty() ? "--digits needs the name of a folder" : std::string(); });
+  reproduce->add_option("--seeds", o.seeds, "Seeds of each row of --digits")->capture_default_str();
   reproduce->add_flag("--spoil", o.spoiled, "Make every experiment otherwise than predicted: all must fail")->group("");
   return reproduce;
 }
@@ -228,7 +236,13 @@ int run(int argc, char** argv) {
   if (reporter->parsed()) return run_report(recorded);
   if (bench->parsed()) return run_bench(timed);
   if (faults->parsed()) return run_faults(struck);
-  if (reproduce->parsed()) return run_reproduce(repeated);
+  if (reproduce->parsed()) {
+    if (repeated.digits.empty() && reproduce->get_option("--seeds")->count() > 0) {
+      std::fprintf(stderr, "emmy: --seeds is for --digits\n");
+      return kBadInput;
+    }
+    return run_reproduce(repeated);
+  }
   return run_golden(golden);
 }
 

@@ -19,7 +19,7 @@ struct Recipe {
   std::string net = "digits";       // digits, digits-conv, digits-norm, exercises, exercises-gru, controller
   std::string constraint = "none";  // none, sparse, units
   std::string rule = "momentum";    // momentum, adam, adam-shared
-  std::string schedule = "linear";  // linear (to 0 at the last epoch), constant
+  std::string schedule = "linear";  // linear or cosine (to 0 at the last epoch), constant
   int epochs = 20;
   int batch = 16;
   double learning_rate = 0.05;
@@ -62,6 +62,8 @@ struct FaultsOptions {
 
 struct ReproduceOptions {
   std::string page, only;  // HTML to write, the one experiment to run; empty: none, all
+  std::string digits;      // folder of real digits: every constraint on them instead
+  int seeds = 3;           // of them
   bool spoiled = false;    // for tests: every experiment must fail
 };
 

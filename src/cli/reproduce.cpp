@@ -1,6 +1,7 @@
 // emmy reproduce
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <span>
 #include <string>
@@ -9,6 +10,7 @@
 #include "cli/options.hpp"
 #include "cli/refuse.hpp"
 #include "cli/reproduce_constraints.hpp"
+#include "cli/reproduce_digits.hpp"
 #include "cli/reproduce_dynamics.hpp"
 #include "cli/reproduce_equivariance.hpp"
 #include "io/controller.hpp"
@@ -26,9 +28,6 @@ using reproduce::Equivariance;
 using reproduce::Relation;
 using reproduce::Result;
 
-struct About {
-  const char *name, *title, *paper, *claim, *axis;
-};
 constexpr const char *kZiyin = "Ziyin, arXiv 2309.16932", *kTanaka = "Tanaka, Kunin, arXiv 2105.02716";
 // In the order of the tables: Constraints, Dynamics, Equivariance.
 constexpr About kAbout[] = {
@@ -82,6 +81,8 @@ static_assert(std::size(kAbout) == kExperiments);
 
 std::string number(double v) { return fmt::format("{:.5g}", v); }
 
+}  // namespace
+
 report::Experiment shown(const About& about, const Result& r) {
   report::Experiment e{about.name, about.title, about.paper, about.claim, about.axis, passes(r), r.log, {}, {}, {}, {}};
   for (int c = 0; c < r.checks; ++c) {
@@ -103,22 +104,22 @@ report::Experiment shown(const About& about, const Result& r) {
   return e;
 }
 
-}  // namespace
+namespace {
 
-int run_reproduce(const ReproduceOptions& options) {
+// Runs the experiments of the tables that are asked for; why not, or empty.
+std::string run_experiments(const ReproduceOptions& options, std::vector<report::Experiment>& done) {
   std::string names;
   bool known = options.only.empty();
   for (const About& about : kAbout) {
     names += (names.empty() ? "" : ", ") + std::string(about.name);
     known = known || options.only == about.name;
   }
-  if (!known) return refuse("there is no experiment '" + options.only + "': " + names);
-  if (const std::string why = unwritable(options.page); !why.empty()) return refuse(why);
+  if (!known) return "there is no experiment '" + options.only + "': " + names;
   const auto* constraints = find_table<Constraints>(nullptr);
   const auto* dynamics = find_table<Dynamics>(nullptr);
   const auto* equivariance = find_table<Equivariance>(nullptr);
   if (constraints == nullptr || dynamics == nullptr || equivariance == nullptr)
-    return refuse("emmy reproduce was built for a target that this CPU has not");
+    return "emmy reproduce was built for a target that this CPU has not";
   std::vector<reproduce::Run> runs(std::begin(constraints->run), std::end(constraints->run));
   runs.insert(runs.end(), std::begin(dynamics->run), std::end(dynamics->run));
   runs.insert(runs.end(), std::begin(equivariance->run), std::end(equivariance->run));
@@ -127,16 +128,25 @@ int run_reproduce(const ReproduceOptions& options) {
   const reproduce::Task task{
       options.spoiled, digits.x.data(),      digits.labels.data(),         static_cast<int>(digits.rows),
       states.x.data(), states.values.data(), static_cast<int>(states.rows)};
-  std::vector<report::Experiment> done;
-  std::size_t passed = 0;
   for (std::size_t e = 0; e < kExperiments; ++e) {
     if (!options.only.empty() && options.only != kAbout[e].name) continue;
     Result result;
     runs[e](task, result);
     done.push_back(shown(kAbout[e], result));
-    passed += done.back().passes;
     fmt::print("{}", report::to_text(done.back()));
   }
+  return "";
+}
+
+}  // namespace
+
+int run_reproduce(const ReproduceOptions& options) {
+  if (const std::string why = unwritable(options.page); !why.empty()) return refuse(why);
+  std::vector<report::Experiment> done;
+  const std::string why = options.digits.empty() ? run_experiments(options, done) : reproduce_digits(options, done);
+  if (!why.empty()) return refuse(why);
+  const auto passed = static_cast<std::size_t>(
+      std::count_if(done.begin(), done.end(), [](const report::Experiment& e) { return e.passes; }));
   fmt::print("{} of {} experiments pass\n", passed, done.size());
   if (!options.page.empty()) {
     const std::string page = report::to_html(done);

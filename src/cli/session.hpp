@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <memory>
 #include <numeric>
 #include <vector>
@@ -60,9 +61,7 @@ class Session {
     r.fill();
     for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
       if constexpr (!__is_same(Net, Plain))
-        r.rates[b].weight_decay = static_cast<float>(kPlan<Net>.block[b].role == Role::factor ? strength
-                                                     : is_partner(b)                          ? partner
-                                                                                              : recipe_.decay);
+        r.rates[b].weight_decay = static_cast<float>(is_factor(b) ? strength : is_partner(b) ? partner : recipe_.decay);
     }
     return r;
   }
@@ -93,9 +92,10 @@ class Session {
       ++done;
       ++timed_steps;
       sum += static_cast<double>(loss);
-      if (recording)
-        recording->step(*ledger, done, static_cast<double>(loss),
-                        ScaleRates<double>{r.rule.learning_rate, recipe_.momentum, r.rule.weight_decay});
+      if constexpr (kIsLedger<typename C::Ledger>)
+        if (recording)
+          recording->step(*ledger, done, static_cast<double>(loss),
+                          ScaleRates<double>{r.rule.learning_rate, recipe_.momentum, r.rule.weight_decay});
     }
     return {Status::ok, sum / static_cast<double>(steps_per_epoch_)};
   }
@@ -148,7 +148,19 @@ class Session {
  private:
   // What the schedule leaves of a learning rate.
   double left(std::int64_t done, std::int64_t total) const {
-    return recipe_.schedule == "linear" ? 1.0 - static_cast<double>(done) / static_cast<double>(total) : 1.0;
+    const double share = static_cast<double>(done) / static_cast<double>(total);
+    return recipe_.schedule == "linear"   ? 1.0 - share
+           : recipe_.schedule == "cosine" ? (1.0 + std::cos(3.141592653589793 * share)) / 2
+                                          : 1.0;
+  }
+  // A factor of the parametrised layer: of a LowRank one the weights of its two layers.
+  static constexpr bool is_factor(int block) {
+    const auto& b = kPlan<Net>.block[block];
+    const bool paired = [&]<int... I>(std::integer_sequence<int, I...>) {
+      return (false || ... || (detail::kIsPaired<Net, I> && (b.node == I || b.node == I + 1)));
+    }
+    (std::make_integer_sequence<int, Net::kNodes>{});
+    return b.role == Role::factor || (b.role == Role::weight && paired);
   }
   // The layer next to the parametrised one, which could grow in its place ("rescaling escape").
   static constexpr bool is_partner(int block) {

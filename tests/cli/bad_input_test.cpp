@@ -53,7 +53,7 @@ TEST_F(BadInput, Options) {
       {{"--constraint", "units", "--fine-tune", "-1"}, "--fine-tune is"},
       {{"--constraint", "everything"}, "'everything'"},
       {{"--constraint", ""}, "--constraint is"},
-      {{"--schedule", "cosine"}, "'cosine'"},
+      {{"--schedule", "steps"}, "'steps'"},
       {{"--seed", "-1"}, "--seed"},
       {{"--seed", "x"}, "--seed"},
       {{"--seed", "99999999999999999999999"}, "--seed"},

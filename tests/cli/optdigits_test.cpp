@@ -92,6 +92,17 @@ TEST_F(Optdigits, Sparse) {
   }
 }
 
+// Every constraint with its bars, and each row failing where nothing is constrained and one epoch is all.
+TEST_F(Optdigits, EveryConstraint) {
+  if (!has_target("avx2")) GTEST_SKIP() << "no AVX2";
+  const std::string out = expect_done({"reproduce", "--digits", EMMY_DATA "/optdigits"});
+  EXPECT_NE(out.find("9 of 9 experiments pass\n"), std::string::npos) << out;
+  std::printf("%s", out.c_str());
+  const Outcome spoiled = emmy({"reproduce", "--digits", EMMY_DATA "/optdigits", "--seeds", "1", "--spoil"});
+  EXPECT_EQ(spoiled.status, 1) << spoiled.err;
+  EXPECT_NE(spoiled.out.find("0 of 9 experiments pass\n"), std::string::npos) << spoiled.out;
+}
+
 // 9,996 steps by each rule: what moves the balances of the hidden units and the sums of the logits' weights, and what is left
 // unexplained (real_data.md section 4).
 TEST_F(Optdigits, WhatMovesTheChargesByRule) {

@@ -77,8 +77,31 @@ TEST(Reproduce, Judges) {
   EXPECT_FALSE(passes(many)) << "one was dropped";
 }
 
+// Drawn digits in the place of real ones: the table has its rows, and a page. The bars are for real ones (optdigits_test.cpp).
+TEST(Reproduce, Digits) {
+  if (!has_target("avx2")) GTEST_SKIP() << "no AVX2";
+  const Folder folder;
+  (void)folder.put("optdigits.tra", joined(drawn_lines(600, 1)));
+  (void)folder.put("optdigits.tes", joined(drawn_lines(200, 2)));
+  const Words words{"reproduce", "--digits", folder.path(""), "--seeds", "2", "--page", folder.path("page.html")};
+  const Outcome o = emmy(words);
+  EXPECT_TRUE(o.status == 0 || o.status == 1) << o.err;
+  EXPECT_NE(o.out.find("600 training rows, 200 test rows, 2 seeds"), std::string::npos) << o.out;
+  for (const char* row : {"dense", "units", "blocks", "elements", "few-elements", "rank", "mirror", "invariant"})
+    EXPECT_EQ(count(o.out, "\n| " + std::string(row) + " |"), 1) << o.out;
+  EXPECT_EQ(count(o.out, "nan"), 0) << o.out;
+  EXPECT_EQ(emmy(words).out, o.out);
+  EXPECT_EQ(count(folder.get("page.html"), "<svg "), 9);
+  EXPECT_EQ(report::wrong_tags(folder.get("page.html")), "");
+}
+
 TEST(Reproduce, Refused) {
   const Folder folder;
+  expect_refused({"reproduce", "--digits", ""}, "--digits needs the name of a folder", folder);
+  expect_refused({"reproduce", "--digits", folder.path("none")}, "optdigits.tra", folder);
+  expect_refused({"reproduce", "--digits", folder.path(""), "--only", "depth"}, "no row 'depth': dense", folder);
+  expect_refused({"reproduce", "--digits", folder.path(""), "--seeds", "0"}, "--seeds is 1 to 200", folder);
+  expect_refused({"reproduce", "--seeds", "4"}, "--seeds is for --digits", folder);
   expect_refused({"reproduce", "--only", "nothing"}, "there is no experiment 'nothing': sparsity, low-rank", folder);
   expect_refused({"reproduce", "--page", ""}, "--page needs the name of a file", folder);
   expect_refused({"reproduce", "--page", folder.path("none/page.html")}, "none", folder);
