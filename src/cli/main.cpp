@@ -150,6 +150,9 @@ CLI::App* add_reproduce(CLI::App& app, ReproduceOptions& o) {
       ->check(
           [](const std::string& path) { return path.empty() ? "--digits needs the name of a folder" : std::string(); });
   reproduce->add_option("--seeds", o.seeds, "Seeds of each row of --digits")->capture_default_str();
+  reproduce->add_option(
+      "--save", o.save,
+      "Write the dense, units, blocks and elements nets of --digits to this folder, folded, as models for emmy export");
   reproduce->add_flag("--spoil", o.spoiled, "Make every experiment otherwise than predicted: all must fail")->group("");
   return reproduce;
 }
@@ -237,10 +240,11 @@ int run(int argc, char** argv) {
   if (bench->parsed()) return run_bench(timed);
   if (faults->parsed()) return run_faults(struck);
   if (reproduce->parsed()) {
-    if (repeated.digits.empty() && reproduce->get_option("--seeds")->count() > 0) {
-      std::fprintf(stderr, "emmy: --seeds is for --digits\n");
-      return kBadInput;
-    }
+    for (const char* name : {"--seeds", "--save"})
+      if (repeated.digits.empty() && reproduce->get_option(name)->count() > 0) {
+        std::fprintf(stderr, "emmy: %s is for --digits\n", name);
+        return kBadInput;
+      }
     return run_reproduce(repeated);
   }
   return run_golden(golden);

@@ -63,7 +63,8 @@ struct FaultsOptions {
 struct ReproduceOptions {
   std::string page, only;  // HTML to write, the one experiment to run; empty: none, all
   std::string digits;      // folder of real digits: every constraint on them instead
-  int seeds = 3;           // of them
+  int seeds = 3;           // of each
+  std::string save;        // folder for their folded nets; empty: none
   bool spoiled = false;    // for tests: every experiment must fail
 };
 

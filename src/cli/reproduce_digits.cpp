@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "cli/constrained_nets.hpp"
 #include "cli/constraint.hpp"
 #include "cli/folded.hpp"
+#include "cli/refuse.hpp"
 #include "cli/reproduce_digits.hpp"
 #include "io/csv.hpp"
 
@@ -155,8 +157,15 @@ void find_rank(Session<LowRank16>& s, Seed& seed) {
   seed.dense((kInputs + kHidden) * rank + kHidden * kClasses, kHidden + kClasses);
 }
 
+// As a model of `emmy train` without a constraint, for emmy export.
+std::string save(const Params<DenseNet>& plain, const std::string& path) {
+  const auto saved =
+      io::write_checkpoint(path, {layout_hash<DenseNet>(), {section_of_recipe({}), section_of("params", plain)}});
+  return saved ? "" : saved.error().message;
+}
+
 template <class C>
-Seed measure(const Form& form, const Table<C>& table, std::uint64_t number, bool spoiled,
+Seed measure(const Form& form, const Table<C>& table, std::uint64_t number, const ReproduceOptions& options,
              const io::TrainAndTest& sets) {
   constexpr bool kGroups = __is_same(C, Units16) || __is_same(C, Blocks16) || __is_same(C, Sparse16),
                  kRank = __is_same(C, LowRank16), kFolds = kGroups || __is_same(C, Dense16);
@@ -166,8 +175,8 @@ Seed measure(const Form& form, const Table<C>& table, std::uint64_t number, bool
   recipe.schedule = "cosine";
   recipe.strength = form.strength;
   Session<C> s(recipe, table, sets);
-  const int epochs = spoiled ? 1 : kGroups || kRank ? kEpochs : kEpochs + kMasked;
-  if (!train(s, epochs, form.rate, spoiled ? 0 : form.strength, form.partner, seed)) return seed;
+  const int epochs = options.spoiled ? 1 : kGroups || kRank ? kEpochs : kEpochs + kMasked;
+  if (!train(s, epochs, form.rate, options.spoiled ? 0 : form.strength, form.partner, seed)) return seed;
   if constexpr (kRank) find_rank(s, seed);
   if constexpr (kGroups) {
     const ConstraintReport c = certify(s);
@@ -183,6 +192,8 @@ Seed measure(const Form& form, const Table<C>& table, std::uint64_t number, bool
     const Params<DenseNet> plain = folded(*s.trainer);
     const Folded exact = fold_to_live(plain);
     taken = classes(exact, s.test_data());
+    if (!options.save.empty())
+      seed.refused = save(plain, fmt::format("{}/{}-{}.model", options.save, form.name, number));
     if constexpr (__is_same(C, Sparse16)) count_groups<1>(plain, seed);
     else if constexpr (__is_same(C, Blocks16)) count_groups<kBlock>(plain, seed);
     else {
@@ -207,8 +218,9 @@ struct Tables {
   const Table<Sparse16>* sparse = find_table<Sparse16>(kTarget);
   const Table<ConstrainedNets>* others = find_table<ConstrainedNets>(kTarget);
 };
-Seed measure(const Form& form, const Tables& tables, std::uint64_t seed, bool spoiled, const io::TrainAndTest& sets) {
-  const auto one = [&]<class C>(const Table<C>& table) { return measure(form, table, seed, spoiled, sets); };
+Seed measure(const Form& form, const Tables& tables, std::uint64_t seed, const ReproduceOptions& options,
+             const io::TrainAndTest& sets) {
+  const auto one = [&]<class C>(const Table<C>& table) { return measure(form, table, seed, options, sets); };
   switch (form.kind) {
     case Kind::dense: return one(*tables.dense);
     case Kind::units: return one(*tables.units);
@@ -311,14 +323,17 @@ std::string reproduce_digits(const ReproduceOptions& options, std::vector<report
   if (!test_rows) return test_rows.error().message;
   if (train_rows->rows < static_cast<std::size_t>(Dense16::kBatch) || test_rows->rows == 0)
     return io::shown_path(options.digits) + ": too few rows";
+  if (const std::string why = unwritable_folder(options.save); !why.empty()) return why;
   const Tables tables;
   if (tables.dense == nullptr || tables.units == nullptr || tables.sparse == nullptr || tables.others == nullptr)
     return fmt::format("emmy reproduce --digits needs {}: this CPU or this build has it not", kTarget);
+  if (std::error_code error; !options.save.empty()) std::filesystem::create_directory(options.save, error);
   const io::TrainAndTest sets{std::move(*train_rows), std::move(*test_rows)};
 
   fmt::print(
       "{} training rows, {} test rows, {} seeds; of several values of a cell the worst\n\n"
-      "| constraint | test accuracy, least / mean, % | parameters | multiply-adds, % | flash, B | certified, % | "
+      "| constraint | test accuracy, least / mean, % | parameters | multiply-adds, % | weights in flash, B | "
+      "certified, % | "
       "with the final weights, % | worst margin / decay | not zero, by seed |\n|---|---|---|---|---|---|---|---|---|\n",
       sets.train.rows, sets.test.rows, options.seeds);
   double dense = -1;
@@ -329,8 +344,8 @@ std::string reproduce_digits(const ReproduceOptions& options, std::vector<report
     Row row;
     reproduce::Result result;
     for (int n = 1; n <= options.seeds; ++n) {
-      row.seed.push_back(measure(form, tables, static_cast<std::uint64_t>(n), options.spoiled, sets));
-      if (!row.seed.back().refused.empty()) result.status = Status::not_finite;
+      row.seed.push_back(measure(form, tables, static_cast<std::uint64_t>(n), options, sets));
+      if (!row.seed.back().refused.empty()) return std::string(form.name) + ": " + row.seed.back().refused;
     }
     if (form.kind == Kind::dense && row.mean() > dense) dense = row.mean(), reference = row;
     fmt::print("{}", table_line(form, row));

@@ -83,7 +83,9 @@ TEST(Reproduce, Digits) {
   const Folder folder;
   (void)folder.put("optdigits.tra", joined(drawn_lines(600, 1)));
   (void)folder.put("optdigits.tes", joined(drawn_lines(200, 2)));
-  const Words words{"reproduce", "--digits", folder.path(""), "--seeds", "2", "--page", folder.path("page.html")};
+  const Words words{
+      "reproduce", "--digits",           folder.path(""), "--seeds", "2", "--page", folder.path("page.html"),
+      "--save",    folder.path("models")};
   const Outcome o = emmy(words);
   EXPECT_TRUE(o.status == 0 || o.status == 1) << o.err;
   EXPECT_NE(o.out.find("600 training rows, 200 test rows, 2 seeds"), std::string::npos) << o.out;
@@ -93,6 +95,9 @@ TEST(Reproduce, Digits) {
   EXPECT_EQ(emmy(words).out, o.out);
   EXPECT_EQ(count(folder.get("page.html"), "<svg "), 9);
   EXPECT_EQ(report::wrong_tags(folder.get("page.html")), "");
+  expect_done({"export", folder.path("models/blocks-2.model"), "--blocks", "--header", folder.path("model.hpp")});
+  EXPECT_NE(folder.get("model.hpp").find("emmy::BlockSparse<32"), std::string::npos);
+  EXPECT_FALSE(folder.has("models/rank-1.model"));
 }
 
 TEST(Reproduce, Refused) {
@@ -102,6 +107,7 @@ TEST(Reproduce, Refused) {
   expect_refused({"reproduce", "--digits", folder.path(""), "--only", "depth"}, "no row 'depth': dense", folder);
   expect_refused({"reproduce", "--digits", folder.path(""), "--seeds", "0"}, "--seeds is 1 to 200", folder);
   expect_refused({"reproduce", "--seeds", "4"}, "--seeds is for --digits", folder);
+  expect_refused({"reproduce", "--save", folder.path("a")}, "--save is for --digits", folder);
   expect_refused({"reproduce", "--only", "nothing"}, "there is no experiment 'nothing': sparsity, low-rank", folder);
   expect_refused({"reproduce", "--page", ""}, "--page needs the name of a file", folder);
   expect_refused({"reproduce", "--page", folder.path("none/page.html")}, "none", folder);
