@@ -98,6 +98,10 @@ struct Materialised : testing::Test {
     return r.loss;
   }
 };
+static_assert(std::is_same_v<symmetries_of<Products<float>>, Symmetries<Rescaling<Layer<1>>>>,
+              "of the sum and the difference of factors there is none");
+static_assert(std::is_same_v<symmetries_of<Linear<double>>,
+                             Symmetries<FactorBalance<Layer<0>>, FactorBalance<Layer<2>>, FactorBalance<Layer<6>>>>);
 using Nets = testing::Types<Products<float>, Linear<double>, Ties<double>, Windows<double>, States<double>>;
 TYPED_TEST_SUITE(Materialised, Nets);
 
@@ -157,6 +161,42 @@ TYPED_TEST(Materialised, GradientIsTheSlopeOfTheLoss) {
   [&]<int... I>(std::integer_sequence<int, I...>) { (one_node(std::integral_constant<int, I>{}), ...); }
   (std::make_integer_sequence<int, TypeParam::kNodes>{});
   EXPECT_GT(largest, 0.01);
+}
+
+// Of the charges of units that are rescaled through a factor, and of factors: sum of weight <gradient, theta>, of every unit.
+TYPED_TEST(Materialised, ChargesKeepTheNoetherIdentity) {
+  using N = TypeParam;
+  constexpr auto& charges = kCharges<N, WatchAll>;
+  const double tolerance = sizeof(typename TestFixture::Real) == 4 ? 5e-7 : 1e-14;
+  for (int state = 0; state < 100; ++state) {
+    fixture::randomise(this->params, this->rng, 0.9);
+    this->data.refill(this->rng, false);
+    (void)this->loss();
+    for (const Charge& charge : charges.charge) {
+      if (charge.of_loss) continue;
+      double worst = 0, scale = 0;
+      for (int unit = 0; unit < charge.units; ++unit) {
+        double sum = 0, size = 0;
+        for (int p = 0; p < charge.parts; ++p) {
+          const ChargePart& part = charge.part[p];
+          const auto& block = kPlan<N>.block[part.block];
+          const double weight = static_cast<double>(part.weight.numerator) / part.weight.denominator;
+          for (int i = 0; i < block.rows; ++i)
+            for (int o = 0; o < block.cols; ++o) {
+              if (charge.unit_of(part, part.axis == Axis::row ? i : o) != unit) continue;
+              const int at = block.offset + i * block.stride + o;
+              const double term =
+                  weight * static_cast<double>(this->g.data[at]) * static_cast<double>(this->params.data[at]);
+              sum += term;
+              size += std::fabs(term);
+            }
+        }
+        worst = std::fmax(worst, std::fabs(sum));
+        scale = std::fmax(scale, size);
+      }
+      EXPECT_LE(worst, tolerance * scale) << charge.incoming_node << " to " << charge.outgoing_node;
+    }
+  }
 }
 
 // A step is the rule on that gradient, by the fused path; with check sums and a ledger it is the same, and clean.

@@ -2,6 +2,7 @@
 #include <emmy/symmetry/symmetries_of.hpp>
 
 #include <emmy/noether/watch.hpp>
+#include <emmy/parametrize/deep_product.hpp>
 #include <emmy/train/verbs.hpp>
 #include <tests/train/fixture.hpp>
 
@@ -37,6 +38,12 @@ using ByInput =
 using ByOutput = Of<Input<7>, Parametrized<Dense<9>, ProductByOutput>, Relu,
                     Parametrized<Dense<5, NoBias>, ProductByOutput>, PowerRelu<2>, Dense<3>>;
 using ByElement = Of<Input<7>, Parametrized<Dense<9>, Product>, Relu, Dense<3>>;
+// Through a factor of each weight, of layers of every kind.
+using Factors = Of<Input<6, 3>, Parametrized<Dense<6>, emmy::ProductOfDepth<3>>, Relu,
+                   Parametrized<Conv1d<5, 2>, emmy::ProductByBlock<4>>, LeakyRelu<1, 4>,
+                   Parametrized<emmy::Rnn<4, Relu>, emmy::ProductOfDepth<4>>, emmy::Last,
+                   Parametrized<Dense<5, NoBias>, emmy::ProductByBlock<2>>, PowerRelu<2>,
+                   Parametrized<Dense<3>, emmy::ProductOfDepth<2>>>;
 using Windows = fixture::Windows<double>;
 using Images = fixture::Images<double>;
 using Signal = Of<Input<9, 3>, MaxPool<2>, Conv1d<5, 2, NoBias>, PowerRelu<2>, MaxPool<2>, Conv1d<4, 1>>;
@@ -76,6 +83,10 @@ static_assert(
 static_assert(kHasExactly<ByOutput, FactorBalance<Layer<0>>, Rescaling<Layer<1>>, FactorBalance<Layer<2>>,
                           Rescaling<Layer<3>>, Translation<Layer<4>>>);
 static_assert(kHasExactly<ByElement, Rescaling<Layer<1>>, Translation<Layer<2>>>, "one charge a weight: not watched");
+static_assert(kHasExactly<Factors, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Rescaling<Layer<5>>, Rescaling<Layer<7>>>);
+static_assert(
+    kHasExactly<Of<Input<7>, Parametrized<Dense<9>, emmy::DiagonalProduct>, Relu, Dense<3>>, Translation<Layer<2>>>,
+    "P + M and P - M are no sums over blocks");
 static_assert(kHasExactly<Windows, Rescaling<Layer<2>>, Rescaling<Layer<5>>, Translation<Layer<6>>>,
               "channels are units, through pooling and behind a Flatten too");
 static_assert(kHasExactly<Images, Rescaling<Layer<2>>, Rescaling<Layer<4>>, Rescaling<Layer<7>>, Translation<Layer<8>>>,
@@ -202,9 +213,9 @@ struct Action : testing::Test {
     return worst;
   }
 };
-using Nets =
-    testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Images, Signal,
-                   Means, Normed, Norms, Exponentials, Gates, Recurrent, Reset, NormedStates, BatchNorms, Flat>;
+using Nets = testing::Types<TwoHidden, Powers, Linear, Stacked, Branch, Picture, ByInput, ByOutput, Windows, Images,
+                            Signal, Means, Normed, Norms, Exponentials, Gates, Recurrent, Reset, NormedStates,
+                            BatchNorms, Flat, Factors>;
 TYPED_TEST_SUITE(Action, Nets);
 
 template <class... Symmetry, class F>

@@ -9,6 +9,7 @@
 // certificate; a small or a wrong sign collapses for good. Blocks of N neighbouring outputs of a row are what vectors of a
 // kernel can skip. A DiagonalProduct hands on P g and - M g, the gradients of U + Z and U - Z, twice the slopes of P and M: its rates are
 // those of Product, and with plain decay its steps too (with momentum as well: all is linear).
+// Rescalings of units go through F_1 and through Z (theory.md section 1 #26); P and M have none, for U and Z are no blocks.
 // Source: theory.md section 4 (deep factorisation, better arithmetic). Test: tests/parametrize/materialised_test.cpp.
 #pragma once
 
@@ -22,12 +23,12 @@ namespace emmy {
 template <int Depth>
 struct ProductOfDepth {
   static constexpr bool kMaterialises = true, kMultiplies = true;
-  static constexpr int kAmplifies = 1, kFactors = Depth;
+  static constexpr int kAmplifies = 1, kFactors = Depth, kBehind = Depth - 1;
 };
 template <int Size>
 struct ProductByBlock {
   static constexpr bool kMaterialises = true, kMultiplies = false;
-  static constexpr int kAmplifies = 1, kBlock = Size;
+  static constexpr int kAmplifies = 1, kBlock = Size, kBehind = 0;
 };
 struct DiagonalProduct {
   static constexpr bool kMaterialises = true, kMultiplies = false, kSquares = true;

@@ -11,6 +11,7 @@
 //   decompose<M>(P, parameters)                  for `init`: the first block holds the drawn weights and becomes parameters
 //   kMultiplies, kSquares, kAmplifies            as a layer's (layers/layer.hpp)
 //   balanced(P)  consteval                       the two sides of a charge of its factors, where they have one (FactorBalance)
+//   kBehind                                      where the first block multiplies each weight: rescalings of units go through it
 // and, where it removes groups (parametrize/certificate.hpp),
 //   group_count(P, M)  consteval, group_size<M>(P, parameters, group), clear_group<M>(P, parameters or momentum, group),
 //   group_slope<M>(P, g, group)                  |gradient of the group|
@@ -94,6 +95,11 @@ consteval int kept_inside() {
   if constexpr (requires { L::template kKept<S, InShape, Batch>; }) return L::template kKept<S, InShape, Batch>;
   else return 0;
 }
+template <class P, int Count>
+consteval Parts<Count> moved_back(Parts<Count> parts) {
+  for (Part& part : parts.part) part.block += part.block > 0 ? P::kBehind : 0;
+  return parts;
+}
 template <int First, int Second>
 consteval auto joined(Blocks<First> first, Blocks<Second> second) {
   Blocks<First + Second> all{};
@@ -135,13 +141,35 @@ struct ComposedSite {
   static constexpr int kOffset = kPlan<Net>.block[kPlan<Net>.first_block[kNode]].offset;
 };
 
-// No charge of its neighbours is a sum over its blocks.
+// Where the first block is a factor of each weight (P states kBehind: how much further back the layer's other blocks lie) units are
+// rescaled through it as through the weights. Elsewhere no charge of its neighbours is a sum over its blocks.
 template <class L, class P>
-requires(detail::kIsMaterialised<P>) consteval auto incoming(Parametrized<L, P>) { return Parts<0>{}; }
+requires(detail::kIsMaterialised<P>) consteval auto incoming(Parametrized<L, P>) {
+  if constexpr (requires {
+                  P::kBehind;
+                  incoming(L{});
+                })
+    return detail::moved_back<P>(incoming(L{}));
+  else return Parts<0>{};
+}
 template <class L, class P>
-requires(detail::kIsMaterialised<P>) consteval auto outgoing(Parametrized<L, P>) { return Parts<0>{}; }
+requires(detail::kIsMaterialised<P>) consteval auto outgoing(Parametrized<L, P>) {
+  if constexpr (requires {
+                  P::kBehind;
+                  outgoing(L{});
+                })
+    return detail::moved_back<P>(outgoing(L{}));
+  else return Parts<0>{};
+}
 template <class L, class P>
-requires(detail::kIsMaterialised<P>) consteval auto recurring(Parametrized<L, P>) { return Parts<0>{}; }
+requires(detail::kIsMaterialised<P>) consteval auto recurring(Parametrized<L, P>) {
+  if constexpr (requires {
+                  P::kBehind;
+                  recurring(L{});
+                })
+    return detail::moved_back<P>(recurring(L{}));
+  else return Parts<0>{};
+}
 // ... but those of its factors may be: `balanced(P)`, blocks counted from behind those of the layer.
 template <class L, class P>
 requires(detail::kIsMaterialised<P>) consteval auto internal(Parametrized<L, P>) {
