@@ -28,7 +28,7 @@ struct Neighbours {
 
 // Test losses over the steps, and how many outputs for mirrored inputs are not the mirrored ones to the last bit.
 struct Lessons {
-  static constexpr int kIn = 13, kOut = 4, kSteps = 10000, kEvery = 500, kPoints = kSteps / kEvery;
+  static constexpr int kIn = 13, kOut = 4, kRows = 1000, kSteps = 10000, kEvery = 500, kPoints = kSteps / kEvery;
   double loss[kPoints + 1] = {};
   int broken = 0;
 };
@@ -65,11 +65,11 @@ Lessons controller_lessons(const Task& task, int first, int count, std::uint64_t
   using Rule = Momentum;
   const auto machine = std::make_unique<Trainer<N, Rule, kBatch>>();
   const auto looking = std::make_unique<Scratch<N, kBatch, Infer>>();
-  const auto order = std::make_unique<int[]>(static_cast<std::size_t>(count));
   Lessons lessons;
   Pcg32 rng{seed};
   init(machine->params, rng);
   float x[kBatch * kIn], y[kBatch * kOut], z[kBatch * kOut], turned[kBatch * kOut];
+  int order[Lessons::kRows];
   const auto test = [&](double& loss) {
     for (int at = 0; at < kTest && out.status == Status::ok; at += kBatch) {
       for (int r = 0; r < kBatch; ++r) take_state(task, at + r, x + r * kIn, y + r * kOut);
@@ -102,7 +102,7 @@ Lessons controller_lessons(const Task& task, int first, int count, std::uint64_t
 }
 
 inline void equivariance(const Task& task, Result& out) noexcept {
-  constexpr int kSeeds = 5, kTest = 2048, kRows = 1000, kFewer = 600, kLast = Lessons::kPoints;
+  constexpr int kSeeds = 5, kTest = 2048, kRows = Lessons::kRows, kFewer = 600, kLast = Lessons::kPoints;
   Lessons mean[3];
   double worst = 0;
   if (task.states < kTest + kSeeds * kRows) out.status = Status::does_not_fit;
