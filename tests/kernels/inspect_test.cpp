@@ -42,6 +42,9 @@ class Inspect : public testing::Test {
       constexpr int kCols = decltype(cols)::value, kRows = 1 + kCols % 7;
       f(inspect_case<T, kRows, kCols, kCols, true>());
       f(inspect_case<T, kRows, kCols, emmy::padded<T>(kCols), kCols % 2 == 0>());
+      if constexpr (kCols % 5 < 2)  // many of them
+        f(inspect_case < T, 2 + 4096 / int{sizeof(T)} / kCols, kCols, kCols % 5 == 0 ? emmy::padded<T>(kCols) : kCols,
+          false > ());
     });
   }
 };

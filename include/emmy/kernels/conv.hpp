@@ -10,7 +10,8 @@
 // need deltas, activations and every layer between to know of them; whole pads are what they have in common, and a run
 // costs its loop only: nothing for 16 channels, the input of a net has no pads.
 // dx is the product of dy with rows of zeros before and behind it and the transposed weights, last k first. Only the
-// windows at the edges see those zeros, so no more than Kernel - 1 rows of dy are copied to either side of them.
+// windows at the edges see those zeros, so no more than Kernel - 1 rows of dy are copied to either side of them: the last ones
+// of a sample and the first ones of the next, whose windows are one product.
 // Errors: as those of affine.hpp, with Kernel In or Kernel Out terms. Test: tests/kernels/conv_test.cpp.
 #pragma once
 
@@ -28,7 +29,7 @@ struct ConvWindow {
 // Rows of dy and of zeros that the windows at an edge of dx see: all of dy where it is that short.
 EMMY_INLINE constexpr int conv_edge_rows(int positions, int kernel) noexcept {
   const int rows = positions - kernel + 1;
-  return rows < kernel - 1 ? rows + 2 * (kernel - 1) : 2 * (kernel - 1);
+  return rows < kernel - 1 ? rows + 2 * (kernel - 1) : 3 * (kernel - 1);
 }
 
 // Scalars of `work` that conv_backward needs: the transposed weights and an edge.
@@ -62,32 +63,31 @@ EMMY_INLINE void conv_backward(const T* w, const T* dy, const T* x, T* dx, T* wo
   const auto copy = [&](const T* from, int rows, int to)
                         EMMY_LAMBDA { pass_on<false>(from, edge + to * kOutPad, rows * kOutPad); };
   const auto clear_edge = [&](int to) EMMY_LAMBDA { clear(edge + to * kOutPad, kEdge * kOutPad); };
+  // Count rows of dx, `windows` where the first one's window starts; row_of(m): which rows of dx they are.
+  const auto rows = [&](auto count, const T* windows, auto&& row_of) EMMY_LAMBDA {
+    gemm<decltype(count)::value, kInPad, D::kTerms, D::kRuns>(
+        windows, kOutPad, 1, static_cast<const T*>(work), D::kTerms,
+        [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
+        [&](int row, int col, auto v) EMMY_LAMBDA { put_dx<kAdd>(Below{}, x, dx, row_of(row) * kInPad + col, v); },
+        kOutPad);
+  };
+  if constexpr (kEdge > 0) clear_edge(kRows < kEdge ? 0 : kEdge);
+  if constexpr (kRows < kEdge) clear_edge(kEdge + kRows);
   for (int s = 0; s < Batch; ++s) {
     const T* const from = dy + s * kRows * kOutPad;
-    // Rows [first, first + Count) of dx, `windows` where the first one's window starts.
-    const auto rows = [&]<int Count>(std::integral_constant<int, Count>, int first, const T* windows) EMMY_LAMBDA {
-      gemm<Count, kInPad, D::kTerms, D::kRuns>(
-          windows, kOutPad, 1, static_cast<const T*>(work), D::kTerms,
-          [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-          [&](int row, int col, auto v)
-              EMMY_LAMBDA { put_dx<kAdd>(Below{}, x, dx, (s * Positions + first + row) * kInPad + col, v); },
-          kOutPad);
-    };
-    if constexpr (kEdge == 0) {
-      rows(std::integral_constant<int, Positions>{}, 0, from);
-    } else if constexpr (kRows < kEdge) {
-      clear_edge(0);
+    const int first = s * Positions, next = (s + 1 == Batch ? 0 : s + 1);
+    const auto in_order = [&](int m) EMMY_LAMBDA { return first + kEdge + m; };
+    if constexpr (kRows < kEdge) {
       copy(from, kRows, kEdge);
-      clear_edge(kEdge + kRows);
-      rows(std::integral_constant<int, Positions>{}, 0, edge);
+      rows(std::integral_constant<int, Positions>{}, edge, [&](int m) EMMY_LAMBDA { return first + m; });
     } else {
-      clear_edge(0);
-      copy(from, kEdge, kEdge);
-      rows(std::integral_constant<int, kEdge>{}, 0, edge);
-      if constexpr (kRows > kEdge) rows(std::integral_constant<int, kRows - kEdge>{}, kEdge, from);
-      copy(from + (kRows - kEdge) * kOutPad, kEdge, 0);
-      clear_edge(kEdge);
-      rows(std::integral_constant<int, kEdge>{}, kRows, edge);
+      if constexpr (kRows > kEdge) rows(std::integral_constant<int, kRows - kEdge>{}, from, in_order);
+      if constexpr (kEdge > 0) {
+        copy(from + (kRows - kEdge) * kOutPad, kEdge, 0);
+        copy(dy + next * kRows * kOutPad, kEdge, 2 * kEdge);
+        rows(std::integral_constant<int, 2 * kEdge>{}, edge,
+             [&](int m) EMMY_LAMBDA { return m < kEdge ? first + kRows + m : next * Positions + m - kEdge; });
+      }
     }
   }
 }

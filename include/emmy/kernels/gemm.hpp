@@ -38,6 +38,15 @@ inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : simd::kRegisters >
 inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : simd::kRegisters >= 16 ? 5 : 2;  // 10+2+1+1 of 16
 #endif
 
+// The rows of a tile of N vectors, of Rows rows: as many as fit, and no more than divide them evenly. One vector takes twice as
+// many: eight sums would be just enough to hide the latency of an addition.
+template <class T, int Rows, int N>
+consteval int tile_rows() {
+  constexpr int kMost = N == 1 && simd::kRegisters >= 16 && !one_lane<T>() ? 2 * kTileRows : kTileRows;
+  constexpr int kTiles = (Rows + kMost - 1) / kMost;
+  return (Rows + kTiles - 1) / kTiles;
+}
+
 // One row: nothing is shared between rows, so the panel is as wide as half the registers allow.
 inline constexpr int kRowVectors = simd::kRegisters / 2;
 
@@ -184,7 +193,7 @@ EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, st
           a, ak, b + col, Padded, K, [&](int n) EMMY_LAMBDA { return start(0, col + n * lanes); },
           [&](int n, auto c) EMMY_LAMBDA { finish(0, col + n * lanes, c); });
     } else {
-      for_row_tiles<Rows, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
+      for_row_tiles<Rows, tile_rows<T, Rows, kVectors>()>([&](int row, auto m_) EMMY_LAMBDA {
         tile<T, decltype(m_)::value, kVectors, Groups>(
             a + static_cast<std::size_t>(row) * am, am, ak, b + col, Padded, K,
             [&](int m, int n) EMMY_LAMBDA { return start(row + m, col + n * lanes); },
@@ -194,6 +203,18 @@ EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, st
   });
 }
 
+// The rows of a tile of dW: all of its panels have as many.
+template <class T, int In, int Padded>
+consteval int gradient_tile_rows() {
+  return tile_rows < T, In, Padded == kLanesOf<T> ? 1 : kTileVectors > ();
+}
+
+// f(row, constant<M>) over the rows of dW, in its tiles.
+template <class T, int In, int Padded, class F>
+EMMY_INLINE void for_gradient_row_tiles(F&& f) noexcept {
+  for_row_tiles<In, gradient_tile_rows<T, In, Padded>()>(f);
+}
+
 // dW in tiles, never stored as a matrix: put(row, m, col, v) gets the vectors of row + m of g[i, o] =
 // sum_{r < Rows} x[r ldx + i] dy[r Padded + o]; end(row, constant<M>) follows those of M rows. In groups, x starts each
 // xg after the last one, dy dyg after it (0: where it ended).
@@ -201,7 +222,7 @@ template <int In, int Padded, int Rows, int Groups = 1, class T, class Put, clas
 EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Put&& put, End&& end, std::size_t xg = 0,
                                     std::size_t dyg = 0) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
-  for_row_tiles<In, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
+  for_gradient_row_tiles<T, In, Padded>([&](int row, auto m_) EMMY_LAMBDA {
     for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
       tile<T, decltype(m_)::value, decltype(n_)::value, Groups>(
           x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
@@ -215,7 +236,7 @@ EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Pu
 template <int In, int Padded, int Rows, int Groups = 1, class T, class Visit>
 EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit, std::size_t xg = 0,
                                    std::size_t dyg = 0) noexcept {
-  alignas(kAlign<T>) T g[kTileRows * Padded];
+  alignas(kAlign<T>) T g[gradient_tile_rows<T, In, Padded>() * Padded];
   for_gradient_tiles<In, Padded, Rows, Groups>(
       x, ldx, dy, [&](int, int m, int col, auto v) EMMY_LAMBDA { simd::store(v, g + m * Padded + col); },
       [&](int row, auto m_) EMMY_LAMBDA {
@@ -225,13 +246,20 @@ EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Vis
       xg, dyg);
 }
 
-// db[o] = sum_{r < Rows} dy[r, o], one padded row.
+// db[o] = sum_{r < Rows} dy[r, o], one padded row. Many rows in parts: a sum waits for the last one.
 template <int Padded, int Rows, class T>
 EMMY_INLINE void sum_rows(const T* dy, T* db) noexcept {
+  constexpr int kParts = simd::kStrict || one_lane<T>() || Rows < 16 ? 1 : 4;
   for (int o = 0; o < Padded; o += static_cast<int>(simd::lanes<T>())) {
-    auto s = simd::load(dy + o);
-    for (int r = 1; r < Rows; ++r) s = simd::add(s, simd::load(dy + r * Padded + o));
-    simd::store(s, db + o);
+    with_vectors<T, kParts>([&](auto&... sum) EMMY_LAMBDA {
+      const T* at = dy + o - Padded;
+      ((sum = simd::load(at += Padded)), ...);
+      int r = kParts;
+      for (; r + kParts <= Rows; r += kParts) ((sum = simd::add(sum, simd::load(at += Padded))), ...);
+      auto all = tree_sum<0, kParts, 1>(sum...);
+      for (; r < Rows; ++r) all = simd::add(all, simd::load(at += Padded));
+      simd::store(all, db + o);
+    });
   }
 }
 

@@ -1,6 +1,7 @@
 // One pass over rows of values: are they finite, how large can they be, and what the bounds of the ledger need.
 #pragma once
 
+#include <emmy/kernels/gemm.hpp>
 #include <emmy/kernels/panel.hpp>
 #include <emmy/kernels/rows.hpp>
 
@@ -19,6 +20,11 @@ struct Inspection {
 
 namespace emmy::inline EMMY_TARGET {
 
+template <class V>
+EMMY_INLINE V add_square(V v, V sum) noexcept {
+  return simd::mul_add(v, v, sum);
+}
+
 // Inspects Rows x Cols values in rows of Stride (any alignment; nothing beyond Cols is read unless Stride is padded).
 // Statistics: column_abs[c] = sum over rows of |v|, padded(Cols) values. Relative error of all sums: (Rows Cols + 1) w_r.
 // Test: tests/kernels/inspect_test.cpp.
@@ -31,6 +37,22 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
     return;
   }
   V total = simd::zero<T>(), other = total;  // two sums: an addition waits for the last one
+  // Many values without gaps (pads are zeros): one run of them, in eight sums.
+  constexpr int kCount = Rows * Stride, kSums = 8;
+  constexpr bool kMany = kCount * static_cast<int>(sizeof(T)) >= 4096 && simd::kRegisters >= 16 && !one_lane<T>();
+  if constexpr (!Statistics && kMany && (Stride == Cols || Stride == covered<T, Cols>())) {
+    with_vectors<T, kSums>([&](auto&... sums) EMMY_LAMBDA {
+      int at = 0;
+      for (; at + kSums * lanes <= kCount; at += kSums * lanes) {
+        const T* next = p + at - lanes;
+        ((sums = add_square(simd::load(next += lanes), sums)), ...);
+      }
+      total = tree_sum<0, kSums, 1>(sums...);
+      for (; at < kCount; at += lanes) total = add_square(load_part<kCount, kCount>(p, at), total);
+    });
+    result.squares += simd::sum(total);
+    return;
+  }
   if constexpr (Statistics) clear(column_abs, Cols);
   T norm = 0, sum = 0;  // of the rows
   const auto count = [&](T squares, T values) EMMY_LAMBDA {

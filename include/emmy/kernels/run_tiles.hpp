@@ -50,7 +50,7 @@ template <class T, int Rows, int Padded, int N = kTileVectors, class Runs, class
 EMMY_INLINE void gemm_of_runs(std::size_t am, std::size_t ak, Runs&& runs, Start&& start, Finish&& finish) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   for_panels<T, Padded, N>([&](int col, auto n_) EMMY_LAMBDA {
-    for_row_tiles<Rows, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
+    for_row_tiles<Rows, tile_rows<T, Rows, decltype(n_)::value>()>([&](int row, auto m_) EMMY_LAMBDA {
       tile_of_runs<T, decltype(m_)::value, decltype(n_)::value>(
           am, ak, Padded,
           [&](auto&& run) EMMY_LAMBDA {
@@ -68,7 +68,7 @@ EMMY_INLINE void gemm_of_runs(std::size_t am, std::size_t ak, Runs&& runs, Start
 template <class T, int In, int Padded, class Runs, class Put, class End>
 EMMY_INLINE void gradient_tiles_of_runs(std::size_t ldx, Runs&& runs, Put&& put, End&& end) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
-  for_row_tiles<In, kTileRows>([&](int row, auto m_) EMMY_LAMBDA {
+  for_gradient_row_tiles<T, In, Padded>([&](int row, auto m_) EMMY_LAMBDA {
     for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
       tile_of_runs<T, decltype(m_)::value, decltype(n_)::value>(
           1, ldx, Padded,
@@ -84,7 +84,7 @@ EMMY_INLINE void gradient_tiles_of_runs(std::size_t ldx, Runs&& runs, Put&& put,
 // The same in whole rows: visit(row, constant<M>, g) gets M rows of g in rows of Padded scalars.
 template <class T, int In, int Padded, class Runs, class Visit>
 EMMY_INLINE void gradient_rows_of_runs(std::size_t ldx, Runs&& runs, Visit&& visit) noexcept {
-  alignas(kAlign<T>) T g[kTileRows * Padded];
+  alignas(kAlign<T>) T g[gradient_tile_rows<T, In, Padded>() * Padded];
   gradient_tiles_of_runs<T, In, Padded>(
       ldx, runs, [&](int, int m, int col, auto v) EMMY_LAMBDA { simd::store(v, g + m * Padded + col); },
       [&](int row, auto m_) EMMY_LAMBDA {

@@ -160,8 +160,9 @@ EMMY_INLINE void product_gradients(const F& f, Visitor& visitor) noexcept {
   constexpr int kFirst = __is_same(P, Product) ? F::kIn * kStride : __is_same(P, ProductByInput) ? kInPad : kStride;
   const T *u = f.params, *z = f.params + kFirst;
   const int lanes = static_cast<int>(simd::lanes<T>());
-  alignas(kAlign<T>) T gz[kTileRows * kStride];
-  alignas(kAlign<T>) T gu[__is_same(P, Product)          ? kTileRows * kStride
+  constexpr int kRows = gradient_tile_rows<T, F::kIn, kStride>();
+  alignas(kAlign<T>) T gz[kRows * kStride];
+  alignas(kAlign<T>) T gu[__is_same(P, Product)          ? kRows * kStride
                           : __is_same(P, ProductByInput) ? kInPad
                                                          : kStride] = {};
   for_gradient_rows<F::kIn, kStride, F::kOutRows>(

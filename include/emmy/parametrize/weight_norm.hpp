@@ -120,10 +120,10 @@ template <int Out, class Bias, class F, class Visitor>
 EMMY_INLINE void gradients(Parametrized<Dense<Out, Bias>, WeightNorm> layer, const F& f, Visitor& visitor) noexcept {
   using T = typename F::scalar;
   using One = std::integral_constant<int, 1>;
-  constexpr int kStride = F::kOutStride;
+  constexpr int kStride = F::kOutStride, kRows = gradient_tile_rows<T, F::kIn, kStride>();
   const int lanes = static_cast<int>(simd::lanes<T>());
   const T *v = f.params + kStride, *squares = f.kept + F::kIn * kStride, *dy = f.dy;
-  alignas(kAlign<T>) T along[kStride] = {}, dg[kStride], scale[kStride], dv[kTileRows * kStride];
+  alignas(kAlign<T>) T along[kStride] = {}, dg[kStride], scale[kStride], dv[kRows * kStride];
   for_gradient_rows<F::kIn, kStride, F::kOutRows>(f.x, F::kInStride, dy, [&](int row, auto m, const T* g) EMMY_LAMBDA {
     for (int o = 0; o < kStride; o += lanes) {
       auto sum = simd::load(along + o);

@@ -28,7 +28,7 @@ EMMY_INLINE Status check_gradient(const Gradient<Net>& g, Largest<Net, Rule::kHa
       const S size = bound_block<kIndex>(plain, root(seen.squares) + S(0x1p-60), largest, after);
       if (!is_finite(size) && status == Status::ok) status = Status::out_of_range;
       NormVisitor<Net, kIndex> norm{squares};
-      for_row_tiles<kBlock.lines, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
+      for_gradient_row_tiles<typename Net::scalar, kBlock.lines, kBlock.width>([&](int row, auto m) EMMY_LAMBDA {
         norm.template rows<0>(row, m, g.data + kPlan<Net>.block[kIndex].offset + row * kPlan<Net>.block[kIndex].width);
       });
     });
@@ -78,7 +78,7 @@ EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const G
     constexpr auto kBlock = kPlan<Net>.block[Block];
     if constexpr (Measuring || kBlock.trained) {
       BlockSweep<Net, Rule, Led, Measuring, Block, 0> sweep(params, state, rule, clips, ledger, 1);
-      for_row_tiles<kBlock.lines, kTileRows>([&](int row, auto m) EMMY_LAMBDA {
+      for_gradient_row_tiles<typename Net::scalar, kBlock.lines, kBlock.width>([&](int row, auto m) EMMY_LAMBDA {
         sweep.template rows<decltype(m)::value>(
             row, g.data + kPlan<Net>.block[Block].offset + row * kPlan<Net>.block[Block].width);
       });
