@@ -14,6 +14,8 @@
 //   template <class InShape> using windows      where they lie (kernels/window_axis.hpp)
 //   kByChannel                                  channel c of y is made of channel c of x alone (of c mod the channels of
 //                                               x where there are fewer)
+//   kPool                                       y is not finite where an x is not, but for an x that another outdoes, and
+//                                               |dx| <= |dy| (tests/layers/max_pool_test.cpp)
 //   kPositionwise                               position p of y is made of position p of x alone (elementwise layers and
 //                                               affine ones without kWindow do not say so)
 //   kReshapes                                   y is x in another shape: the same memory where neither has pads
@@ -213,6 +215,10 @@ inline constexpr bool kTakesBelow = kIsAffine<L> || requires {
 template <class L>
 inline constexpr bool kIsPositionwise = kIsElementwise<L> || (kIsAffine<L> && !kIsWindowed<L>) || requires {
   requires L::kPositionwise;
+};
+template <class L>
+inline constexpr bool kIsPool = requires {
+  requires L::kPool;
 };
 // May a rescaling pass through it, channel by channel?
 template <class L>

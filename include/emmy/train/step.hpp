@@ -30,6 +30,24 @@ namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 
+// Tensor T is seen by a pool alone, perhaps through an activation in place: what is not finite in its values is so in those of
+// the pool, and its delta is no longer than theirs. Which tensor that is, 0 if none.
+template <class Net, int T>
+inline constexpr int kPooled = [] {
+  constexpr auto& plan = kPlan<Net>;
+  constexpr auto read_by = []<int At>(std::integral_constant<int, At>) {
+    if constexpr (At >= Net::kNodes) return false;
+    else
+      return plan.tensor[At].consumers == 1 && node_at<Net, At>::kFrom == At && plan.tensor[At + 1].root == At + 1 &&
+             kIsPool<typename node_at<Net, At>::layer>;
+  };
+  if constexpr (T == 0 || T >= Net::kNodes || plan.tensor[T].root != T || plan.tensor[T].consumers != 1) return 0;
+  else if constexpr (!kIsAffine<typename node_at<Net, T - 1>::layer>) return 0;
+  else if constexpr (kInPlace<Net, T> && node_at<Net, T>::kFrom == T)
+    return read_by(std::integral_constant<int, T + 1>{}) && kIsContraction<typename node_at<Net, T>::layer> ? T + 2 : 0;
+  else return read_by(std::integral_constant<int, T>{}) ? T + 1 : 0;
+}();
+
 // Sum of squares of every tensor and delta, by root tensor.
 template <class Net>
 struct Totals {
@@ -44,7 +62,11 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
   constexpr bool kStatistics = kIsLedger<Led> && !kPredicts<Led>;  // for the bounds of what is measured
-  if constexpr (kTensor.root == T) {
+  constexpr int kFor = kStatistics ? 0 : kPooled<Net, T>;
+  if constexpr (kFor != 0) {
+    totals.act[T] = totals.act[kFor];
+    totals.delta[T] = totals.delta[kFor];
+  } else if constexpr (kTensor.root == T) {
     Inspection<S> act{}, delta{};
     S *act_abs = nullptr, *delta_abs = nullptr;
     if constexpr (kStatistics) {
@@ -68,12 +90,12 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
       ledger.delta[T] = {root(delta.row_norm), delta.row_sum};
     }
   }
-  if constexpr (T < Net::kNodes) inspect_tensor<T + 1>(m, totals, ledger);
+  if constexpr (T > 0) inspect_tensor<T - 1>(m, totals, ledger);
 }
 template <class Net, int Batch, class Led>
 EMMY_OUTLINE void inspect_all(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
   totals.all = 0;
-  inspect_tensor<0>(m, totals, ledger);
+  inspect_tensor<Net::kNodes>(m, totals, ledger);
 }
 
 // The largest |value| of the weights: read once, and after they were changed from outside. False where something is not
