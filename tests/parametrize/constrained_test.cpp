@@ -255,6 +255,19 @@ TEST(Constraint, AtRunTimeIsMadeOrthonormalOrRefused) {
   EXPECT_EQ(make<Joint>(condition, held), Status::rank_deficient);
   EXPECT_EQ(condition, 0.0);
   EXPECT_EQ(held, 1.0 + 4 + 9) << "not constrained at all";
+  for (const double bad : {std::nan(""), double(INFINITY), double(-INFINITY)}) {
+    set({1, 0, bad, 0, 0, 0}, {0, 1, 0, 0, 0, 0});
+    EXPECT_EQ(make<Joint>(condition, held), Status::not_finite) << bad;
+  }
+  for (const double size : {1e300, 1e155, 1e-200}) {  // its square overflows or vanishes
+    set({size, 0, 0, 0, 0, 0}, {0, size, size, 0, 0, 0});
+    EXPECT_EQ(make<Elementwise>(condition, held), Status::ok) << size;
+    EXPECT_NEAR(condition, 1, 1e-12);
+    EXPECT_EQ(held, 0.0);
+  }
+  set({1, 0, 0, 0, 0, 0}, {1e-3, 1, 0, 0, 0, 0});  // a condition number of 1 + 5e-7
+  EXPECT_EQ(make<Elementwise>(condition, held), Status::not_orthonormal);
+  EXPECT_EQ(make<Joint>(condition, held), Status::ok);
 }
 
 // ---- ties and groups

@@ -12,6 +12,16 @@ namespace emmy {
 template <class S>
 inline constexpr S kRoundoff = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
 
+namespace detail {
+// Is the product of two columns, or of one with itself, that of orthonormal ones up to 2^-40 (f32 2^-17)? NaN is not.
+template <class S>
+EMMY_INLINE constexpr bool is_orthonormal(S product, bool same) noexcept {
+  constexpr S kNear = sizeof(S) == 4 ? S(0x1p-17) : S(0x1p-40);
+  const S off = same ? product - S(1) : product;
+  return off <= kNear && off >= -kNear;
+}
+}  // namespace detail
+
 }  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {

@@ -16,8 +16,8 @@
 //     static constexpr ConstraintEntry entries[] = {{column, row, out, value}, ...};       what is not zero
 //   };
 // rows as in the layer's blocks, one after the other: of a Dense input by input, then the bias. They are made orthonormal at compile
-// time, in their order; columns that depend on each other do not compile, and Elementwise wants orthogonal ones, for others would
-// not keep their meaning. A constraint that is known at run time only says kAtRunTime and where its columns are kept,
+// time, in their order; columns that depend on each other do not compile, and Elementwise wants orthogonal ones (each cosine at most
+// 2^-40, f32 2^-17), for others would not keep their meaning. A constraint that is known at run time only says kAtRunTime and where its columns are kept,
 //   template <class Columns> static inline Columns columns{};
 // and make_columns fills them. Source: theory.md section 4 (DCS). Test: tests/parametrize/constrained_test.cpp.
 #pragma once
@@ -49,12 +49,12 @@ struct ConstraintEntry {
 };
 
 // Orthonormal columns in the layout of the weights. condition: the largest over the smallest length that Gram-Schmidt left of the
-// normalised columns, 1 for orthogonal ones.
+// normalised columns, 1 for orthogonal ones, NaN where an entry is NaN or Inf. skew: the largest |cosine| of two of them.
 template <class S, int Size, int Count>
 struct ConstraintColumns {
   static constexpr int kCount = Count;
   alignas(kAlign<S>) S data[Count][Size] = {};
-  double condition = 0;
+  double condition = 0, skew = 0;
 };
 // The same without zeros.
 template <class S, int Nonzeros, int Count>
@@ -62,7 +62,7 @@ struct SparseColumns {
   static constexpr int kCount = Count;
   int first[Count + 1] = {}, at[Nonzeros] = {};
   S value[Nonzeros] = {};
-  double condition = 0;
+  double condition = 0, skew = 0;
 };
 
 namespace detail {
@@ -85,19 +85,38 @@ constexpr double constant_dot(const double* a, const double* b, int n) noexcept 
   return s;
 }
 
-// Gram-Schmidt, twice a column, in place. The condition number, 0 where a column depends on those before it.
+// Divides n values by a power of two, so that the largest is in [1, 2) and squares neither overflow nor vanish. False where one is
+// NaN or Inf.
+constexpr bool bring_near_one(double* v, int n) noexcept {
+  double most = 0, scale = 1;
+  for (int i = 0; i < n; ++i) {
+    const double size = v[i] < 0 ? -v[i] : v[i];
+    if (!(size <= __DBL_MAX__)) return false;
+    most = size > most ? size : most;
+  }
+  if (!(most > 0)) return true;
+  while (most / scale >= 2) scale *= 2;
+  while (most / scale < 1) scale /= 2;
+  for (int i = 0; i < n; ++i) v[i] /= scale;
+  return true;
+}
+
+// Gram-Schmidt, twice a column, in place. The condition number, 0 where a column depends on those before it, NaN of one that is not
+// finite. skew: the largest |cosine|.
 template <int Size, int Count>
-constexpr double orthonormalise(double (&columns)[Count][Size]) noexcept {
+constexpr double orthonormalise(double (&columns)[Count][Size], double& skew) noexcept {
   double least = 1, most = 0;
   for (int k = 0; k < Count; ++k) {
     double* const own = columns[k];
+    if (!bring_near_one(own, Size)) return __builtin_nan("");
     const double length = constant_root(constant_dot(own, own, Size));
     if (!(length > 0)) return 0;
     for (int i = 0; i < Size; ++i) own[i] /= length;
     double left = 1;
     for (int pass = 0; pass < 2; ++pass) {
       for (int j = 0; j < k; ++j) {
-        const double dot = constant_dot(columns[j], own, Size);
+        const double dot = constant_dot(columns[j], own, Size), cosine = dot < 0 ? -dot : dot;
+        if (pass == 0) skew = cosine > skew ? cosine : skew;
         for (int i = 0; i < Size; ++i) own[i] -= dot * columns[j][i];
       }
       const double now = constant_root(constant_dot(own, own, Size));
@@ -135,10 +154,20 @@ constexpr void read_columns(double (&columns)[O::kCount][M::kSize]) {
 }
 
 // Is it a constraint of this kind?
-template <class P>
-constexpr Status judge(double condition) noexcept {
-  if (!(condition > 0)) return Status::rank_deficient;
-  return P::kJoint || condition < 1 + kDependent ? Status::ok : Status::not_orthonormal;
+template <class P, class S, class C>
+constexpr Status judge(const C& columns) noexcept {
+  if (columns.condition != columns.condition) return Status::not_finite;
+  if (!(columns.condition > 0)) return Status::rank_deficient;
+  return P::kJoint || is_orthonormal(static_cast<S>(columns.skew), false) ? Status::ok : Status::not_orthonormal;
+}
+
+template <class O, class M>
+consteval bool has_all_rows() {
+  if constexpr (requires { O::columns[0][0][0]; })
+    return sizeof(O::columns) == O::kCount * sizeof(O::columns[0]) &&
+           sizeof(O::columns[0]) == M::kRows * sizeof(O::columns[0][0]) &&
+           sizeof(O::columns[0][0]) == M::kCols * sizeof(O::columns[0][0][0]);
+  return true;
 }
 
 template <class O, class M>
@@ -153,10 +182,14 @@ consteval bool names_weights() {
 template <class O, class M>
 constexpr auto dense_columns() noexcept {
   static_assert(names_weights<O, M>(), "emmy: this constraint has an entry that is no weight of the layer");
+  static_assert(has_all_rows<O, M>(),
+                "emmy: the array of this constraint's columns has kCount of them, each with a row for every input and "
+                "one for the "
+                "bias where there is one, and in it a value for every output");
   double work[O::kCount][M::kSize] = {};
-  read_columns<O, M>(work);
+  if constexpr (has_all_rows<O, M>()) read_columns<O, M>(work);
   ConstraintColumns<typename M::scalar, M::kSize, O::kCount> c;
-  c.condition = orthonormalise(work);
+  c.condition = orthonormalise(work, c.skew);
   for (int k = 0; k < O::kCount; ++k)
     for (int i = 0; i < M::kSize; ++i) c.data[k][i] = static_cast<typename M::scalar>(work[k][i]);
   return c;
@@ -174,6 +207,7 @@ consteval auto sparse_columns() {
   }();
   SparseColumns<typename M::scalar, kNonzeros, O::kCount> c;
   c.condition = kDense<O, M>.condition;
+  c.skew = kDense<O, M>.skew;
   int n = 0;
   for (int k = 0; k < O::kCount; ++k) {
     for (int i = 0; i < M::kSize; ++i)
@@ -201,7 +235,7 @@ template <class O, class Penalty, class M>
 consteval auto blocks_of_parameters(Constrained<O, Penalty>, M) {
   using P = Constrained<O, Penalty>;
   if constexpr (!detail::kIsAtRunTime<O>) {
-    static_assert(detail::judge<P>(detail::columns_of<O, M>().condition) == Status::ok,
+    static_assert(detail::judge<P, typename M::scalar>(detail::columns_of<O, M>()) == Status::ok,
                   "emmy: the columns of this constraint depend on each other, or are not orthogonal, which Elementwise "
                   "needs: made so they would be mixed");
   }
@@ -222,7 +256,7 @@ namespace emmy::inline EMMY_TARGET {
 
 // Fills the columns of a constraint that is known at run time only, on the layer that Site names. condition tells how far the columns
 // were from orthogonal, 0 where they depend on each other: Status::rank_deficient. Status::not_orthonormal: Elementwise, and they are not
-// orthogonal. In both cases the layer is not constrained at all.
+// orthogonal. Status::not_finite: an entry is NaN or Inf. In these cases the layer is not constrained at all.
 template <class Net, class Site>
 Status make_columns(double& condition) noexcept {
   using C = ComposedSite<Net, Site>;
@@ -230,7 +264,7 @@ Status make_columns(double& condition) noexcept {
   auto& c = detail::columns_of<O, typename C::weights>();
   c = detail::dense_columns<O, typename C::weights>();
   condition = c.condition;
-  const Status status = detail::judge<typename C::composition>(condition);
+  const Status status = detail::judge<typename C::composition, typename Net::scalar>(c);
   if (status != Status::ok) c = {};
   return status;
 }
