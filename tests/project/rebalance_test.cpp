@@ -198,8 +198,18 @@ TYPED_TEST(Rebalance, RefusesAndMovesNothing) {
   Targets<N> targets = good;
   targets.charge[2] = S(0.5), targets.charge[0] = S(-2);
   EXPECT_EQ(conserve(s.params, state, targets).status, Status::ok);
+  const int at = kPlan<N>.block[0].offset + kPlan<N>.block[0].stride + 1;
+  state.buf[at] = static_cast<S>(INFINITY);
+  refuses(0, 0.5, Status::not_finite);
+  Gradient<N> g{};
+  g.data[at] = static_cast<S>(std::nan(""));
+  const Gradient<N> before = g;
+  EXPECT_EQ((tangent<Rescaling<Layer<1>>>(s.params, g.data).status), Status::not_finite);
+  EXPECT_EQ(std::memcmp(&before, &g, sizeof g), 0);
+  state.buf[at] = 0, g.data[at] = 1;
   s.params.template weight<Layer<0>>(1, 1) = static_cast<S>(std::nan(""));
   refuses(0, 0.5, Status::not_finite);
+  EXPECT_EQ((tangent<Rescaling<Layer<1>>>(s.params, g.data).status), Status::not_finite);
 }
 
 // In one sweep the error falls by about 3; `most` and `tolerance` end it.

@@ -6,6 +6,8 @@
 #include <tests/train/fixture.hpp>
 
 #include <cmath>
+#include <cstring>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -87,7 +89,7 @@ TEST_F(Meters, CriticalDecayPartsWhatGrowsFromWhatDecays) {
   double s[kColumns];
   mirror_coordinates(params, mirror, s);
   for (const auto& e : entry) params.data[e.at] -= s[e.column] * e.value;
-  EXPECT_NEAR(mirror_distance(params, mirror, s), 0, 1e-15);
+  EXPECT_NEAR(mirror_distance(params, mirror, s).value, 0, 1e-15);
   const auto found = least_curvature(meter, params, mirror, slopes(), 0x1p-17, 300);
   ASSERT_LT(found.lambda, -0.02) << "this point has a direction that parts";
   for (const double part : {0.8, 1.2}) {
@@ -194,6 +196,36 @@ TEST_F(Meters, SignedSwapIsAMirrorOfTanh) {
   for (const double v : across) EXPECT_NEAR(v, 0, 1e-14) << "no force off the surface";
 }
 
+TEST_F(Meters, RefuseColumnsThatAreNotOrthonormal) {
+  auto mirror = swap_of_units<Units, Layer<0>>(1, 2, 1, entry);
+  double s[kColumns];
+  const auto refuses = [&](Status distance = Status::not_orthonormal) {
+    const bool measured = distance == Status::not_finite;
+    EXPECT_EQ(mirror_distance(params, mirror, s).status, distance);
+    EXPECT_EQ(least_curvature(meter, params, mirror, slopes(), 0x1p-17, 3).status,
+              measured ? Status::not_finite : Status::not_orthonormal);
+    std::ignore = swap_of_units<Units, Layer<0>>(1, 2, 1, entry);
+  };
+  EXPECT_EQ(mirror_distance(params, mirror, s).status, Status::ok);
+  entry[3].value *= 1.0001;
+  refuses();
+  entry[3].value = std::nan("");
+  refuses();
+  entry[5].at = entry[0].at;  // of two columns
+  refuses();
+  entry[5].at = kPlan<Units>.block[2].offset + 3;  // a pad: two outputs in rows of more
+  refuses();
+  entry[5].at = kPlan<Units>.params;
+  refuses();
+  entry[5].column = kColumns;
+  refuses();
+  mirror.columns = kColumns + 1;
+  EXPECT_EQ(least_curvature(meter, params, mirror, slopes(), 0x1p-17, 3).status, Status::not_orthonormal);
+  mirror.columns = kColumns;
+  params.data[entry[0].at] = std::nan("");
+  refuses(Status::not_finite);
+}
+
 // Two tanh units of a net become one, on both sides of them, and the certificate holds; without decay they stay apart.
 struct Across : Meters {
   using Held = NetConstraint<Units, kColumns>;
@@ -222,6 +254,50 @@ TEST_F(Across, BeginsAsTheNetThatItWas) {
   for (int i = 0; i < kPlan<Units>.params; ++i) EXPECT_NEAR(held.weights.data[i], before.data[i], 1e-15);
   for (auto& e : entry) e.value *= e.column == 2 ? 1.01 : 1;
   EXPECT_EQ(begin_constraint(held, params), Status::not_orthonormal);
+}
+
+TEST_F(Across, RefusesAndChangesNothing) {
+  const auto start = params;
+  const Held fresh = held;
+  const auto begins = [&](Status status) {
+    const auto before = params;
+    const Held kept = held;
+    EXPECT_EQ(begin_constraint(held, params), status);
+    EXPECT_EQ(std::memcmp(&before, &params, sizeof params), 0);
+    EXPECT_EQ(std::memcmp(&kept, &held, sizeof held), 0);
+    params = start, held = fresh;
+    std::ignore = swap_of_units<Units, Layer<0>>(1, 2, 1, entry);
+  };
+  entry[4].value = std::nan("");
+  begins(Status::not_orthonormal);
+  entry[4].at = kPlan<Units>.block[2].offset + 3;  // a pad
+  begins(Status::not_orthonormal);
+  held.mirror.columns = kColumns - 1;
+  begins(Status::not_orthonormal);
+  for (const int at : {entry[0].at, 0}) {  // under the columns and beside them
+    params.data[at] = std::nan("");
+    begins(Status::not_finite);
+  }
+  params.data[entry[0].at] = 1e200;  // its square overflows
+  begins(Status::not_finite);
+  ASSERT_EQ(begin_constraint(held, params), Status::ok);
+  const auto steps = [&](double value, Rates<double> rates, Status status) {
+    const auto phi = params;
+    const Held kept = held;
+    const auto buffer = state;
+    g = {};
+    for (const auto& e : entry)
+      if (e.column == 0) g.data[e.at] = value * e.value;
+    EXPECT_EQ(apply_constrained(held, params, state, g, BasicMomentum<double>{0.05, 0.5}, rates), status) << value;
+    EXPECT_EQ(std::memcmp(&phi, &params, sizeof params), 0);
+    EXPECT_EQ(std::memcmp(&kept, &held, sizeof held), 0);
+    EXPECT_EQ(std::memcmp(&buffer, &state, sizeof state), 0);
+  };
+  steps(1e300, {0.1, 0.1}, Status::not_finite);
+  steps(std::nan(""), {0.1, 0.1}, Status::not_finite);
+  steps(1e152, {1e4, 0}, Status::out_of_range);
+  held.u[0] = INFINITY;
+  steps(1, {0.1, 0.1}, Status::not_finite);
 }
 
 // The loss of phi, u, z as a function: what each step takes is its slope.
@@ -257,13 +333,13 @@ TEST_F(Across, UnitsBecomeOneWhereDecayIsAboveTheThreshold) {
   ASSERT_EQ(begin_constraint(held, params), Status::ok);
   train(0, 3000);
   double s[kColumns];
-  EXPECT_GT(mirror_distance(held.weights, held.mirror, s), 0.05);
+  EXPECT_GT(mirror_distance(held.weights, held.mirror, s).value, 0.05);
   const double strength = 0.2;
   train(strength, 6000);
   EXPECT_LT(std::fabs(held.u[0]), 1e-6);
   snap(held, 0);
   train(strength, 6000);
-  EXPECT_LT(mirror_distance(held.weights, held.mirror, s), 1e-15);
+  EXPECT_LT(mirror_distance(held.weights, held.mirror, s).value, 1e-15);
   ASSERT_EQ(slope(held.weights, g), Status::ok);
   double slope_of;
   constraint_slopes(held, g, &slope_of);

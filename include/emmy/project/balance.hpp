@@ -158,6 +158,7 @@ Status rebalance(Params<Net>& params, typename Net::scalar q, Balance<Site>,
                  const Companions<typename Net::scalar>& companions = {}) noexcept {
   using M = Mixing<Net, Site>;
   M mixing, squared;
+  if (!companions_finite<Net>(companions)) return Status::not_finite;
   if (const Status s = find_mixing(params, q, mixing); s != Status::ok) return s;
   for (int i = 0; i < M::kSize; ++i) {
     squared.to[i] = mixing.to[i] * mixing.to[i];

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <emmy/core/status.hpp>
+#include <emmy/kernels/reduce.hpp>
 #include <emmy/net/memory.hpp>
 
 namespace emmy {
@@ -40,3 +41,14 @@ EMMY_INLINE constexpr auto companions_of(State<Net, Rule>& state) noexcept {
 }
 
 }  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+template <class Net, class S>
+EMMY_INLINE bool companions_finite(const Companions<S>& all) noexcept {
+  bool finite = true;
+  for (const auto& c : all) finite = finite && all_finite(c.data, kPlan<Net>.params);
+  return finite;
+}
+
+}  // namespace emmy::inline EMMY_TARGET

@@ -128,7 +128,6 @@ S column_product(const MirrorColumn<S>& a, const MirrorColumn<S>& b) noexcept {
 }
 template <class E, class S>
 Status check_columns(const MirrorColumn<S>* column, int columns) noexcept {
-  constexpr S kNear = sizeof(S) == 4 ? S(0x1p-17) : S(0x1p-40);
   for (int a = 0; a < columns; ++a) {
     int last = -1;
     bool fits = column[a].count >= 0;
@@ -137,10 +136,8 @@ Status check_columns(const MirrorColumn<S>* column, int columns) noexcept {
       last = entry;
     });
     if (!fits) return Status::out_of_range;
-    for (int b = 0; b <= a; ++b) {
-      const S off = column_product(column[a], column[b]) - (a == b ? S(1) : S(0));
-      if (!(off <= kNear && off >= -kNear)) return Status::not_orthonormal;
-    }
+    for (int b = 0; b <= a; ++b)
+      if (!detail::is_orthonormal(column_product(column[a], column[b]), a == b)) return Status::not_orthonormal;
   }
   return Status::ok;
 }
@@ -261,7 +258,7 @@ template <class... Site, class Net>
 Status tangent(const TopK<Site...>& set, const Params<Net>& params, typename Net::scalar* direction) noexcept {
   using E = Entries<Net, Site...>;
   if (set.keep < 0 || set.keep > E::kCount) return Status::out_of_range;
-  if (!inner::entries_finite<E>(params.data)) return Status::not_finite;
+  if (!inner::entries_finite<E>(params.data) || !inner::entries_finite<E>(direction)) return Status::not_finite;
   inner::for_largest<E>(params.data, set.keep, [&](int at, bool kept) {
     if (!kept) direction[at] = 0;
   });
@@ -274,7 +271,8 @@ Status project(const TopK<Site...>& set, Params<Net>& params) noexcept {
 
 template <int N, int M, class Site, class Net>
 Status tangent(const NofM<N, M, Site>&, const Params<Net>& params, typename Net::scalar* direction) noexcept {
-  if (!inner::entries_finite<Entries<Net, Site>>(params.data)) return Status::not_finite;
+  using E = Entries<Net, Site>;
+  if (!inner::entries_finite<E>(params.data) || !inner::entries_finite<E>(direction)) return Status::not_finite;
   inner::for_n_of_m<N, M, Net, Site>(params.data, [&](int at, bool kept) {
     if (!kept) direction[at] = 0;
   });

@@ -6,7 +6,7 @@
 //   shrink<Units>(...)        w := w max(0, 1 - tau / |w|): the proximal step of tau |w|, no projection
 //
 // What each keeps: Sphere the net's function where the units are those of Scale<Site>, before a norm without epsilon; Centred with
-// the softmax or the LayerNorm behind it; the others nothing. project is idempotent. Status: not_finite; infeasible (a radius that
+// the softmax or the LayerNorm behind it; the others nothing. project is idempotent. Status: not_finite (weights, direction, a buffer); infeasible (a radius that
 // is not positive, a unit that is 0 and has no direction); then nothing has moved.
 //
 //   project(set, params)             the weights
@@ -70,13 +70,21 @@ template <class S>
 inline constexpr S kNear = S(16) * kRoundoff<S>;
 // g -= (w' g / w' w) w for the units that `of` says.
 template <class Net, const Charge& kTable, class S, class Of>
-EMMY_INLINE void take_radial(const S* w, S* g, Of of) noexcept {
+EMMY_INLINE Status take_radial(const S* w, S* g, Of of) noexcept {
   S along[kTable.units] = {}, square[kTable.units];
   squares<Net, kTable>(w, square);
   for_parts<Net, kTable>([&](auto lines) EMMY_LAMBDA { lines.add_dots(w, g, along); });
+  if (!all_finite(square, kTable.units) || !all_finite(along, kTable.units)) return Status::not_finite;
   for (int u = 0; u < kTable.units; ++u)
     along[u] = square[u] > S(0) && of(square[u], along[u]) ? -along[u] / square[u] : S(0);
   for_parts<Net, kTable>([&](auto lines) EMMY_LAMBDA { lines.add_scaled(along, w, g); });
+  return Status::ok;
+}
+template <class Net, const Charge& kTable, class S>
+EMMY_INLINE bool sums_finite(const S* w) noexcept {
+  S sum[kTable.units] = {};
+  for_parts<Net, kTable>([&](auto lines) EMMY_LAMBDA { lines.add_sums(w, sum); });
+  return all_finite(sum, kTable.units);
 }
 template <class Net, const Charge& kTable, class S>
 EMMY_INLINE void centre(S* w) noexcept {
@@ -109,8 +117,7 @@ Status project(const Sphere<Units, typename Net::scalar>& sphere, Params<Net>& p
 template <class Units, class Net>
 Status tangent(const Sphere<Units, typename Net::scalar>&, const Params<Net>& params,
                typename Net::scalar* direction) noexcept {
-  inner::take_radial<Net, kLines<Net, Units>>(params.data, direction, [](auto, auto) { return true; });
-  return Status::ok;
+  return inner::take_radial<Net, kLines<Net, Units>>(params.data, direction, [](auto, auto) { return true; });
 }
 
 template <class Units, class Net>
@@ -129,9 +136,8 @@ Status tangent(const Ball<Units, typename Net::scalar>& ball, const Params<Net>&
                typename Net::scalar* direction) noexcept {
   using S = typename Net::scalar;
   const S least = ball.radius * (S(1) - inner::kNear<S>);
-  inner::take_radial<Net, kLines<Net, Units>>(
+  return inner::take_radial<Net, kLines<Net, Units>>(
       params.data, direction, [least](S square, S along) { return square >= least * least && along < S(0); });
-  return Status::ok;
 }
 
 // tau >= 0, in units of the weights (learning rate times penalty).
@@ -153,16 +159,18 @@ Status project(const Centred<Site>& set, Params<Net>& params) noexcept {
 // Linear: the map of weights and of gradients is the same.
 template <class Site, class Net>
 Status tangent(const Centred<Site>&, const Params<Net>&, typename Net::scalar* direction) noexcept {
-  [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
+  return [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
+    if (!(inner::sums_finite<Net, detail::kSums<Net, Site, I>>(direction) && ...)) return Status::not_finite;
     (inner::centre<Net, detail::kSums<Net, Site, I>>(direction), ...);
+    return Status::ok;
   }
   (std::make_integer_sequence<int, detail::kSumCount<Net, Site>>{});
-  return Status::ok;
 }
 
 // Any projection, with the state of the rule: buffers of gradients go onto the tangent space at the new weights.
 template <class Set, class Net, class Rule>
 Status project(const Set& set, Params<Net>& params, State<Net, Rule>& state) noexcept {
+  if (!companions_finite<Net>(companions_of(state))) return Status::not_finite;
   const Status status = project(set, params);
   if (status != Status::ok) return status;
   for (const auto& c : companions_of(state))

@@ -6,7 +6,8 @@
 //   unit sizes          |in_j| |out_j|, and the units below a part of the largest
 //   effective rank      (sum of eigenvalues)^2 / sum of their squares of the Gram matrix of the units [in_j out_j]
 //
-// A mirror is a list of entries of orthonormal columns in the memory of Params. H enters by differences of two gradients along a direction.
+// A mirror is a list of entries of orthonormal columns in the memory of Params; least_curvature and mirror_distance answer
+// Status::not_orthonormal where they are not (2^-40, f32 2^-17), or an entry is no weight. H enters by differences of two gradients along a direction.
 // "Dead" says that a unit carries nothing, not that the net has failed.
 // Source: theory.md section 4 (collapse and plasticity meters). Test: tests/train/meters_test.cpp.
 #pragma once
@@ -62,11 +63,45 @@ struct Curvature {
   S lambda, error;
 };
 
+// |O' theta| / |theta|.
+template <class S>
+struct MirrorDistance {
+  Status status;
+  S value;
+};
+
 }  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
+template <class Net>
+EMMY_INLINE bool is_weight(int at) noexcept {
+  for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
+    const auto& block = kPlan<Net>.block[b];
+    const int within = at - block.offset;
+    if (within >= 0 && within < block.rows * block.stride && within % block.stride < block.cols) return true;
+  }
+  return false;
+}
+// Are the columns orthonormal, all their entries weights? row: room for one number a column.
+template <class Net, class S>
+bool is_orthonormal(const Mirror<S>& mirror, S* row) noexcept {
+  const auto *const entry = mirror.entry, *const end = entry + mirror.entries;
+  for (auto e = entry; e != end; ++e)
+    if (e->column < 0 || e->column >= mirror.columns || !is_weight<Net>(e->at)) return false;
+  for (int p = 0; p < mirror.columns; ++p) {
+    for (int q = 0; q < mirror.columns; ++q) row[q] = 0;
+    for (auto own = entry; own != end; ++own) {
+      if (own->column != p) continue;
+      for (auto e = entry; e != end; ++e)
+        if (e->at == own->at) row[e->column] += own->value * e->value;
+    }
+    for (int q = 0; q < mirror.columns; ++q)
+      if (!detail::is_orthonormal(row[q], p == q)) return false;
+  }
+  return true;
+}
 template <class S>
 EMMY_INLINE S log_of(S x) noexcept {
   S y;
@@ -83,16 +118,19 @@ void mirror_coordinates(const Params<Net>& params, const Mirror<S>& mirror, S* s
     s[mirror.entry[n].column] += mirror.entry[n].value * params.data[mirror.entry[n].at];
 }
 
-// |O' theta| / |theta|; s: room for one number a column.
+// s becomes O' theta: room for one number a column. Status::not_orthonormal, not_finite.
 template <class S, class Net>
-S mirror_distance(const Params<Net>& params, const Mirror<S>& mirror, S* s) noexcept {
+MirrorDistance<S> mirror_distance(const Params<Net>& params, const Mirror<S>& mirror, S* s) noexcept {
+  if (!inner::is_orthonormal<Net>(mirror, s)) return {Status::not_orthonormal, 0};
   mirror_coordinates(params, mirror, s);
-  const S all = euclidean_norm(params.data, kPlan<Net>.params);
-  return all > S(0) ? euclidean_norm(s, mirror.columns) / all : S(0);
+  const S all = euclidean_norm(params.data, kPlan<Net>.params), across = euclidean_norm(s, mirror.columns);
+  if (!is_finite(all) || !is_finite(across)) return {Status::not_finite, 0};
+  return {Status::ok, all > S(0) ? across / all : S(0)};
 }
 
 // along = (O' H O) direction at the point of the surface below params, by central differences of 2 `step` (2^-8 in f32, 2^-17 in
-// f64, against weights of size 1). gradient_at(params, g) -> Status: of a batch, or of all data.
+// f64, against weights of size 1). gradient_at(params, g) -> Status: of a batch, or of all data. That the columns are orthonormal is
+// not looked at, batch by batch.
 template <int Columns, class Net, class GradientAt>
 Status curvature_along(CurvatureMeter<Net, Columns>& meter, const Params<Net>& params,
                        const Mirror<typename Net::scalar>& mirror, GradientAt&& gradient_at,
@@ -118,12 +156,15 @@ Status curvature_along(CurvatureMeter<Net, Columns>& meter, const Params<Net>& p
 }
 
 // The smallest eigenvalue of O' H O by power iterations: a few for its size, the others shifted by it. critical decay = -lambda,
-// where that is positive; two gradients an iteration. A mirror of one column takes one.
+// where that is positive; two gradients an iteration. A mirror of one column takes one. Status: what gradient_at answers;
+// not_orthonormal, also of a mirror of none or more than Columns columns.
 template <int Columns, class Net, class GradientAt>
 Curvature<typename Net::scalar> least_curvature(CurvatureMeter<Net, Columns>& meter, const Params<Net>& params,
                                                 const Mirror<typename Net::scalar>& mirror, GradientAt&& gradient_at,
                                                 typename Net::scalar step, int iterations) noexcept {
   using S = typename Net::scalar;
+  if (mirror.columns < 1 || mirror.columns > Columns || !inner::is_orthonormal<Net>(mirror, meter.along))
+    return {Status::not_orthonormal, 0, 0};
   constexpr int kOfSize = 6;
   S shift = 0, lambda = 0, error = 0;
   for (int k = 0; k < mirror.columns; ++k) meter.direction[k] = S(1) + S(0.375) * S(k % 5) - S(0.25) * S(k % 3);

@@ -4,10 +4,12 @@
 //
 // O is a Mirror of the net's weights (train/meters.hpp): a list that the caller keeps, of any layers, known at run time. phi are
 // the trained Params, theta a copy that forward and backward see:
-//   begin_constraint(c, phi)                 phi becomes (I - O O') theta, u z = O' theta; Status::not_orthonormal, and nothing is changed
+//   begin_constraint(c, phi)                 phi becomes (I - O O') theta, u z = O' theta. Status: not_orthonormal (also an entry that
+//                                            is no weight), not_finite; then nothing is changed
 //   constrained_weights(c, phi)              theta, in c.weights
 //   gradient<...>(c.weights, ..., g)         of any loss
-//   apply_constrained(c, phi, state, g, rule, factors)   the update: phi by rule, u and z by descent, the decay of their rates the strength
+//   apply_constrained(c, phi, state, g, rule, factors)   the update: phi by rule, u and z by descent, the decay of their rates the strength.
+//                                            Status as `apply`, of u and z too; then but for g nothing is changed
 //   constraint_slopes(c, full, slope)        |O' g| of each group on all data, for margin = lam - slope and its verdict
 // Memory: Params twice; the gradient is stored (`gradient`, `apply`). Source: theory.md section 4. Test: tests/train/meters_test.cpp.
 #pragma once
@@ -42,33 +44,24 @@ EMMY_INLINE void add_columns(const Mirror<S>& mirror, const S* s, S* data) noexc
   for (int n = 0; n < mirror.entries; ++n)
     data[mirror.entry[n].at] += s[mirror.entry[n].column] * mirror.entry[n].value;
 }
-template <class S>
-EMMY_INLINE bool is_orthonormal(const Mirror<S>& mirror, int columns, int size) noexcept {
-  const S least = sizeof(S) == 4 ? S(0x1p-16) : S(0x1p-40);
-  if (mirror.columns != columns) return false;
-  for (int n = 0; n < mirror.entries; ++n)
-    if (mirror.entry[n].column < 0 || mirror.entry[n].column >= columns || mirror.entry[n].at < 0 ||
-        mirror.entry[n].at >= size)
-      return false;
-  for (int p = 0; p < columns; ++p)
-    for (int q = p; q < columns; ++q) {
-      S dot = p == q ? S(-1) : S(0);
-      for (int m = 0; m < mirror.entries; ++m)
-        for (int n = 0; n < mirror.entries; ++n)
-          if (mirror.entry[m].column == p && mirror.entry[n].column == q && mirror.entry[m].at == mirror.entry[n].at)
-            dot += mirror.entry[m].value * mirror.entry[n].value;
-      if (dot > least || dot < -least) return false;
-    }
-  return true;
-}
 // f' = (1 - eta lam) f - eta g, held above what becomes denormal as other factors are.
 template <class S>
-EMMY_INLINE void step_factor(Rates<S> rates, S g, S& f) noexcept {
+EMMY_INLINE S next_factor(Rates<S> rates, S g, S f) noexcept {
   const S next = (S(1) - rates.learning_rate * rates.weight_decay) * f - rates.learning_rate * g;
-  if (f == S(0)) f = next;
-  else if (next < kSmallestFactor<S> && next > -kSmallestFactor<S>)
-    f = next < S(0) ? -kSmallestFactor<S> : kSmallestFactor<S>;
-  else f = next;
+  if (f != S(0) && next < kSmallestFactor<S> && next > -kSmallestFactor<S>)
+    return next < S(0) ? -kSmallestFactor<S> : kSmallestFactor<S>;
+  return next;
+}
+// `count` factors into `next`: not_finite where f or g is not, or a square of it overflows, out_of_range where next is not.
+template <class S>
+EMMY_INLINE Status next_factors(Rates<S> rates, const S* g, const S* f, int count, S* next) noexcept {
+  S before = 0, after = 0;
+  for (int k = 0; k < count; ++k) {
+    next[k] = next_factor(rates, g[k], f[k]);
+    before += f[k] * f[k] + g[k] * g[k];
+    after += next[k] * next[k];
+  }
+  return !is_finite(before) ? Status::not_finite : !is_finite(after) ? Status::out_of_range : Status::ok;
 }
 }  // namespace inner
 
@@ -76,9 +69,10 @@ template <class Net, int Columns, class Penalty>
 Status begin_constraint(NetConstraint<Net, Columns, Penalty>& c, Params<Net>& phi) noexcept {
   using S = typename Net::scalar;
   using C = NetConstraint<Net, Columns, Penalty>;
-  if (!inner::is_orthonormal(c.mirror, Columns, kPlan<Net>.params)) return Status::not_orthonormal;
   S s[Columns], away[Columns];
+  if (c.mirror.columns != Columns || !inner::is_orthonormal<Net>(c.mirror, s)) return Status::not_orthonormal;
   mirror_coordinates(phi, c.mirror, s);
+  if (!all_finite(phi.data, kPlan<Net>.params) || !is_finite(euclidean_norm(s, Columns))) return Status::not_finite;
   for (int k = 0; k < Columns; ++k) away[k] = -s[k];
   inner::add_columns(c.mirror, away, phi.data);
   for (int g = 0; g < C::kGroups; ++g) {
@@ -114,10 +108,13 @@ Status apply_constrained(NetConstraint<Net, Columns, Penalty>& c, Params<Net>& p
     gz[k] = -away[k] * c.u[own];
   }
   inner::add_columns(c.mirror, away, g.data);
+  S u[C::kGroups], z[Columns];
+  if (const Status s = inner::next_factors(factors, gu, c.u, C::kGroups, u); s != Status::ok) return s;
+  if (const Status s = inner::next_factors(factors, gz, c.z, Columns, z); s != Status::ok) return s;
   NoLedger none;
   if (const Status s = apply(phi, state, g, rule, none); s != Status::ok) return s;
-  for (int k = 0; k < C::kGroups; ++k) inner::step_factor(factors, gu[k], c.u[k]);
-  for (int k = 0; k < Columns; ++k) inner::step_factor(factors, gz[k], c.z[k]);
+  for (int k = 0; k < C::kGroups; ++k) c.u[k] = u[k];
+  for (int k = 0; k < Columns; ++k) c.z[k] = z[k];
   return Status::ok;
 }
 
