@@ -6,8 +6,8 @@
 //   shrink<Units>(...)        w := w max(0, 1 - tau / |w|): the proximal step of tau |w|, no projection
 //
 // What each keeps: Sphere the net's function where the units are those of Scale<Site>, before a norm without epsilon; Centred with
-// the softmax or the LayerNorm behind it; the others nothing. project is idempotent. Status: not_finite (weights, direction, a buffer); infeasible (a radius that
-// is not positive, a unit that is 0 and has no direction); then nothing has moved.
+// the softmax or the LayerNorm behind it; the others nothing. project is idempotent. Status: not_finite (weights, direction or a
+// buffer); infeasible (a radius that is not positive, a unit that is 0 and has no direction); then nothing has moved.
 //
 //   project(set, params)             the weights
 //   tangent(set, params, direction)  the differential of project at weights on the set, for a gradient or a momentum buffer
