@@ -104,7 +104,7 @@ constexpr bool bring_near_one(double* v, int n) noexcept {
 // Gram-Schmidt, twice a column, in place. The condition number, 0 where a column depends on those before it, NaN of one that is not
 // finite. skew: the largest |cosine|.
 template <int Size, int Count>
-constexpr double orthonormalise(double (&columns)[Count][Size], double& skew) noexcept {
+constexpr double orthonormalise(double (&columns)[Count][Size], double* skew = nullptr) noexcept {
   double least = 1, most = 0;
   for (int k = 0; k < Count; ++k) {
     double* const own = columns[k];
@@ -116,7 +116,7 @@ constexpr double orthonormalise(double (&columns)[Count][Size], double& skew) no
     for (int pass = 0; pass < 2; ++pass) {
       for (int j = 0; j < k; ++j) {
         const double dot = constant_dot(columns[j], own, Size), cosine = dot < 0 ? -dot : dot;
-        if (pass == 0) skew = cosine > skew ? cosine : skew;
+        if (pass == 0 && skew != nullptr) *skew = cosine > *skew ? cosine : *skew;
         for (int i = 0; i < Size; ++i) own[i] -= dot * columns[j][i];
       }
       const double now = constant_root(constant_dot(own, own, Size));
@@ -189,7 +189,7 @@ constexpr auto dense_columns() noexcept {
   double work[O::kCount][M::kSize] = {};
   if constexpr (has_all_rows<O, M>()) read_columns<O, M>(work);
   ConstraintColumns<typename M::scalar, M::kSize, O::kCount> c;
-  c.condition = orthonormalise(work, c.skew);
+  c.condition = orthonormalise(work, &c.skew);
   for (int k = 0; k < O::kCount; ++k)
     for (int i = 0; i < M::kSize; ++i) c.data[k][i] = static_cast<typename M::scalar>(work[k][i]);
   return c;
