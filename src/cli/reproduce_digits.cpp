@@ -115,9 +115,8 @@ double still_certified(Session<C>& s) {
 void find_rank(Session<LowRank16>& s, Seed& seed) {
   auto& params = s.trainer->params;
   float value[kMostRank];
-  singular_basis<Layer<0>>(params, value);
-  const int rank = drop_rank<Layer<0>>(params, value, 1e-3f * value[0]);
-  for (float& v : s.trainer->state.buf) v = 0;  // is not turned along
+  singular_basis<Layer<0>>(params, s.trainer->state, value);
+  const int rank = drop_rank<Layer<0>>(params, s.trainer->state, value, 1e-3f * value[0]);
   Gradient<DenseNet> full;
   if (!s.full_gradient(full)) seed.refused = "no gradient";
   using P = inner::LinearPair<LowRankNet, Layer<0>>;

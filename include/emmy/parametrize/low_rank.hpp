@@ -6,12 +6,14 @@
 // layers, Dense<Rank, NoBias> and Dense<Out, Bias>, at two positions (parametrize/parametrized.hpp): kind `factors`. Their balance
 // matrix V V' - U' U is a charge (symmetry/balance.hpp), which decay takes to 0. `fold` multiplies them to one Dense.
 // singular_basis rotates the units between into the singular basis; drop_rank makes the small ones exact zeros, so that
-// fold_units (parametrize/fold.hpp) leaves two thinner layers where that is cheaper: (in + out) rank < in out.
+// fold_units (parametrize/fold.hpp) leaves two thinner layers where that is cheaper: (in + out) rank < in out. Where training goes on
+// both take the State too: momentum would bring a dropped rank back.
 // Source: theory.md section 4 (rotation -> low rank). Test: tests/parametrize/constrained_test.cpp.
 #pragma once
 
 #include <emmy/kernels/jacobi.hpp>
 #include <emmy/net/memory.hpp>
+#include <emmy/project/companions.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 
@@ -79,12 +81,18 @@ struct LinearPair {
   static constexpr auto u = kPlan<Net>.block[kPlan<Net>.first_block[kNode]],
                         v = kPlan<Net>.block[kPlan<Net>.first_block[kFits ? kNode + 1 : kNode]];
   static constexpr int kRank = u.cols;
+
+  template <class S>
+  static void clear_unit(S* data, int r) noexcept {
+    for (int i = 0; i < u.rows; ++i) data[u.offset + i * u.stride + r] = 0;
+    for (int o = 0; o < v.cols; ++o) data[v.offset + r * v.stride + o] = 0;
+  }
 };
 
 }  // namespace inner
 
 // Rotates and scales the units between the two layers that Site begins, so that U' U = V V' = diag(value): value[kRank] are the
-// singular values of U V, the largest first. The function stays as it is, up to rounding. Momentum is not turned along.
+// singular values of U V, the largest first. The function stays as it is, up to rounding.
 template <class Site, class Net>
 void singular_basis(Params<Net>& params, typename Net::scalar* value) noexcept {
   using S = typename Net::scalar;
@@ -117,6 +125,17 @@ void singular_basis(Params<Net>& params, typename Net::scalar* value) noexcept {
   }
 }
 
+// The same where training goes on: momentum of both layers, which is of the old basis, becomes 0; second moments stay. A ledger needs
+// `resync` after it, a Lazy rule `flush` before.
+template <class Site, class Net, class Rule>
+void singular_basis(Params<Net>& params, State<Net, Rule>& state, typename Net::scalar* value) noexcept {
+  using P = inner::LinearPair<Net, Site>;
+  singular_basis<Site>(params, value);
+  for (const auto& c : companions_of(state))
+    if (c.power == -1) clear(c.data + P::u.offset, P::u.size()), clear(c.data + P::v.offset, P::v.size());
+  refresh(state);
+}
+
 // Of a net in its singular basis: units whose singular value is at most `least` become exact zeros on both sides. Returns the rank
 // that is left.
 template <class Site, class Net>
@@ -124,14 +143,20 @@ int drop_rank(Params<Net>& params, const typename Net::scalar* value, typename N
   using P = inner::LinearPair<Net, Site>;
   int rank = 0;
   for (int r = 0; r < P::kRank; ++r) {
-    if (value[r] > least) {
-      ++rank;
-      continue;
-    }
-    for (int i = 0; i < P::u.rows; ++i) params.data[P::u.offset + i * P::u.stride + r] = 0;
-    for (int o = 0; o < P::v.cols; ++o) params.data[P::v.offset + r * P::v.stride + o] = 0;
+    if (value[r] > least) ++rank;
+    else P::clear_unit(params.data, r);
   }
   return rank;
+}
+// Their momentum too, so that they stay zeros.
+template <class Site, class Net, class Rule>
+int drop_rank(Params<Net>& params, State<Net, Rule>& state, const typename Net::scalar* value,
+              typename Net::scalar least) noexcept {
+  using P = inner::LinearPair<Net, Site>;
+  for (int r = 0; r < P::kRank; ++r)
+    for (const auto& c : companions_of(state))
+      if (c.power == -1 && !(value[r] > least)) P::clear_unit(c.data, r);
+  return drop_rank<Site>(params, value, least);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

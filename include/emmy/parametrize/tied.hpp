@@ -15,7 +15,7 @@
 //     static constexpr Signed out(int generator, int o) { ... }     of outputs; behind a ReLU signs must be 1
 //   };
 // rows as in the layer's blocks, of a Dense input by input, then the bias; of a convolution positions are left where they are.
-// Source: theory.md section 5 (equivariance). Test: tests/parametrize/tied_test.cpp.
+// Source: theory.md section 5 (equivariance). Test: tests/parametrize/constrained_test.cpp.
 #pragma once
 
 #include <emmy/parametrize/materialised.hpp>
