@@ -246,20 +246,13 @@ EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Vis
       xg, dyg);
 }
 
-// db[o] = sum_{r < Rows} dy[r, o], one padded row. Many rows in parts: a sum waits for the last one.
+// db[o] = sum_{r < Rows} dy[r, o], one padded row.
 template <int Padded, int Rows, class T>
 EMMY_INLINE void sum_rows(const T* dy, T* db) noexcept {
-  constexpr int kParts = simd::kStrict || one_lane<T>() || Rows < 16 ? 1 : 4;
   for (int o = 0; o < Padded; o += static_cast<int>(simd::lanes<T>())) {
-    with_vectors<T, kParts>([&](auto&... sum) EMMY_LAMBDA {
-      const T* at = dy + o - Padded;
-      ((sum = simd::load(at += Padded)), ...);
-      int r = kParts;
-      for (; r + kParts <= Rows; r += kParts) ((sum = simd::add(sum, simd::load(at += Padded))), ...);
-      auto all = tree_sum<0, kParts, 1>(sum...);
-      for (; r < Rows; ++r) all = simd::add(all, simd::load(at += Padded));
-      simd::store(all, db + o);
-    });
+    auto s = simd::load(dy + o);
+    for (int r = 1; r < Rows; ++r) s = simd::add(s, simd::load(dy + r * Padded + o));
+    simd::store(s, db + o);
   }
 }
 
