@@ -102,7 +102,8 @@ int certify(float& worst) {
     for (int u = 0; u < kHidden; ++u)
       if (removed[u]) emmy::snap<Site>(trainer.params, trainer.state, u);
     full_gradient();
-    emmy::margins<Site, Net>(full, kStrength, margin);
+    const emmy::Status status = emmy::margins<Site, Net>(plain, full, kStrength, margin);
+    if (status != emmy::Status::ok) emmy::platform::fault(emmy::to_string(status));
     again = false;
     for (int u = 0; u < kHidden; ++u)
       if (removed[u] && !(margin[u] > 0)) removed[u] = false, again = true;

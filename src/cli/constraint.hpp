@@ -96,15 +96,17 @@ ConstraintReport certify(Session<C>& s) {
   const auto state = s.trainer->state;
   const auto lambda = static_cast<float>(s.recipe().strength);
   Gradient<typename Session<C>::Plain> full;
-  // Margins with exactly the groups in `removed` at zero; false if the data gives no finite gradient.
+  auto plain = std::make_unique<Params<typename Session<C>::Plain>>();
+  // Margins with exactly the groups in `removed` at zero, of a group at a kink -infinity; false if the data gives no finite gradient.
   const auto take_margins = [&] {
     s.trainer->params = params;
     s.trainer->state = state;
     for (int g = 0; g < kCount; ++g)
       if (removed[static_cast<std::size_t>(g)]) snap<Site>(s.trainer->params, s.trainer->state, g);
     if (!s.full_gradient(full)) return false;
-    margins<Site, Net>(full, lambda, margin.data());
-    return true;
+    fold(s.trainer->params, *plain);
+    const Status status = margins<Site, Net>(*plain, full, lambda, margin.data());
+    return status == Status::ok || status == Status::not_differentiable;
   };
   // What is not certified is given back; what then is certified after all is tried again, a few times.
   std::vector<bool> uncertified(kCount);

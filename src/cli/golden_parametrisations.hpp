@@ -198,10 +198,10 @@ Status constrained(const double* const* given, double* const* made) noexcept {
   Params<Plain> plain{};
   Gradient<Plain> full{};
   fold(trainer.params, plain);
-  const auto r = slope_of<Plain, kSize>(plain, x, &form, QuadraticForm{}, S(1), full);
+  auto r = slope_of<Plain, kSize>(plain, x, &form, QuadraticForm{}, S(1), full);
   give(plain.data, made[1], kSize);
   give(value, made[2], O::kCount);
-  margins<Layer<0>, N>(full, S(given[7][0]), margin);
+  if (r.status == Status::ok) r.status = margins<Layer<0>, N>(plain, full, S(given[7][0]), margin);
   if constexpr (Holds) give(margin, made[3], Groups<N, Layer<0>>::kCount);
   return r.status;
 }
@@ -248,8 +248,8 @@ Status outgoing_groups(const double* const* given, double* const* made) noexcept
   Gradient<Plain> full{};
   const auto take_margins = [&]() {
     fold(trainer.params, plain);
-    const auto r = slope_of<Plain, kSamples>(plain, x, y, SquaredError{}, S(1) / S(kSamples), full);
-    margins<Site, N>(full, lambda, margin);
+    auto r = slope_of<Plain, kSamples>(plain, x, y, SquaredError{}, S(1) / S(kSamples), full);
+    if (r.status == Status::ok) r.status = margins<Site, N>(plain, full, lambda, margin);
     return r;
   };
   const auto after = take_margins();

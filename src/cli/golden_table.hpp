@@ -334,7 +334,7 @@ Status certify(const Params<Net>& params, const Task& task, Results& results) no
     if (r.status != Status::ok) return r.status;
   }
   S margin[Groups<Net, Layer<0>>::kCount];
-  margins<Layer<0>, Net>(g, S(task.weight_decay), margin);
+  if (const Status s = margins<Layer<0>, Net>(plain, g, S(task.weight_decay), margin); s != Status::ok) return s;
   unload<Plain>(plain.data, 0, results.weight);
   unload<Plain>(g.data, 0, results.gradient);
   for (int i = 0; i < Groups<Net, Layer<0>>::kCount; ++i) results.margin[i] = static_cast<double>(margin[i]);

@@ -87,7 +87,7 @@ inline void sparsity(const Task& task, Result& out) noexcept {
     if (const Status s = slope_of<Plain, kSamples>(plain, x, y, SquaredError{}, 1.0 / kSamples, full).status;
         s != Status::ok)
       out.status = s;
-    margins<Layer<0>, N>(full, lam, margin);
+    if (const Status s = margins<Layer<0>, N>(plain, full, lam, margin); s != Status::ok) out.status = s;
     lasso<kSamples>(x, y, lam, reference);
     double apart = 0;
     int support = 0, agree = 0, zeros = 0, certified = 0;
@@ -219,7 +219,7 @@ DcsRun constrained(const Quadratic& form, double part, Result& out) noexcept {
   for (int i = 0; i < kSize; ++i) plain.template weight<Layer<0>>(0, i) = best[i];
   const Status s = slope_of<Plain, kSize>(plain, x, &form, QuadraticForm{}, 1.0, full).status;
   if (s != Status::ok) out.status = s;
-  margins<Layer<0>, N>(full, lam, margin);
+  if (const Status m = margins<Layer<0>, N>(plain, full, lam, margin); m != Status::ok) out.status = m;
   run.margin = margin[0];
   for (int g = 1; g < Groups<N, Layer<0>>::kCount; ++g) run.margin = std::fmin(run.margin, margin[g]);
   return run;

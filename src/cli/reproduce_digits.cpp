@@ -103,7 +103,11 @@ double still_certified(Session<C>& s) {
   group_sizes<Site>(s.trainer->params, size.data());
   Gradient<DenseNet> full;
   if (!s.full_gradient(full)) return 0;
-  margins<Site, typename C::Net>(full, static_cast<float>(s.recipe().strength), margin.data());
+  Params<DenseNet> plain;
+  fold(s.trainer->params, plain);
+  const Status status =
+      margins<Site, typename C::Net>(plain, full, static_cast<float>(s.recipe().strength), margin.data());
+  if (status != Status::ok && status != Status::not_differentiable) return 0;
   int zeros = 0, held = 0;
   for (std::size_t g = 0; g < kCount; ++g)
     if (size[g] == 0) ++zeros, held += margin[g] > 0;

@@ -20,7 +20,7 @@ TEST(Status, EveryValueHasItsOwnName) {
     names.insert(emmy::to_string(static_cast<emmy::Status>(values)));
     ASSERT_LT(values, 256);
   }
-  EXPECT_EQ(values, static_cast<int>(emmy::Status::not_a_group) + 1);
+  EXPECT_EQ(values, static_cast<int>(emmy::Status::not_differentiable) + 1);
   EXPECT_EQ(names.size(), static_cast<std::size_t>(values));
   EXPECT_STREQ(emmy::to_string(emmy::Status::not_finite), "not finite");
 }

@@ -1,8 +1,14 @@
 // Collapse, snap, certificate: on a problem with more hidden units than it needs, decay on the factors of the outgoing
-// weights removes some; their margins are positive, that of a healthy unit deleted by hand is not.
+// weights removes some; their margins are positive, that of a healthy unit deleted by hand is not, on either side of a ReLU.
 #include <emmy/parametrize/certificate.hpp>
+#include <emmy/parametrize/deep_product.hpp>
+#include <emmy/parametrize/low_rank.hpp>
 
+#include <emmy/layers/batch_norm.hpp>
+#include <emmy/layers/conv1d.hpp>
+#include <emmy/layers/flatten.hpp>
 #include <emmy/train/verbs.hpp>
+#include <tests/parametrize/deleted_unit.hpp>
 #include <tests/train/fixture.hpp>
 
 #include <algorithm>
@@ -73,7 +79,7 @@ struct Pruned : testing::Test {
                   .status,
               Status::ok);
     std::array<S, 8> margin{};
-    margins<Site, N>(full, kLambda, margin.data());
+    EXPECT_EQ((margins<Site, N>(plain, full, kLambda, margin.data())), Status::ok);
     const auto want = plain_margins();
     for (std::size_t j = 0; j < 8; ++j)
       EXPECT_NEAR(static_cast<double>(margin[j]), want[j], sizeof(S) == 4 ? 1e-5 : 1e-13) << j;
@@ -202,10 +208,95 @@ TEST(ByElementTest, MarginsAreThoseOfEachWeight) {
   for (auto& block : blocks)
     for (double& v : block) v = static_cast<double>(static_cast<float>(fixture::draw(rng)));
   reference::write_blocks<Plain>(blocks, g.data);
+  Params<Plain> plain{};
+  fixture::randomise(plain, rng, 0.9);
   float margin[9 * 5];
-  margins<Layer<2>, ByElement>(g, 0.5f, margin);
+  EXPECT_EQ((margins<Layer<2>, ByElement>(plain, g, 0.5f, margin)), Status::ok);
   for (std::size_t k = 0; k < 9 * 5; ++k)
     EXPECT_FLOAT_EQ(margin[k], 0.5f - std::fabs(static_cast<float>(blocks[2][k]))) << k;
+}
+
+// ---- groups on the incoming side of a ReLU
+
+template <class P, int In, int Out>
+using Into = Net<Scalar<double>, Input<In>, Parametrized<Dense<Out>, P>, Relu, Dense<1>>;
+
+TEST(DeletedUnit, IsNotCertifiedAtTheKink) {
+  check_deleted_unit<Into<Product, 2, 3>>({0, 3});
+  check_deleted_unit<Into<ProductByBlock<4>, 2, 8>>({0, 2});
+}
+
+// The margins of layer 0 where the gradient is 0: how many are -infinity once output 1 has no weights, and this bias?
+template <class N>
+int never(double bias, Status want) {
+  using S = typename N::scalar;
+  constexpr int kCount = Groups<N, Layer<0>>::kCount;
+  constexpr auto& plan = kPlan<plain_of<N>>;
+  Params<plain_of<N>> plain{};
+  Pcg32 rng{9};
+  fixture::randomise(plain, rng, 0.9);
+  for (int b = 0; b < plan.first_block[1]; ++b)
+    for (int i = 0; i < plan.block[b].rows; ++i)
+      plain.data[plan.block[b].offset + i * plan.block[b].stride + 1] =
+          plan.block[b].role == Role::bias ? static_cast<S>(bias) : S(0);
+  if constexpr (std::is_same_v<typename node_at<N, 1>::layer, BatchNorm<>>)  // the bias that counts
+    plain.data[plan.block[plan.first_block[1] + 1].offset + 1] = static_cast<S>(bias);
+  S margin[kCount];
+  EXPECT_EQ((margins<Layer<0>, N>(plain, Gradient<plain_of<N>>{}, S(1), margin)), want);
+  int count = 0;
+  for (const S m : margin) {
+    EXPECT_EQ(verdict(m, S(1)).certified, m == S(1));
+    count += m != S(1);
+  }
+  return count;
+}
+
+TEST(DeletedUnit, IsAtAKinkOfWhatFollows) {
+  const auto is = Status::not_differentiable, no = Status::ok;
+  using Free = Parametrized<Dense<3>, Product>;  // two groups a unit
+  const auto behind = []<class... L>(double bias, Status want, L...) {
+    return never<Net<Input<2>, Free, L...>>(bias, want);
+  };
+  for (const double b : {0.0, -0.0}) {
+    EXPECT_EQ(behind(b, is, Relu{}, Dense<1>{}), 2);
+    EXPECT_EQ(behind(b, is, LeakyRelu<>{}, Dense<1>{}), 2);
+    EXPECT_EQ(behind(b, is, PowerRelu<1>{}), 2);
+    EXPECT_EQ(behind(b, is, Tanh{}, Relu{}, Dense<1>{}), 2);
+    EXPECT_EQ(behind(b, is, BatchNorm<>{}, Relu{}, Dense<1>{}), 2);
+    EXPECT_EQ(behind(b, no, Tanh{}, Dense<1>{}), 0);
+    EXPECT_EQ(behind(b, no, PowerRelu<2>{}, Relu{}, Dense<1>{}), 0);  // flat at 0
+    EXPECT_EQ(behind(b, no, Dense<2>{}, Relu{}), 0);
+    EXPECT_EQ(behind(b, no, Residual<Tanh>{}, Dense<1>{}), 0);
+    EXPECT_EQ(behind(b, is, Residual<Relu, Dense<3>>{}, Dense<1>{}), 2);
+  }
+  for (const double b : {-1e-9, 1e-9, -1.0}) {
+    EXPECT_EQ(behind(b, no, Relu{}, Dense<1>{}), 0);
+    EXPECT_EQ(behind(b, no, LeakyRelu<>{}, Relu{}), 0);
+    EXPECT_EQ(behind(b, no, BatchNorm<>{}, Relu{}, Dense<1>{}), 0);
+  }
+  using NoBiases = Net<Input<2>, Parametrized<Dense<3, NoBias>, ProductByInput>, Relu, Dense<1>>;
+  EXPECT_EQ(never<NoBiases>(0, is), 2) << "every input has a weight into it";
+  // All values of a pool are equal; not behind a ReLU below 0.
+  using Blocks = Parametrized<Conv1d<6, 3>, ProductByBlock<4>>;
+  using Pool = Net<Input<8, 2>, Blocks, Relu, MaxPool<2>, Flatten, Dense<1>>;
+  EXPECT_EQ(never<Pool>(0, is), 6);
+  EXPECT_EQ(never<Pool>(0.5, is), 6);
+  EXPECT_EQ(never<Pool>(-0.5, no), 0);
+  // The sums of a recurrent layer are its own activation's.
+  using Ticks = Net<Input<4, 2>, Parametrized<Rnn<5, Relu>, ProductByBlock<4>>, Last, Dense<1>>;
+  EXPECT_EQ(never<Ticks>(0, is), 2);
+  EXPECT_EQ(never<Ticks>(-0.5, no), 0);
+}
+
+// Behind a LowRank the plain net counts one layer less.
+TEST(Margins, AreOfTheLayerThatSiteNames) {
+  using N = Net<Input<3>, LowRank<Dense<3>, 2>, Tanh, Parametrized<Dense<4>, Product>, Tanh, Dense<2>>;
+  Gradient<plain_of<N>> full{};
+  constexpr auto kBlock = kPlan<plain_of<N>>.block[kPlan<plain_of<N>>.first_block[2]];
+  full.data[kBlock.offset + 2 * kBlock.stride + 1] = 3;
+  float margin[12];
+  EXPECT_EQ((margins<Layer<3>, N>(Params<plain_of<N>>{}, full, 1.0f, margin)), Status::ok);
+  for (int g = 0; g < 12; ++g) EXPECT_EQ(margin[g], g == 9 ? -2.0f : 1.0f) << g;
 }
 
 }  // namespace

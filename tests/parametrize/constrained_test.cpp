@@ -7,6 +7,7 @@
 #include <emmy/net/init.hpp>
 #include <emmy/symmetry/balance.hpp>
 #include <emmy/train/verbs.hpp>
+#include <tests/parametrize/deleted_unit.hpp>
 #include <tests/train/fixture.hpp>
 
 #include <algorithm>
@@ -107,7 +108,7 @@ struct Dcs : testing::Test {
     EXPECT_EQ(gradient<false>(plain, buffers, scratch, x, y, SquaredError{}, kRows, 1.0 / kRows, full).status,
               Status::ok);
     std::array<double, 2> margin{1, 1};
-    margins<Layer<0>, N>(full, decay, margin.data());
+    EXPECT_EQ((margins<Layer<0>, N>(plain, full, decay, margin.data())), Status::ok);
     return margin;
   }
 };
@@ -212,6 +213,26 @@ TEST(Constraint, EntriesAreTheArray) {
   for (int i = 0; i < kSize; ++i) EXPECT_NEAR(first.data[i], second.data[i], 1e-15);
 }
 
+// All weights into unit 0 of a ReLU, and not its bias, in columns that leave rounding errors where they take the weights to 0.
+struct IntoUnit {
+  static constexpr int kCount = 2;
+  static constexpr double at(int column, int row, int out) {
+    return out > 0 || row > 1 ? 0 : row == column ? 1 : column == 0 ? 3 : -3;
+  }
+};
+struct IntoUnitEntries {
+  static constexpr int kCount = 2;
+  static constexpr ConstraintEntry entries[] = {{0, 0, 0, 1}, {0, 1, 0, 3}, {1, 0, 0, -3}, {1, 1, 0, 1}};
+};
+template <class P>
+using Relus = Net<Scalar<double>, Input<2>, Parametrized<Dense<3>, P>, Relu, Dense<1>>;
+
+TEST(Constraint, OfAHealthyUnitIsNotCertifiedAtTheKink) {
+  check_deleted_unit<Relus<Constrained<IntoUnit>>>({0});
+  check_deleted_unit<Relus<Constrained<IntoUnit, Elementwise>>>({0, 1});
+  check_deleted_unit<Relus<Constrained<IntoUnitEntries>>>({0});
+}
+
 // Known at run time only.
 struct Given {
   static constexpr int kCount = 2;
@@ -229,13 +250,21 @@ Status make(double& condition, double& held) {
   for (int i = 0; i < kSize; ++i) params.data[i] = i + 1;  // u = z = 0
   Params<plain_of<N>> plain{};
   fold(params, plain);
+  double margin[2];
+  Gradient<plain_of<N>> full{};
+  EXPECT_EQ((margins<Layer<0>, N>(plain, full, 0.5, margin)), s == Status::ok ? s : Status::rank_deficient);
+  EXPECT_EQ(verdict(margin[0], 0.5).certified, s == Status::ok) << "of columns that were refused";
   held = 0;
   for (int i = 0; i < kSize; ++i) held += Given::value[0][i] * plain.data[i];
   return s;
 }
 
 TEST(Constraint, AtRunTimeIsMadeOrthonormalOrRefused) {
-  double condition = -1, held = 1;
+  using N = Net<Scalar<double>, Input<kSize>, Parametrized<Dense<1, NoBias>, Constrained<Given>>>;
+  double condition = -1, held = 1, margin = 1;
+  EXPECT_EQ((margins<Layer<0>, N>(Params<plain_of<N>>{}, Gradient<plain_of<N>>{}, 0.5, &margin)),
+            Status::rank_deficient);
+  EXPECT_FALSE(verdict(margin, 0.5).certified) << "of columns that were never made";
   const auto set = [](std::array<double, kSize> a, std::array<double, kSize> b) {
     std::copy(a.begin(), a.end(), Given::value[0]);
     std::copy(b.begin(), b.end(), Given::value[1]);

@@ -5,10 +5,10 @@
 template <class P>
 using Net = emmy::Net<emmy::Input<4>, emmy::Parametrized<emmy::Dense<3>, P>>;
 using Plain = emmy::Net<emmy::Input<4>, emmy::Dense<3>>;
-void look(const emmy::Gradient<Plain>& full, float* margin) {
+void look(const emmy::Params<Plain>& plain, const emmy::Gradient<Plain>& full, float* margin) {
 #ifdef EMMY_REFUSED
-  emmy::margins<emmy::Layer<0>, Net<emmy::ProductOfDepth<3>>>(full, 0.5f, margin);
+  (void)emmy::margins<emmy::Layer<0>, Net<emmy::ProductOfDepth<3>>>(plain, full, 0.5f, margin);
 #else
-  emmy::margins<emmy::Layer<0>, Net<emmy::DiagonalProduct>>(full, 0.5f, margin);
+  (void)emmy::margins<emmy::Layer<0>, Net<emmy::DiagonalProduct>>(plain, full, 0.5f, margin);
 #endif
 }

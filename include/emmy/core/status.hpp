@@ -13,9 +13,10 @@ enum class [[nodiscard]] Status : unsigned char{
     wrong_size,    // a span of another length than the net and the batch need
     does_not_fit,  // more live units than the smaller net has room for
     infeasible,  // no weights of this function meet the constraint (a target that a dead unit cannot have, a sphere around 0)
-    rank_deficient,   // a matrix that must have full rank does not have it, by its precision
-    not_orthonormal,  // columns of a constraint are not orthonormal
-    not_a_group,      // permutations that are none, or not closed under composition
+    rank_deficient,      // a matrix that must have full rank does not have it, by its precision
+    not_orthonormal,     // columns of a constraint are not orthonormal
+    not_a_group,         // permutations that are none, or not closed under composition
+    not_differentiable,  // the loss has a kink there, of which the gradient says nothing
 };
 
 // The name of a status, for messages of the program that uses Emmy.
@@ -32,6 +33,7 @@ enum class [[nodiscard]] Status : unsigned char{
     case Status::rank_deficient: return "rank deficient";
     case Status::not_orthonormal: return "not orthonormal";
     case Status::not_a_group: return "not a group";
+    case Status::not_differentiable: return "not differentiable";
   }
   return "unknown";
 }

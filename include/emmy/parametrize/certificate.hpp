@@ -6,12 +6,19 @@
 //   > 0   certified: zero is locally optimal
 //   <= 0  collapsed by noise: it may grow back. Put its factors back, or list it (src/cli/constraint.hpp does both).
 // A group whose gradient is zero on all data (a unit that never fires, an input that is always 0) has margin lambda for
-// a trivial reason. Groups on the incoming side of a ReLU have no certificate.
+// a trivial reason; so has one into a unit that only a negative bias is left of. Without a bias that unit is at a kink of the ReLU
+// behind it, where the gradient is 0 whatever the unit would do: margin -infinity, Status::not_differentiable. Only such units are
+// looked for: where one has weights, rows of data that make its sum exactly 0 (inputs that are 0, no bias) count as they do in the
+// gradient.
 // Source: theory.md section 4 (certificate and snap). Test: tests/parametrize/certificate_test.cpp.
 #pragma once
 
+#include <limits>
+
+#include <emmy/core/status.hpp>
 #include <emmy/net/memory.hpp>
 #include <emmy/parametrize/fold.hpp>
+#include <emmy/parametrize/kinks.hpp>
 
 namespace emmy {
 
@@ -24,6 +31,12 @@ template <class L>
 inline constexpr bool kGroupsByElement = false;
 template <int Out, class Bias>
 inline constexpr bool kGroupsByElement<Parametrized<Dense<Out, Bias>, Product>> = true;
+// Node I of a net as a node of its plain net.
+template <class Net, int I, int At = 0, int To = 0>
+consteval int plain_node() {
+  if constexpr (At >= I) return To;
+  else return plain_node<Net, I, At + (kIsAdapted<Net, At> ? 4 : kIsPaired<Net, At> ? 2 : 1), To + 1>();
+}
 }  // namespace detail
 
 // The groups of the parametrised layer that Site names.
@@ -113,21 +126,67 @@ void snap(Params<Net>& params, State<Net, Rule>& state, int g) noexcept {
   if constexpr (Rule::kHasMemory) clear(state.buf);
 }
 
-// margin[g] = lambda - |gradient of the effective weights of group g|, from the plain net's gradient on the full data.
+namespace inner {
+// Is a weight of output `unit` in group g?
+template <class G>
+EMMY_INLINE bool has_unit(int g, int unit) noexcept {
+  if constexpr (requires { typename G::composition; })
+    return group_has_unit<typename G::weights>(typename G::composition{}, g, unit);
+  else return G::kByInput || g % G::kCols == unit;
+}
+// Weights of this size may be what rounding left of a 0: a snapped Constrained is not exact.
+template <class G, class Block, class S>
+EMMY_INLINE S rounded_zero(const Block& block, const S* w) noexcept {
+  if constexpr (requires { requires G::composition::kRoundsZeros; }) {
+    S largest = 1;
+    for (int i = 0; i < block.size(); ++i) {
+      const S size = w[i] < S(0) ? -w[i] : w[i];
+      largest = size > largest ? size : largest;
+    }
+    return 16 * std::numeric_limits<S>::epsilon() * largest;
+  } else {
+    return S(0);
+  }
+}
+}  // namespace inner
+
+// margin[g] = lambda - |gradient of the effective weights of group g|, from the plain net's weights and gradient on the full data.
+// Status::not_differentiable: of some groups, whose margin is -infinity, the gradient says nothing, the others have theirs.
+// Status::rank_deficient: a Constrained whose columns were not made: it has no constraint, all margins are -infinity.
 template <class Site, class Net>
-void margins(const Gradient<plain_of<Net>>& full, typename Net::scalar lambda, typename Net::scalar* margin) noexcept {
+Status margins(const Params<plain_of<Net>>& plain, const Gradient<plain_of<Net>>& full, typename Net::scalar lambda,
+               typename Net::scalar* margin) noexcept {
   using G = Groups<Net, Site>;
   using Plain = plain_of<Net>;
-  constexpr auto kBlock = kPlan<Plain>.block[kPlan<Plain>.first_block[G::kNode]];
-  const auto* w = full.data + kBlock.offset;
+  using S = typename Net::scalar;
+  constexpr int kNode = detail::plain_node<Net, G::kNode>();
+  constexpr auto kBlock = kPlan<Plain>.block[kPlan<Plain>.first_block[kNode]];
+  constexpr S kNever = -std::numeric_limits<S>::infinity();
+  const S* w = full.data + kBlock.offset;
+  Status status = Status::ok;
+  if constexpr (requires { group_status<typename G::weights>(typename G::composition{}); })
+    status = group_status<typename G::weights>(typename G::composition{});
   for (int g = 0; g < G::kCount; ++g) {
     if constexpr (kIsComposedSite<Net, Site>)
       margin[g] = lambda - group_slope<typename G::weights>(typename G::composition{}, w, g);
     else margin[g] = lambda - inner::group_norm<G>(w, kBlock.stride, g);
+    if (status != Status::ok) margin[g] = kNever;
   }
+  if (status != Status::ok) return status;
+  const S tiny = inner::rounded_zero<G>(kBlock, plain.data + kBlock.offset);
+  for (int unit = 0; unit < kBlock.cols; ++unit) {
+    if (!inner::is_dead_at_kink<Plain, kNode>(plain, unit, tiny)) continue;
+    for (int g = 0; g < G::kCount; ++g)
+      if (inner::has_unit<G>(g, unit)) {
+        margin[g] = kNever;
+        status = Status::not_differentiable;
+      }
+  }
+  return status;
 }
 
 // What a margin says of a group that is 0: is it certified, by how much, or by how much not, and the decay that would do.
+// Of a margin of -infinity no decay would: both are infinite.
 template <class S>
 struct Verdict {
   bool certified;

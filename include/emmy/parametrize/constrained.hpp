@@ -37,7 +37,7 @@ struct Elementwise {};
 template <class O, class Penalty = Joint>
 struct Constrained {
   using constraint = O;
-  static constexpr bool kMaterialises = true, kMultiplies = false;
+  static constexpr bool kMaterialises = true, kMultiplies = false, kRoundsZeros = true;
   static constexpr int kAmplifies = 1, kColumns = O::kCount;
   static constexpr bool kJoint = __is_same(Penalty, Joint);
   static constexpr int kScales = kJoint ? 1 : kColumns;  // entries of u
@@ -296,6 +296,16 @@ template <class S, int Nonzeros, int Count>
 EMMY_INLINE void add_column(const SparseColumns<S, Nonzeros, Count>& c, int k, S a, S* w) noexcept {
   for (int n = c.first[k]; n < c.first[k + 1]; ++n) w[c.at[n]] += a * c.value[n];
 }
+template <class S, int Size, int Count>
+EMMY_INLINE S column_entry(const ConstraintColumns<S, Size, Count>& c, int k, int at) noexcept {
+  return c.data[k][at];
+}
+template <class S, int Nonzeros, int Count>
+EMMY_INLINE S column_entry(const SparseColumns<S, Nonzeros, Count>& c, int k, int at) noexcept {
+  for (int n = c.first[k]; n < c.first[k + 1]; ++n)
+    if (c.at[n] == at) return c.value[n];
+  return 0;
+}
 
 // Where u and z are among the parameters.
 template <class P, class M>
@@ -386,6 +396,21 @@ EMMY_INLINE S group_slope(Constrained<O, Penalty>, const S* g, int group) noexce
   const int count = P::kJoint ? P::kColumns : 1;
   for (int k = 0; k < count; ++k) slope[k] = inner::column_dot(columns, group + k, g);
   return euclidean_norm(slope, count);
+}
+
+template <class M, class O, class Penalty>
+EMMY_INLINE bool group_has_unit(Constrained<O, Penalty>, int group, int unit) noexcept {
+  using P = Constrained<O, Penalty>;
+  const auto& columns = detail::columns_of<O, M>();
+  for (int k = 0; k < (P::kJoint ? P::kColumns : 1); ++k)
+    for (int row = 0; row < M::kRows; ++row)
+      if (inner::column_entry(columns, group + k, M::at(row, unit)) != 0) return true;
+  return false;
+}
+// Columns that were not made, or were refused, constrain nothing.
+template <class M, class O, class Penalty>
+EMMY_INLINE Status group_status(Constrained<O, Penalty>) noexcept {
+  return detail::columns_of<O, M>().condition > 0 ? Status::ok : Status::rank_deficient;
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -247,6 +247,10 @@ noexcept {
   const S slope = g[detail::place_of<M>(group)];
   return slope < S(0) ? -slope : slope;
 }
+template <class M, class P>
+requires(detail::kElementFactors<P> > 0) EMMY_INLINE bool group_has_unit(P, int group, int unit) noexcept {
+  return group % detail::kWeight<M>.cols == unit;
+}
 
 // ---- ProductByBlock
 
@@ -321,6 +325,10 @@ EMMY_INLINE void clear_group(ProductByBlock<Size>, S* data, int group) noexcept 
 template <class M, int Size, class S>
 EMMY_INLINE S group_slope(ProductByBlock<Size>, const S* g, int group) noexcept {
   return euclidean_norm(g + inner::block_start<Size, M>(group), inner::block_length<Size, M>(group));
+}
+template <class M, int Size>
+EMMY_INLINE bool group_has_unit(ProductByBlock<Size>, int group, int unit) noexcept {
+  return group % detail::kRowBlocks<Size, M> == unit / Size;
 }
 
 }  // namespace emmy::inline EMMY_TARGET

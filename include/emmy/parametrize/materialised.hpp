@@ -15,6 +15,8 @@
 // and, where it removes groups (parametrize/certificate.hpp),
 //   group_count(P, M)  consteval, group_size<M>(P, parameters, group), clear_group<M>(P, parameters or momentum, group),
 //   group_slope<M>(P, g, group)                  |gradient of the group|
+//   group_has_unit<M>(P, group, unit)            is a weight into that output in the group?
+//   group_status<M>(P), kRoundsZeros             where groups can be missing, where a snapped weight is 0 up to rounding
 // Memory: twice the layer's weights in Scratch, also where nothing is trained: fold for inference.
 // Test: tests/parametrize/materialised_test.cpp.
 #pragma once
