@@ -6,6 +6,8 @@
 #include <emmy/train/verbs.hpp>
 #include <tests/train/fixture.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -46,6 +48,8 @@ void check_deleted_unit(const std::vector<int>& groups) {
     double margin[kCount];
     EXPECT_EQ((margins<Layer<0>, N>(plain, full, kLambda, margin)),
               bias == 0 ? Status::not_differentiable : Status::ok);
+    for (int g = 0; g < kCount; ++g)
+      EXPECT_TRUE(std::isfinite(margin[g]) || std::find(groups.begin(), groups.end(), g) != groups.end()) << g;
     for (const int g : groups) {
       const auto said = verdict(margin[g], kLambda);
       EXPECT_EQ(said.certified, bias < 0) << g << " " << bias;
