@@ -1,6 +1,7 @@
 // Collapse, snap, certificate: on a problem with more hidden units than it needs, decay on the factors of the outgoing
 // weights removes some; their margins are positive, that of a healthy unit deleted by hand is not, on either side of a ReLU.
 #include <emmy/parametrize/certificate.hpp>
+#include <emmy/parametrize/constrained.hpp>
 #include <emmy/parametrize/deep_product.hpp>
 #include <emmy/parametrize/low_rank.hpp>
 
@@ -224,6 +225,23 @@ using Into = Net<Scalar<double>, Input<In>, Parametrized<Dense<Out>, P>, Relu, D
 TEST(DeletedUnit, IsNotCertifiedAtTheKink) {
   check_deleted_unit<Into<Product, 2, 3>>({0, 3});
   check_deleted_unit<Into<ProductByBlock<4>, 2, 8>>({0, 2});
+}
+
+// All weights into unit 0 of a ReLU, and not its bias, in columns that leave rounding errors where they take the weights to 0.
+struct IntoUnit {
+  static constexpr int kCount = 2;
+  static constexpr double at(int column, int row, int out) {
+    return out > 0 || row > 1 ? 0 : row == column ? 1 : column == 0 ? 3 : -3;
+  }
+};
+struct IntoUnitEntries {
+  static constexpr int kCount = 2;
+  static constexpr ConstraintEntry entries[] = {{0, 0, 0, 1}, {0, 1, 0, 3}, {1, 0, 0, -3}, {1, 1, 0, 1}};
+};
+TEST(DeletedUnit, OfAConstraintIsNotCertifiedAtTheKink) {
+  check_deleted_unit<Into<Constrained<IntoUnit>, 2, 3>>({0});
+  check_deleted_unit<Into<Constrained<IntoUnit, Elementwise>, 2, 3>>({0, 1});
+  check_deleted_unit<Into<Constrained<IntoUnitEntries>, 2, 3>>({0});
 }
 
 // The margins of layer 0 where the gradient is 0: how many are -infinity once output 1 has no weights, and this bias?

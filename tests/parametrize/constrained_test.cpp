@@ -7,7 +7,6 @@
 #include <emmy/net/init.hpp>
 #include <emmy/symmetry/balance.hpp>
 #include <emmy/train/verbs.hpp>
-#include <tests/parametrize/deleted_unit.hpp>
 #include <tests/train/fixture.hpp>
 
 #include <algorithm>
@@ -211,26 +210,6 @@ TEST(Constraint, EntriesAreTheArray) {
   fold(a, first);
   fold(b, second);
   for (int i = 0; i < kSize; ++i) EXPECT_NEAR(first.data[i], second.data[i], 1e-15);
-}
-
-// All weights into unit 0 of a ReLU, and not its bias, in columns that leave rounding errors where they take the weights to 0.
-struct IntoUnit {
-  static constexpr int kCount = 2;
-  static constexpr double at(int column, int row, int out) {
-    return out > 0 || row > 1 ? 0 : row == column ? 1 : column == 0 ? 3 : -3;
-  }
-};
-struct IntoUnitEntries {
-  static constexpr int kCount = 2;
-  static constexpr ConstraintEntry entries[] = {{0, 0, 0, 1}, {0, 1, 0, 3}, {1, 0, 0, -3}, {1, 1, 0, 1}};
-};
-template <class P>
-using Relus = Net<Scalar<double>, Input<2>, Parametrized<Dense<3>, P>, Relu, Dense<1>>;
-
-TEST(Constraint, OfAHealthyUnitIsNotCertifiedAtTheKink) {
-  check_deleted_unit<Relus<Constrained<IntoUnit>>>({0});
-  check_deleted_unit<Relus<Constrained<IntoUnit, Elementwise>>>({0, 1});
-  check_deleted_unit<Relus<Constrained<IntoUnitEntries>>>({0});
 }
 
 // Known at run time only.
