@@ -50,7 +50,9 @@ inline constexpr auto kHalves = halves_of<Mirror, Size>();
 //   even part of y = (even part of x) V + c,   odd part of y = (odd part of x) U
 // A mirror is a type with  static constexpr Signed of(int channel), its own inverse: a pair of channels {i, j} that it swaps has the even
 // part (x_i + x_j) / 2 and the odd part (x_i - x_j) / 2 (with the sign of the swap on x_j), one that it keeps is even, one that it negates
-// odd, over sqrt 2; outputs are sums and differences, or times sqrt 2. Behind a ReLU the signs of Out's mirror must be 1. Blocks: V, U, c.
+// odd, over sqrt 2; outputs are sums and differences, or times sqrt 2. Blocks: V, U, c.
+// Of the net it is for the caller to see, nothing else does: before a ReLU, or any activation that is not odd, the signs of Out's mirror
+// are 1, and the InMirror of the next Mirrored is the OutMirror of this one. Else outputs are not mirrored, without a word.
 // V and U are W in an orthonormal basis: init, rates and decay mean what they do for a Dense. Multiply-adds: even in x even out + odd in x odd
 // out, half of in x out. Any finite group: Equivariant (parametrize/tied.hpp). Source: theory.md section 5. Test: tests/layers/mirrored_test.cpp.
 template <int Out, class InMirror, class OutMirror, class Bias = WithBias>

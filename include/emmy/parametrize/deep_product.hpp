@@ -27,6 +27,7 @@ struct ProductOfDepth {
 };
 template <int Size>
 struct ProductByBlock {
+  static_assert(Size >= 1, "emmy: ProductByBlock<N> has blocks of N >= 1 neighbouring outputs");
   static constexpr bool kMaterialises = true, kMultiplies = false;
   static constexpr int kAmplifies = 1, kBlock = Size, kBehind = 0;
 };

@@ -12,8 +12,9 @@
 //   struct Group {                                                  generators are enough
 //     static constexpr int kGenerators = 1;
 //     static constexpr Signed in(int generator, int i) { ... }      where input i goes, and with which sign
-//     static constexpr Signed out(int generator, int o) { ... }     of outputs; behind a ReLU signs must be 1
+//     static constexpr Signed out(int generator, int o) { ... }     of outputs; before a ReLU signs must be 1
 //   };
+// That they are, and that the next layer's `in` is this one's `out`, is for the caller to see: nothing else does.
 // rows as in the layer's blocks, of a Dense input by input, then the bias; of a convolution positions are left where they are.
 // Source: theory.md section 5 (equivariance). Test: tests/parametrize/constrained_test.cpp.
 #pragma once
@@ -127,9 +128,13 @@ template <class P, class M>
 requires(detail::kIsTied<P>) consteval auto blocks_of_parameters(P, M) {
   constexpr int kGroups = detail::kTie<P, M>.groups;
   static_assert(
-      detail::kTie<P, M>.valid && kGroups > 0 && kGroups < 32768,
+      detail::kTie<P, M>.valid && kGroups < 32768,
       "emmy: this is no group: each generator of an Equivariant maps inputs and outputs one to one, with signs "
       "1 or -1, and a Tied weight is in one of kCount groups, at most 32767");
+  static_assert(
+      !detail::kTie<P, M>.valid || kGroups > 0,
+      "emmy: this group leaves no weight: it maps each one to its opposite, so all are 0. For some input and output "
+      "the signs must agree");
   return Blocks<1>{{{1, kGroups, Role::latent}}};
 }
 
