@@ -191,6 +191,28 @@ TYPED_TEST(Health, IsGreenWithoutABug) {
   EXPECT_LE(v.noether, 1.0);
   EXPECT_GT(v.health, 0.0);
 }
+// Deltas whose squares underflow, and smaller ones, until they are 0.
+TYPED_TEST(Health, IsGreenWhileAnswersAreConfident) {
+  using S = TypeParam;
+  const int first = sizeof(S) == 4 ? 30 : 250, last = sizeof(S) == 4 ? 120 : 800;
+  emmy::Trainer<Net<S>, emmy::BasicSgd<S>, TestFixture::kBatch> trainer{};
+  for (int lead = first; lead < last; lead += 2) {
+    emmy::Ledger<Net<S>> ledger{};
+    fixture::Data<Net<S>, TestFixture::kBatch> data{};
+    emmy::Pcg32 rng{43};
+    fixture::randomise(trainer.params, rng, 0.8);
+    trainer.state = {};
+    trainer.params.template bias<emmy::Layer<4>>(1) = S(lead);
+    data.refill(rng, false);
+    for (int& label : data.label) label = 1;
+    for (int k = 0; k < 3; ++k) {
+      const auto r =
+          trainer.step(data.x, data.label, suspect::CrossEntropy{}, emmy::BasicSgd<S>{S(0.05), S(0)}, ledger);
+      ASSERT_EQ(r.status, emmy::Status::ok);
+      ASSERT_LE(ledger.health(), 1) << "ahead by " << lead;
+    }
+  }
+}
 // Hidden biases only: the gradient of the output bias adds up to 0 under softmax, and so do zeros.
 TYPED_TEST(Health, SeesAMissingBiasGradient) {
   TestFixture::expect_red(Bug::bias_gradient_missing, 0);

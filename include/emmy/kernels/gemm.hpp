@@ -206,7 +206,8 @@ EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, st
 // The rows of a tile of dW: all of its panels have as many.
 template <class T, int In, int Padded>
 consteval int gradient_tile_rows() {
-  return tile_rows < T, In, Padded == kLanesOf<T> ? 1 : kTileVectors > ();
+  constexpr int kVectors = Padded == kLanesOf<T> ? 1 : kTileVectors;
+  return tile_rows<T, In, kVectors>();
 }
 
 // f(row, constant<M>) over the rows of dW, in its tiles.

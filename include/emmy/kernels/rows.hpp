@@ -12,6 +12,12 @@ namespace emmy {
 template <class S>
 inline constexpr S kRoundoff = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
 
+// Squares underflow: the root of a sum of up to 2^22 of them is too small by less than this. And the least number with all digits.
+template <class S>
+inline constexpr S kLostToSquares = sizeof(S) == 4 ? S(0x1p-52) : S(0x1p-500);
+template <class S>
+inline constexpr S kLeastNormal = sizeof(S) == 4 ? S(0x1p-126) : S(0x1p-1022);
+
 namespace detail {
 // Is the product of two columns, or of one with itself, that of orthonormal ones up to 2^-40 (f32 2^-17)? NaN is not.
 template <class S>

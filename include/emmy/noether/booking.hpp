@@ -111,7 +111,8 @@ EMMY_INLINE S larger(S a, S b) noexcept {
 template <class V>
 EMMY_INLINE V ratio(V residual, V bound) noexcept {
   using S = simd::Scalar<V>;
-  const V a = simd::abs(residual), q = simd::div(a, bound), none = simd::zero<S>();
+  const V a = simd::abs(residual), q = simd::div(a, simd::add(bound, simd::set(kLeastNormal<S>))),
+          none = simd::zero<S>();
   const V known = simd::select(simd::less_equal(none, q), q, simd::set(S(__builtin_inf())));
   return simd::select(simd::less_equal(a, none), none, known);
 }
@@ -287,9 +288,10 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
   if constexpr (kIsComposed<typename N::layer>) {
     // Its factors meet the gradient of all weights, at most rows (1 + |x|) |dy|.
     const S scale = S(2) * (S(block.rows * block.cols) + rows + S(16)) * rows *
-                    (S(1) + kRowsSeen * ledger.act[kIn].row_norm +
-                     (kIsRecurrent<typename N::layer> ? ledger.act[kOut].row_norm : S(0))) *
-                    ledger.delta[kOut].row_norm * partner;
+                        (S(1) + kRowsSeen * ledger.act[kIn].row_norm +
+                         (kIsRecurrent<typename N::layer> ? ledger.act[kOut].row_norm : S(0))) *
+                        ledger.delta[kOut].row_norm * partner +
+                    kLostToSquares<S>;
     return simd::mul(simd::set(scale * scale), load_units(kOnes<S>.value, n));
   } else if constexpr (Power == 1 && ByUnit) {
     // The deltas of a column before a BatchNorm add up to 0 but for what rounding makes there and in their sum.
@@ -310,10 +312,11 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
     const S seen = kIsUnitInvariant<typename N::layer> ? root(rows)
                    : kIsNorm<typename N::layer>        ? S(detail::kRootAbove<N::in::kChannels>)
                                                        : kRowsSeen * ledger.act[kIn].row_norm;
-    const auto scaled =
+    const auto product =
         Incoming ? simd::mul(simd::set(terms * (S(1) + seen) * partner),
                              load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n))
                  : simd::mul(simd::set(terms * kTapsOfUnit * ledger.delta[kOut].row_norm * partner), activity());
+    const auto scaled = simd::add(product, simd::set(kLostToSquares<S>));
     return simd::mul(scaled, scaled);
   }
 }

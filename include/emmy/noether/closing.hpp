@@ -135,9 +135,8 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
         charge_bound =
             simd::mul_add(simd::set(kUnit),
                           simd::add(simd::mul_add(simd::mul(simd::set(kRoot2), a), b, weight), motion), charge_bound);
-      V of_identity =
-          quadratic ? simd::mul_add(a, simd::sqrt(own(units[PerUnit::gradient])), simd::sqrt(simd::mul(activity, size)))
-                    : activity;
+      const V steepness = simd::add(simd::sqrt(own(units[PerUnit::gradient])), simd::set(kLostToSquares<S>));
+      V of_identity = quadratic ? simd::mul_add(a, steepness, simd::sqrt(simd::mul(activity, size))) : activity;
       if constexpr (kInvariants<Net> != 0) {
         const S *along = ledger.invariances.along, *error = ledger.invariances.along_error;
         const int unit = u - kCharges<Net, Spec>.unit[c];

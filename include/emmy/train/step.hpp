@@ -86,8 +86,8 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
     totals.delta[T] = delta.squares;
     totals.all += act.squares + delta.squares;
     if constexpr (kStatistics) {
-      ledger.act[T] = {root(act.row_norm), act.row_sum};
-      ledger.delta[T] = {root(delta.row_norm), delta.row_sum};
+      ledger.act[T] = {root(act.row_norm) + kLostToSquares<S>, act.row_sum};
+      ledger.delta[T] = {root(delta.row_norm) + kLostToSquares<S>, delta.row_sum};
     }
   }
   if constexpr (T > 0) inspect_tensor<T - 1>(m, totals, ledger);
