@@ -117,6 +117,9 @@ struct Chain {
   static_assert(sizeof...(Layers) > 0, "emmy: a Net needs at least one layer after its Input");
 #if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && !defined(EMMY_ALLOW_DOUBLE)
   static_assert(std::is_same_v<S, float>, "emmy: double on Cortex-M is emulated; define EMMY_ALLOW_DOUBLE to use it");
+#elif defined(EMMY_BACKEND_HIGHWAY) && defined(__arm__)
+  static_assert(std::is_same_v<S, float>,
+                "emmy: Armv7's NEON has no double; use Net<...> in f32 or EMMY_BACKEND_SCALAR");
 #endif
   using scalar = S;
   using threaded = Thread<Nodes<>, InShape, 0, Layer<>, 0, void, Layers...>;
