@@ -319,23 +319,6 @@ TEST(Equivariant, HoldsExactlyThroughTraining) {
   EXPECT_GT(largest, 0.1f);
 }
 
-struct Diagonals {  // a circulant matrix
-  static constexpr int kCount = 5;
-  static constexpr int group(int row, int out) { return row == 4 ? 4 : (row - out + 4) % 4; }
-};
-
-TEST(Tied, WeightsOfAGroupAreOneNumber) {
-  using N = Net<Input<4>, Parametrized<Dense<4>, Tied<Diagonals>>>;
-  Params<N> params{};
-  for (int t = 0; t < 5; ++t) params.data[t] = static_cast<float>(t + 1);
-  Params<plain_of<N>> p{};
-  fold(params, p);
-  for (int o = 0; o < 4; ++o) {
-    for (int i = 0; i < 4; ++i) EXPECT_EQ(p.weight<Layer<0>>(o, i), static_cast<float>((i - o + 4) % 4 + 1));
-    EXPECT_EQ(p.bias<Layer<0>>(o), 5.0f);
-  }
-}
-
 // ---- low rank
 
 using Thin = Net<Scalar<double>, Input<7>, Tanh, LowRank<Dense<6>, 5>, Tanh, Dense<3>>;

@@ -248,6 +248,23 @@ TEST(MaterialisedDraw, ComposesToThePlainOne) {
             Parametrized<Gru<4>, DiagonalProduct>>{});
 }
 
+struct Diagonals {  // a circulant matrix
+  static constexpr int kCount = 5;
+  static constexpr int group(int row, int out) { return row == 4 ? 4 : (row - out + 4) % 4; }
+};
+
+TEST(Tied, WeightsOfAGroupAreOneNumber) {
+  using N = Net<Input<4>, Parametrized<Dense<4>, Tied<Diagonals>>>;
+  Params<N> params{};
+  for (int t = 0; t < 5; ++t) params.data[t] = static_cast<float>(t + 1);
+  Params<plain_of<N>> p{};
+  fold(params, p);
+  for (int o = 0; o < 4; ++o) {
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(p.weight<Layer<0>>(o, i), static_cast<float>((i - o + 4) % 4 + 1));
+    EXPECT_EQ(p.bias<Layer<0>>(o), 5.0f);
+  }
+}
+
 TEST(MaterialisedDraw, TiedWeightsAreDrawnAsPlainOnes) {
   using N = Net<Scalar<double>, Input<7>, Parametrized<Dense<3, NoBias>, Tied<Thirds>>>;
   Params<N> params{};

@@ -16,7 +16,7 @@
 //   };
 // That they are, and that the next layer's `in` is this one's `out`, is for the caller to see: nothing else does.
 // rows as in the layer's blocks, of a Dense input by input, then the bias; of a convolution positions are left where they are.
-// Source: theory.md section 5 (equivariance). Test: tests/parametrize/constrained_test.cpp.
+// Source: theory.md section 5 (equivariance). Test: tests/parametrize/constrained_test.cpp, materialised_test.cpp.
 #pragma once
 
 #include <emmy/parametrize/materialised.hpp>
