@@ -4,6 +4,7 @@ set(elsewhere
     "double on Cortex-M is emulated"             # needs a Cortex-M compiler
     "Highway's AVX2 needs BMI"                   # the check before it answers first on every x86 compiler here
     "Highway's NEON needs the crypto extension"  # needs an Arm compiler
+    "Armv7's NEON has no double"                 # the same for Armv7
     "Helium has no double"                       # the same for Armv8.1-M
     "EMMY_STRICT needs subnormals"               # likewise
     "xsimd does not offer the instruction set")  # needs an xsimd without it

@@ -67,6 +67,7 @@ struct EffectiveWeights {
   static constexpr int kEntries = kTable.entries;  // weights
   static constexpr int kRows = kTable.rows;        // of all blocks together: a bias is the last one
   static constexpr int kCols = kList.block[0].cols;
+  static constexpr int kChannels = InShape::kChannels;  // row k kChannels + i of the first block meets channel i
 
   // Where the weight in row `row`, counted through all blocks, and column `col` is.
   EMMY_INLINE static constexpr int at(int row, int col) noexcept {
