@@ -12,8 +12,8 @@
 #pragma once
 
 #include <emmy/kernels/jacobi.hpp>
+#include <emmy/net/companions.hpp>
 #include <emmy/net/memory.hpp>
-#include <emmy/project/companions.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 

@@ -13,7 +13,7 @@
 #pragma once
 
 #include <emmy/kernels/jacobi.hpp>
-#include <emmy/project/companions.hpp>
+#include <emmy/net/companions.hpp>
 #include <emmy/project/lines.hpp>
 #include <emmy/symmetry/balance.hpp>
 

@@ -16,7 +16,7 @@
 // Source: theory.md section 5. Test: tests/project/sets_test.cpp.
 #pragma once
 
-#include <emmy/project/companions.hpp>
+#include <emmy/net/companions.hpp>
 #include <emmy/project/lines.hpp>
 
 namespace emmy {

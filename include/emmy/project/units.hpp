@@ -2,7 +2,7 @@
 #pragma once
 
 #include <emmy/kernels/transcendental.hpp>
-#include <emmy/project/companions.hpp>
+#include <emmy/net/companions.hpp>
 #include <emmy/project/lines.hpp>
 
 namespace emmy {
