@@ -2,6 +2,7 @@
 // emmy_bench_<name>, of which bench/arm holds flash, RAM and stack to what is recorded (evidence.<target>.parametrisations).
 #include <emmy/emmy.hpp>
 #include <emmy/layers/mirrored.hpp>
+#include <emmy/parametrize/channel_product.hpp>
 #include <emmy/parametrize/constrained.hpp>
 #include <emmy/parametrize/deep_product.hpp>
 #include <emmy/parametrize/syre.hpp>
@@ -60,6 +61,9 @@ void by_output(const double* t, double* w) {
 }
 void by_block(const double* t, double* w) {  // of four outputs and one; the layer's own blocks first
   for (int k = 0; k < kAll; ++k) w[k] = (k < kWeight ? t[kAll + k / kOut * 2 + (k % kOut == 4)] : 1) * t[k];
+}
+void by_channel(const double* t, double* w) {
+  for (int k = 0; k < kAll; ++k) w[k] = (k < kWeight ? t[kAll + k / kOut] : 1) * t[k];
 }
 void by_three(const double* t, double* w) {
   for (int k = 0; k < kAll; ++k) w[k] = (k < kWeight ? t[k] * t[kWeight + k] : 1) * t[2 * kWeight + k];
@@ -227,6 +231,7 @@ EMMY_TRAINED(product, Parametrized<Dense<kOut>, emmy::Product>)
 EMMY_TRAINED(product_by_input, Parametrized<Dense<kOut>, emmy::ProductByInput>)
 EMMY_TRAINED(product_by_output, Parametrized<Dense<kOut>, emmy::ProductByOutput>)
 EMMY_TRAINED(product_by_block, Parametrized<Dense<kOut>, emmy::ProductByBlock<4>>)
+EMMY_TRAINED(product_by_channel, Parametrized<Dense<kOut>, emmy::ProductByChannel>)
 EMMY_TRAINED(product_of_depth, Parametrized<Dense<kOut>, emmy::ProductOfDepth<3>>)
 EMMY_TRAINED(diagonal_product, Parametrized<Dense<kOut>, emmy::DiagonalProduct>)
 EMMY_TRAINED(constrained, Parametrized<Dense<kOut>, emmy::Constrained<ByFunction>>)
@@ -245,6 +250,7 @@ int main() {
   EMMY_TRAIN(product_by_input, by_input);
   EMMY_TRAIN(product_by_output, by_output);
   EMMY_TRAIN(product_by_block, by_block);
+  EMMY_TRAIN(product_by_channel, by_channel);
   EMMY_TRAIN(product_of_depth, by_three);
   EMMY_TRAIN(diagonal_product, by_squares, 2 * kWeight);
   EMMY_TRAIN(constrained, constrained<true>);

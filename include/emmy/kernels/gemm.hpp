@@ -42,9 +42,12 @@ inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : simd::kRegisters >
 // many: eight sums would be just enough to hide the latency of an addition.
 template <class T, int Rows, int N>
 consteval int tile_rows() {
-  constexpr int kMost = N == 1 && simd::kRegisters >= 16 && !one_lane<T>() ? 2 * kTileRows : kTileRows;
-  constexpr int kTiles = (Rows + kMost - 1) / kMost;
-  return (Rows + kTiles - 1) / kTiles;
+  if constexpr (simd::kRegisters < 16 || one_lane<T>()) {
+    return kTileRows;
+  } else {
+    constexpr int kMost = N == 1 ? 2 * kTileRows : kTileRows, kTiles = (Rows + kMost - 1) / kMost;
+    return (Rows + kTiles - 1) / kTiles;
+  }
 }
 
 // One row: nothing is shared between rows, so the panel is as wide as half the registers allow.

@@ -62,11 +62,9 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
   constexpr bool kStatistics = kIsLedger<Led> && !kPredicts<Led>;  // for the bounds of what is measured
-  constexpr int kFor = kStatistics ? 0 : kPooled<Net, T>;
-  if constexpr (kFor != 0) {
-    totals.act[T] = totals.act[kFor];
-    totals.delta[T] = totals.delta[kFor];
-  } else if constexpr (kTensor.root == T) {
+  constexpr bool kStandsFor[] = {T > 1 && !kStatistics && kPooled<Net, (T > 1 ? T - 1 : 0)> == T,
+                                 T > 2 && !kStatistics && kPooled<Net, (T > 2 ? T - 2 : 0)> == T};
+  if constexpr (kTensor.root == T && (kStatistics || kPooled<Net, T> == 0)) {
     Inspection<S> act{}, delta{};
     S *act_abs = nullptr, *delta_abs = nullptr;
     if constexpr (kStatistics) {
@@ -85,17 +83,19 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
     totals.act[T] = act.squares;
     totals.delta[T] = delta.squares;
     totals.all += act.squares + delta.squares;
+    for (int n = 0; n < 2; ++n)
+      if (kStandsFor[n]) totals.act[T - 1 - n] = act.squares, totals.delta[T - 1 - n] = delta.squares;
     if constexpr (kStatistics) {
       ledger.act[T] = {root(act.row_norm) + kLostToSquares<S>, act.row_sum};
       ledger.delta[T] = {root(delta.row_norm) + kLostToSquares<S>, delta.row_sum};
     }
   }
-  if constexpr (T > 0) inspect_tensor<T - 1>(m, totals, ledger);
+  if constexpr (T < Net::kNodes) inspect_tensor<T + 1>(m, totals, ledger);
 }
 template <class Net, int Batch, class Led>
 EMMY_OUTLINE void inspect_all(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
   totals.all = 0;
-  inspect_tensor<Net::kNodes>(m, totals, ledger);
+  inspect_tensor<0>(m, totals, ledger);
 }
 
 // The largest |value| of the weights: read once, and after they were changed from outside. False where something is not
