@@ -95,9 +95,13 @@ TEST_F(Optdigits, Sparse) {
 // Every constraint with its bars, and each row failing where nothing is constrained and one epoch is all.
 TEST_F(Optdigits, EveryConstraint) {
   if (!has_target("avx2")) GTEST_SKIP() << "no AVX2";
-  const std::string out = expect_done({"reproduce", "--digits", EMMY_DATA "/optdigits"});
+  const Folder folder;
+  const std::string out =
+      expect_done({"reproduce", "--digits", EMMY_DATA "/optdigits", "--save", folder.path("models")});
   EXPECT_NE(out.find("9 of 9 experiments pass\n"), std::string::npos) << out;
   std::printf("%s", out.c_str());
+  expect_done({"export", folder.path("models/blocks-2.model"), "--blocks", "--header", folder.path("model.hpp")});
+  EXPECT_NE(folder.get("model.hpp").find("emmy::BlockSparse<32"), std::string::npos);
   const Outcome spoiled = emmy({"reproduce", "--digits", EMMY_DATA "/optdigits", "--seeds", "1", "--spoil"});
   EXPECT_EQ(spoiled.status, 1) << spoiled.err;
   EXPECT_NE(spoiled.out.find("0 of 9 experiments pass\n"), std::string::npos) << spoiled.out;

@@ -316,7 +316,7 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
         Incoming ? simd::mul(simd::set(terms * (S(1) + seen) * partner),
                              load_units(ledger.delta_abs + kActivity<Net, kOut> + line, n))
                  : simd::mul(simd::set(terms * kTapsOfUnit * ledger.delta[kOut].row_norm * partner), activity());
-    const auto scaled = simd::add(product, simd::set(kLostToSquares<S>));
+    const auto scaled = simd::mul_add(simd::set(kLostToSquares<S>), load_units(kOnes<S>.value, n), product);
     return simd::mul(scaled, scaled);
   }
 }

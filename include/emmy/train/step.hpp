@@ -62,8 +62,6 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
   constexpr bool kStatistics = kIsLedger<Led> && !kPredicts<Led>;  // for the bounds of what is measured
-  constexpr bool kStandsFor[] = {T > 1 && !kStatistics && kPooled<Net, (T > 1 ? T - 1 : 0)> == T,
-                                 T > 2 && !kStatistics && kPooled<Net, (T > 2 ? T - 2 : 0)> == T};
   if constexpr (kTensor.root == T && (kStatistics || kPooled<Net, T> == 0)) {
     Inspection<S> act{}, delta{};
     S *act_abs = nullptr, *delta_abs = nullptr;
@@ -83,8 +81,12 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
     totals.act[T] = act.squares;
     totals.delta[T] = delta.squares;
     totals.all += act.squares + delta.squares;
-    for (int n = 0; n < 2; ++n)
-      if (kStandsFor[n]) totals.act[T - 1 - n] = act.squares, totals.delta[T - 1 - n] = delta.squares;
+    const auto stand_for = [&]<int Of>(std::integral_constant<int, Of>) EMMY_LAMBDA {
+      if constexpr (Of > 0 && !kStatistics)
+        if constexpr (kPooled<Net, Of> == T) totals.act[Of] = act.squares, totals.delta[Of] = delta.squares;
+    };
+    stand_for(std::integral_constant<int, T - 1>{});
+    stand_for(std::integral_constant<int, T - 2>{});
     if constexpr (kStatistics) {
       ledger.act[T] = {root(act.row_norm) + kLostToSquares<S>, act.row_sum};
       ledger.delta[T] = {root(delta.row_norm) + kLostToSquares<S>, delta.row_sum};
