@@ -12,11 +12,12 @@ namespace emmy {
 template <class S>
 inline constexpr S kRoundoff = sizeof(S) == 4 ? S(0x1p-24) : S(0x1p-53);
 
-// Squares underflow: the root of a sum of up to 2^22 of them is too small by less than this. And the least number with all digits.
+// Squares underflow: the root of a sum of up to 2^22 of them is too small by less than the first of these. And a sum of up to 2^14
+// products, flushed to zero below the least normal number (NEON of Armv7), by less than the second.
 template <class S>
 inline constexpr S kLostToSquares = sizeof(S) == 4 ? S(0x1p-52) : S(0x1p-500);
 template <class S>
-inline constexpr S kLeastNormal = sizeof(S) == 4 ? S(0x1p-126) : S(0x1p-1022);
+inline constexpr S kLostToZero = sizeof(S) == 4 ? S(0x1p-112) : S(0x1p-1008);
 
 namespace detail {
 // Is the product of two columns, or of one with itself, that of orthonormal ones up to 2^-40 (f32 2^-17)? NaN is not.

@@ -111,7 +111,7 @@ EMMY_INLINE S larger(S a, S b) noexcept {
 template <class V>
 EMMY_INLINE V ratio(V residual, V bound) noexcept {
   using S = simd::Scalar<V>;
-  const V a = simd::abs(residual), q = simd::div(a, simd::add(bound, simd::set(kLeastNormal<S>))),
+  const V a = simd::abs(residual), q = simd::div(a, simd::add(bound, simd::set(kLostToZero<S>))),
           none = simd::zero<S>();
   const V known = simd::select(simd::less_equal(none, q), q, simd::set(S(__builtin_inf())));
   return simd::select(simd::less_equal(a, none), none, known);
