@@ -124,7 +124,7 @@ std::string run_experiments(const ReproduceOptions& options, std::vector<report:
   runs.insert(runs.end(), std::begin(dynamics->run), std::end(dynamics->run));
   runs.insert(runs.end(), std::begin(equivariance->run), std::end(equivariance->run));
   const io::Dataset digits = io::draw_digits(400, 5);
-  const io::Dataset states = io::draw_controller(2048 + 5 * 1000, 7);
+  const io::Dataset states = io::draw_controller(reproduce::Lessons::kStates, 7);
   const reproduce::Task task{
       options.spoiled, digits.x.data(),      digits.labels.data(),         static_cast<int>(digits.rows),
       states.x.data(), states.values.data(), static_cast<int>(states.rows)};

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <numbers>
 #include <utility>
 
 #include <emmy/layers/mirrored.hpp>
@@ -26,9 +27,10 @@ struct Neighbours {
   static constexpr Signed of(int i) { return {i ^ 1, 1}; }
 };
 
-// Test losses over the steps, and how many outputs for mirrored inputs are not the mirrored ones to the last bit.
+// Rows of the states: the first ones are for the test, then each seed has its own. Test losses over the steps, and how many outputs for mirrored inputs are not the mirrored ones to the last bit.
 struct Lessons {
-  static constexpr int kIn = 13, kOut = 4, kRows = 1000, kSteps = 10000, kEvery = 500, kPoints = kSteps / kEvery;
+  static constexpr int kIn = 13, kOut = 4, kRows = 1000, kTest = 2048, kSeeds = 5, kStates = kTest + kSeeds * kRows,
+                       kSteps = 10000, kEvery = 500, kPoints = kSteps / kEvery;
   double loss[kPoints + 1] = {};
   int broken = 0;
 };
@@ -61,7 +63,7 @@ inline void take_state(const Task& task, int row, float* x, float* y) noexcept {
 // Trains on `count` rows from `first` on, tests on the first kTest.
 template <class N>
 Lessons controller_lessons(const Task& task, int first, int count, std::uint64_t seed, Result& out) noexcept {
-  constexpr int kBatch = 32, kIn = Lessons::kIn, kOut = Lessons::kOut, kTest = 2048, kWarm = 2000;
+  constexpr int kBatch = 32, kIn = Lessons::kIn, kOut = Lessons::kOut, kTest = Lessons::kTest, kWarm = 2000;
   using Rule = Momentum;
   const auto machine = std::make_unique<Trainer<N, Rule, kBatch>>();
   const auto looking = std::make_unique<Scratch<N, kBatch, Infer>>();
@@ -93,7 +95,7 @@ Lessons controller_lessons(const Task& task, int first, int count, std::uint64_t
     }
     // 0.2 for the mean of the squared errors: SquaredError is half their sum over the four outputs.
     const double warm = t < kWarm ? static_cast<double>(t) / kWarm : 1,
-                 rate = 0.05 * warm * (1 + std::cos(3.141592653589793 * t / Lessons::kSteps));
+                 rate = 0.05 * warm * (1 + std::cos(std::numbers::pi * t / Lessons::kSteps));
     out.status =
         machine->step(x, y, SquaredError{}, Rule{.learning_rate = static_cast<float>(rate), .momentum = 0.9f}).status;
   }
@@ -102,12 +104,12 @@ Lessons controller_lessons(const Task& task, int first, int count, std::uint64_t
 }
 
 inline void equivariance(const Task& task, Result& out) noexcept {
-  constexpr int kSeeds = 5, kTest = 2048, kRows = Lessons::kRows, kFewer = 600, kLast = Lessons::kPoints;
+  constexpr int kSeeds = Lessons::kSeeds, kRows = Lessons::kRows, kFewer = 600, kLast = Lessons::kPoints;
   Lessons mean[3];
   double worst = 0;
-  if (task.states < kTest + kSeeds * kRows) out.status = Status::does_not_fit;
+  if (task.states < Lessons::kStates) out.status = Status::does_not_fit;
   for (int s = 0; s < kSeeds && out.status == Status::ok; ++s) {
-    const int first = kTest + s * kRows;
+    const int first = Lessons::kTest + s * kRows;
     const auto seed = static_cast<std::uint64_t>(s);
     const Lessons all[3] = {controller_lessons<FreeController>(task, first, kRows, seed, out),
                             controller_lessons<MirroredController>(task, first, kRows, seed, out),

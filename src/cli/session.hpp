@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <numbers>
 #include <numeric>
 #include <vector>
 
@@ -150,7 +151,7 @@ class Session {
   double left(std::int64_t done, std::int64_t total) const {
     const double share = static_cast<double>(done) / static_cast<double>(total);
     return recipe_.schedule == "linear"   ? 1.0 - share
-           : recipe_.schedule == "cosine" ? (1.0 + std::cos(3.141592653589793 * share)) / 2
+           : recipe_.schedule == "cosine" ? (1.0 + std::cos(std::numbers::pi * share)) / 2
                                           : 1.0;
   }
   // A factor of the parametrised layer: of a LowRank one the weights of its two layers.

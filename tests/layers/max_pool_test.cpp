@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <tests/support/net_check.hpp>
+#include <tests/train/fixture.hpp>
 
 #include <cstring>
 #include <limits>
@@ -48,9 +49,8 @@ void expect_stands_for() {
   double x[kBatch * Net::kInputs], y[kBatch * Net::kOutputs];
   for (double& v : x) v = random();
   for (double& v : y) v = random();
-  for (const auto& block : emmy::kPlan<Net>.block)
-    for (int i = 0; i < block.rows; ++i)
-      for (int o = 0; o < block.cols; ++o) trainer.params.data[block.offset + i * block.stride + o] = random();
+  emmy::Pcg32 rng{61};
+  fixture::randomise(trainer.params, rng, 1);
   const emmy::Memory<Net, kBatch, true> m{trainer.params.data, nullptr, trainer.scratch.data, x};
   emmy::forward_pass(m);
   std::memcpy(m.template delta<Net::kNodes>(), m.template act<Net::kNodes>(),

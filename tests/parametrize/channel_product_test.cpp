@@ -1,5 +1,5 @@
 // emmy/parametrize/channel_product.hpp: what it folds to, its gradient against differences, its ledger, and channels that go.
-#include <tests/train/fixture.hpp>
+#include <tests/train/random_net.hpp>
 
 #include <emmy/net/init.hpp>
 #include <emmy/parametrize/certificate.hpp>
@@ -25,27 +25,7 @@ using OfImages = Net<Scalar<double>, Input<5, 4, 2>, Conv2d<3, 2, 2>, Relu,
                      Parametrized<Conv2d<2, 2, 2, NoBias>, ProductByChannel>, Flatten, Dense<2>>;
 
 template <class N>
-struct ChannelProduct : testing::Test {
-  using Real = typename N::scalar;
-  static constexpr int kBatch = 3;
-  Params<N> params{};
-  Buffers<N> buffers{};
-  Scratch<N, kBatch, Train<BasicSgd<Real>>> scratch{};
-  Gradient<N> g{};
-  fixture::Data<N, kBatch> data{};
-  Pcg32 rng{31};
-
-  void SetUp() override {
-    fixture::randomise(params, rng, 0.8);
-    data.refill(rng, false);
-  }
-  Real loss() {
-    const auto r = gradient<false>(params, buffers, scratch, data.x, data.values, SquaredError{}, kBatch,
-                                   Real(1) / Real(kBatch), g);
-    EXPECT_EQ(r.status, Status::ok);
-    return r.loss;
-  }
-};
+struct ChannelProduct : fixture::RandomNet<N> {};
 using Nets = testing::Types<Windows<float>, Windows<double>, States<double>, OfImages>;
 TYPED_TEST_SUITE(ChannelProduct, Nets);
 

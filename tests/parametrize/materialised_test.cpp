@@ -9,7 +9,7 @@
 #include <emmy/net/init.hpp>
 #include <emmy/train/streaming.hpp>
 #include <emmy/train/verbs.hpp>
-#include <tests/train/fixture.hpp>
+#include <tests/train/random_net.hpp>
 
 #include <cmath>
 
@@ -77,27 +77,7 @@ using States =
         Parametrized<Gru<4>, Syre<Offset>>, Last, Parametrized<Dense<3>, DiagonalProduct>>;
 
 template <class N>
-struct Materialised : testing::Test {
-  using Real = typename N::scalar;
-  static constexpr int kBatch = 4;
-  Params<N> params{};
-  Buffers<N> buffers{};
-  Scratch<N, kBatch, Train<BasicSgd<Real>>> scratch{};
-  Gradient<N> g{};
-  fixture::Data<N, kBatch> data{};
-  Pcg32 rng{47};
-
-  void SetUp() override {
-    fixture::randomise(params, rng, 0.9);
-    data.refill(rng, false);
-  }
-  Real loss() {
-    const auto r = gradient<false>(params, buffers, scratch, data.x, data.values, SquaredError{}, kBatch,
-                                   Real(1) / Real(kBatch), g);
-    EXPECT_EQ(r.status, Status::ok);
-    return r.loss;
-  }
-};
+struct Materialised : fixture::RandomNet<N> {};
 static_assert(std::is_same_v<symmetries_of<Products<float>>, Symmetries<Rescaling<Layer<1>>>>,
               "of the sum and the difference of factors there is none");
 static_assert(std::is_same_v<symmetries_of<Linear<double>>,

@@ -9,7 +9,7 @@
 // Any unsigned integers do; without blocks kInput is one number that is not looked at. w holds four weights a block, in the
 // order of block_place; where Out is no multiple of four the last ones belong to no output and are not stored. Portable text
 // loops over the tables, which then lie in flash; text for Cortex-M (cortex_m/, helium/) is made of them.
-// Test: tests/kernels/block_sparse_test.cpp, tests/device/block_sparse_test.cpp.
+// Test: tests/kernels/block_sparse_test.cpp, tests/device/kernels_test.cpp.
 #pragma once
 
 #include <cstdint>

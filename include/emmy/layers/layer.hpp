@@ -216,6 +216,11 @@ template <class L>
 inline constexpr bool kIsPositionwise = kIsElementwise<L> || (kIsAffine<L> && !kIsWindowed<L>) || requires {
   requires L::kPositionwise;
 };
+// Of a loss or a layer: does a number added to all channels of a row leave it as it is?
+template <class LossOrLayer>
+inline constexpr bool kShiftInvariant = requires {
+  requires LossOrLayer::kShiftInvariant;
+};
 template <class L>
 inline constexpr bool kIsPool = requires {
   requires L::kPool;

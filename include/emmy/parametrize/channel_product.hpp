@@ -64,8 +64,7 @@ template <class M, class S>
 EMMY_INLINE S channel_norm(const S* weights, int channel) noexcept {
   S squares = 0;
   for_taps<M>(weights, channel, [&](const S* row) {
-    const S norm = euclidean_norm(row, detail::kWeight<M>.cols);
-    squares += norm * norm;
+    for (int o = 0; o < detail::kWeight<M>.cols; ++o) squares += row[o] * row[o];
   });
   return root(squares);
 }

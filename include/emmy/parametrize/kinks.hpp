@@ -26,12 +26,6 @@ inline constexpr bool kIsMaxPool = false;
 template <int Window, int Along>
 inline constexpr bool kIsMaxPool<MaxPool<Window, Along>> = true;
 
-// A LayerNorm: what is constant over the channels is nothing to it. (A requirement in place is one that clang 19 cannot evaluate.)
-template <class L>
-inline constexpr bool kForgetsShift = requires {
-  requires L::kShiftInvariant;
-};
-
 // What a layer does to its own sums.
 template <class L>
 struct OwnActivation {
@@ -75,7 +69,7 @@ bool is_at_kink(const Params<Net>& params, int unit, S value, bool tied) noexcep
         const Slope slope = slope_at<L>(y);
         if (slope == Slope::flat) return;
         found = found || slope == Slope::kink || is_at_kink<Net, J + 1>(params, unit, y, tied);
-      } else if constexpr (kIsNorm<L> && !detail::kForgetsShift<L>) {
+      } else if constexpr (kIsNorm<L> && !kShiftInvariant<L>) {
         // Of a constant a BatchNorm leaves its bias, of 0 an RmsNorm too.
         if (!kIsUnitInvariant<L> && value != S(0)) return void(found = found || tied);
         constexpr int kBias = kPlan<Net>.first_block[J] + 1;

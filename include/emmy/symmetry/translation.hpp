@@ -5,12 +5,6 @@
 
 namespace emmy {
 
-// Of a loss or a layer: does a number added to all channels of a row leave it as it is?
-template <class LossOrLayer>
-inline constexpr bool kShiftInvariant = requires {
-  requires LossOrLayer::kShiftInvariant;
-};
-
 // W[i, :] -> W[i, :] + a, b -> b + a leaves softmax(x W + b) as it is, and LayerNorm(x W + b). Site: the last Dense, or one
 // that a LayerNorm alone reads. Charges: for input i the sum over outputs of W[i, :], and the sum of b (the last unit).
 // Noether identity: the same sums of the gradient are 0. The last one needs a loss that does not see the shift

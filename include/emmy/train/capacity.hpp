@@ -53,10 +53,10 @@ Capacity<typename Net::scalar> capacity(const Params<Net>& params, typename Net:
     if (!(size[i] > part * most)) continue;
     ++now.live;
     bool copy = false;
+    S own, other, both, out;
+    U::dots(params.data, i, i, own, out);
     for (int j = 0; j < i && !copy; ++j) {
       if (!(size[j] > part * most)) continue;
-      S own, other, both, out;
-      U::dots(params.data, i, i, own, out);
       U::dots(params.data, j, j, other, out);
       U::dots(params.data, i, j, both, out);
       const S c = kScales ? both / other : S(1);  // other is not 0: j is live
