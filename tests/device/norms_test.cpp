@@ -1,4 +1,6 @@
-// A net with norms, of weights too, against double loops: loss and gradient, then steps with momentum and decay whose charges keep their budgets.
+// A net with norms, of weights too, against double loops: loss and gradient, then steps with momentum and decay whose charges keep
+// their budgets; and the same function without BatchNorm.
+#include <emmy/parametrize/fold_norms.hpp>
 #include <tests/device/reference.hpp>
 #include <tests/device/twin.hpp>
 #include <tests/reference/batch_norm.hpp>
@@ -77,10 +79,36 @@ void energy() {
   CHECK(emmy::RateGovernor{.learning_rate = kRate}.update(meter.kappa_loss()) != kRate);
 }
 
+#if !defined(EMMY_BOARD_RAM_KIB) || EMMY_BOARD_RAM_KIB >= 32  // two more nets
+// What it does at inference, its weights' norms and its BatchNorm folded away.
+void folded() {
+  using Plain = emmy::plain_of<Net>;
+  using Folded = emmy::normless_of<Plain>;
+  static emmy::Params<Plain> plain;
+  static emmy::Params<Folded> to;
+  static emmy::Buffers<Plain> statistics;
+  static emmy::Scratch<Net, kBatch, emmy::Infer> scratch;
+  static emmy::Scratch<Folded, kBatch, emmy::Infer> without;
+  [[maybe_unused]] static emmy::Buffers<Folded> none;
+  static_assert(emmy::kPlan<Plain>.buffers == emmy::kPlan<Net>.buffers && emmy::kPlan<Folded>.buffers == 0);
+  for (int i = 0; i < emmy::kPlan<Net>.buffers; ++i) statistics.data[i] = twin.trainer.buffers.data[i];
+  emmy::fold(twin.trainer.params, plain);
+  emmy::fold_norms(plain, statistics, to);
+  float y[kBatch * 3] = {}, z[kBatch * 3] = {};
+  CHECK(emmy::infer(twin.trainer.params, twin.trainer.buffers, scratch, twin.x, y) == emmy::Status::ok);
+  CHECK(emmy::infer(to, none, without, twin.x, z) == emmy::Status::ok);
+  for (int i = 0; i < kBatch * 3; ++i) CHECK_NEAR(static_cast<double>(z[i]), static_cast<double>(y[i]), 4e-6);
+}
+#endif
+
 }  // namespace
 
 int main() {
   twin.check_all(reference_gradient, ledger);
+#if !defined(EMMY_BOARD_RAM_KIB) || EMMY_BOARD_RAM_KIB >= 32
+  check::begin("folded norms");
+  folded();
+#endif
   check::begin("energy");
   energy();
   return check::end();

@@ -53,6 +53,15 @@ void clear(double (&v)[N]) {
 }
 
 inline double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+inline double silu(double x) { return x * sigmoid(x); }
+inline double silu_slope(double x) { return sigmoid(x) * (1 + x * sigmoid(-x)); }
+// x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3)
+inline constexpr double kTwoOfGelu = 1.5957691216057308;  // 2 sqrt(2 / pi)
+inline double gelu(double x) { return x * sigmoid(kTwoOfGelu * (x + 0.044715 * x * x * x)); }
+inline double gelu_slope(double x) {
+  const double twice = kTwoOfGelu * (x + 0.044715 * x * x * x);
+  return sigmoid(twice) * (1 + x * sigmoid(-twice) * kTwoOfGelu * (1 + 3 * 0.044715 * x * x));
+}
 
 // y [rows][out] = x [rows][in] w [in][out] + b
 inline void dense(const double* x, const double* w, const double* b, double* y, int rows, int in, int out) {
@@ -64,12 +73,12 @@ inline void dense(const double* x, const double* w, const double* b, double* y, 
     }
 }
 
-// dw [in][out], db [out]; dx [rows][in] unless null.
+// dw [in][out], db [out] unless null; dx [rows][in] unless null.
 inline void dense_backward(const double* x, const double* w, const double* dy, double* dw, double* db, double* dx,
                            int rows, int in, int out) {
   for (int o = 0; o < out; ++o) {
-    db[o] = 0;
-    for (int r = 0; r < rows; ++r) db[o] += dy[r * out + o];
+    if (db != nullptr) db[o] = 0;
+    for (int r = 0; r < rows && db != nullptr; ++r) db[o] += dy[r * out + o];
     for (int i = 0; i < in; ++i) {
       dw[i * out + o] = 0;
       for (int r = 0; r < rows; ++r) dw[i * out + o] += x[r * in + i] * dy[r * out + o];

@@ -1,5 +1,6 @@
 // A net on a board and the same net in double: weights [in][out] and biases, layer by layer. `reference` stands for a
-// function of the test that fills `slope` from `theta`, `x` and `labels` and returns the loss (cross-entropy).
+// function of the test that fills `slope` from `theta`, `x` and `labels` and returns the loss (cross-entropy). Frozen weights have
+// no slope and stay.
 #pragma once
 
 #include <emmy/emmy.hpp>
@@ -14,13 +15,13 @@ struct Twin {
   int labels[Batch] = {};
   double theta[plan.weights] = {}, slope[plan.weights] = {}, buf[plan.weights] = {};
 
-  // f(padded index, plain index) for every weight.
+  // f(padded index, plain index, is it trained) for every weight.
   template <class F>
   static void for_weights(F f) {
     int n = 0;
-    for (int b = 0; b < plan.kBlocks; ++b)
-      for (int i = 0; i < plan.block[b].rows; ++i)
-        for (int o = 0; o < plan.block[b].cols; ++o) f(plan.block[b].offset + i * plan.block[b].stride + o, n++);
+    for (const auto& block : plan.block)
+      for (int i = 0; i < block.rows; ++i)
+        for (int o = 0; o < block.cols; ++o) f(block.offset + i * block.stride + o, n++, block.trained);
   }
 
   void start(std::uint64_t seed) {
@@ -28,7 +29,11 @@ struct Twin {
     trainer = {};
     emmy::init(trainer.params, rng, emmy::Uniform<float>{0.6f});
     for (float& v : x) v = 2 * rng.uniform() - 1;
-    for_weights([&](int at, int n) { theta[n] = static_cast<double>(trainer.params.data[at]); });
+    for_weights([&](int at, int n, bool) {
+      float& weight = trainer.params.data[at];
+      if (weight == 0) weight = rng.uniform() - 0.5f;  // the way back of an adapter
+      theta[n] = static_cast<double>(weight);
+    });
     for (double& v : buf) v = 0;
   }
 
@@ -40,7 +45,9 @@ struct Twin {
                                                 emmy::CrossEntropy{}, Batch, 1.0f / Batch, gradient);
       CHECK(result.status == emmy::Status::ok);
       CHECK_NEAR(static_cast<double>(result.loss), loss, 1e-6);
-      for_weights([&](int at, int n) { CHECK_NEAR(static_cast<double>(gradient.data[at]), slope[n], 1e-6); });
+      for_weights([&](int at, int n, bool trained) {
+        if (trained) CHECK_NEAR(static_cast<double>(gradient.data[at]), slope[n], 1e-6);
+      });
     }
   }
 
@@ -67,16 +74,17 @@ struct Twin {
     start(6);
     for (int step = 0; step < 10; ++step) {
       const double loss = reference();
-      for (int n = 0; n < plan.weights; ++n) {
+      for_weights([&](int, int n, bool trained) {
+        if (!trained) return;
         buf[n] = kBeta * buf[n] + slope[n] + kDecay * theta[n];
         theta[n] -= kRate * buf[n];
-      }
+      });
       const auto result = trainer.step(x, labels, emmy::CrossEntropy{}, rule, ledger);
       CHECK(result.status == emmy::Status::ok);
       CHECK_NEAR(static_cast<double>(result.loss), loss, 1e-5);
       after();
     }
-    for_weights([&](int at, int n) {
+    for_weights([&](int at, int n, bool) {
       CHECK_NEAR(static_cast<double>(trainer.params.data[at]), theta[n], 1e-5);
       CHECK_NEAR(static_cast<double>(trainer.state.buf[at]), buf[n], 1e-5);
     });

@@ -1,5 +1,5 @@
 // A net of convolutions and pools over positions against double loops: loss and gradient, then steps with momentum and
-// decay whose charges keep their budgets.
+// decay whose charges keep their budgets; and the same net position by position.
 #include <tests/device/reference.hpp>
 #include <tests/device/twin.hpp>
 #include <tests/reference/conv.hpp>
@@ -7,8 +7,8 @@
 namespace {
 
 // Positions 10, 8, 4, 3, 1.
-using Net = emmy::Net<emmy::Input<10, 3>, emmy::Conv1d<5, 3>, emmy::Relu, emmy::MaxPool<2>, emmy::Conv1d<6, 2>,
-                      emmy::Relu, emmy::GlobalAvgPool, emmy::Dense<3>>;
+using Net = emmy::Net<emmy::Input<10, 3>, emmy::StreamingConv1d<5, 3>, emmy::Relu, emmy::Streaming<emmy::MaxPool<2>>,
+                      emmy::StreamingConv1d<6, 2>, emmy::Relu, emmy::Streaming<emmy::AvgPool<3>>, emmy::Dense<3>>;
 constexpr int kBatch = 2;
 static_assert(emmy::kPlan<Net>.weights == 9 * 5 + 5 + 10 * 6 + 6 + 6 * 3 + 3);
 
@@ -40,6 +40,28 @@ double reference_gradient() {
   return loss;
 }
 
+// Two windows in a row: the output comes with the last position.
+void stream() {
+  static emmy::Scratch<Net, 1, emmy::Infer> window;
+  static emmy::Scratch<Net, 1, emmy::Stream> next;
+  for (int turn = 0; turn < 2; ++turn) {
+    const float* const x = twin.x + turn * Net::kInputs;
+    float whole[3] = {}, y[3] = {};
+    CHECK(emmy::infer(twin.trainer.params, twin.trainer.buffers, window, x, whole) == emmy::Status::ok);
+    emmy::reset(twin.trainer.buffers);
+    for (int t = 0; t < 10; ++t) {
+      const auto result = emmy::infer_next(twin.trainer.params, twin.trainer.buffers, next, x + t * 3, y);
+      CHECK(result.status == emmy::Status::ok && result.ready == (t == 9));
+    }
+    for (int o = 0; o < 3; ++o) CHECK_NEAR(static_cast<double>(y[o]), static_cast<double>(whole[o]), 2e-6);
+  }
+}
+
 }  // namespace
 
-int main() { return twin.run(reference_gradient, ledger); }
+int main() {
+  twin.check_all(reference_gradient, ledger);
+  check::begin("stream");
+  stream();
+  return check::end();
+}

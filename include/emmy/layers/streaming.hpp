@@ -12,12 +12,19 @@ namespace detail {
 
 // When a stream of windows of Window positions, Step apart, of which the first begins Before positions before its start, has made one.
 // Kept is the number of positions seen, once the first window is whole from kFirst to kFirst + Step - 1: a number that a scalar holds
-// exactly.
+// exactly, and counted as one: GCC 12 writes a conversion to float under a condition as `vcvtne.f32.s32`, which the assembler takes for
+// another instruction (Cortex-M55; test: tests/device/windows_test.cpp).
 template <int Window, int Step, int Before>
 struct StreamPhase {
   static constexpr int kFirst = Window - 1 - Before;
-  EMMY_INLINE static constexpr bool ends_window(int seen) noexcept { return seen == kFirst; }
-  EMMY_INLINE static constexpr int next(int seen) noexcept { return seen + 1 < kFirst + Step ? seen + 1 : kFirst; }
+  template <class S>
+  EMMY_INLINE static constexpr bool ends_window(S seen) noexcept {
+    return seen == S(kFirst);
+  }
+  template <class S>
+  EMMY_INLINE static constexpr S next(S seen) noexcept {
+    return seen + S(1) < S(kFirst + Step) ? seen + S(1) : S(kFirst);
+  }
 };
 
 // What a convolution remembers: its last Kernel - 1 positions in a ring, which of them is the oldest, the phase. Zeros, a stream's
@@ -78,7 +85,7 @@ struct ConvStream {
   EMMY_INLINE explicit ConvStream(const F& f) noexcept : ring(f.buffers) {}
   EMMY_INLINE S& oldest() const noexcept { return ring[kRows * kIn]; }
   EMMY_INLINE S& seen() const noexcept { return ring[kRows * kIn + 1]; }
-  EMMY_INLINE bool ready() const noexcept { return detail::Streamed<L>::phase::ends_window(static_cast<int>(seen())); }
+  EMMY_INLINE bool ready() const noexcept { return detail::Streamed<L>::phase::ends_window(seen()); }
 
   // run(x, tap, taps) for the pieces of the window that ends at x, oldest first: rows of kIn.
   template <class Run>
@@ -92,9 +99,9 @@ struct ConvStream {
     if constexpr (kRows > 0) {
       const int first = static_cast<int>(oldest());
       for (int i = 0; i < kIn; ++i) ring[first * kIn + i] = x[i];
-      oldest() = S(first + 1 == kRows ? 0 : first + 1);
+      oldest() = first + 1 == kRows ? S(0) : oldest() + S(1);
     }
-    seen() = S(detail::Streamed<L>::phase::next(static_cast<int>(seen())));
+    seen() = detail::Streamed<L>::phase::next(seen());
   }
 };
 
@@ -146,18 +153,18 @@ EMMY_INLINE void commit_next(Streaming<DepthwiseConv1d<Kernel, Options...>>, con
 template <class L, class F, class Join, class Last>
 EMMY_INLINE bool pool_next(const F& f, Join&& join, Last&& last) noexcept {
   using S = typename F::scalar;
-  const int seen = static_cast<int>(f.buffers[F::kIn]);
-  if (seen + 1 < detail::Streamed<L>::kWindow) return false;
+  const S seen = f.buffers[F::kIn];
+  if (seen + S(1) < S(detail::Streamed<L>::kWindow)) return false;
   for (int c = 0; c < F::kOutStride; ++c)
-    f.y[c] = c >= F::kIn ? S(0) : last(seen == 0 ? f.x[c] : join(f.buffers[c], f.x[c]));
+    f.y[c] = c >= F::kIn ? S(0) : last(seen == S(0) ? f.x[c] : join(f.buffers[c], f.x[c]));
   return true;
 }
 template <class L, class F, class Join>
 EMMY_INLINE void commit_pool(const F& f, Join&& join) noexcept {
   using S = typename F::scalar;
-  const int seen = static_cast<int>(f.buffers[F::kIn]);
-  for (int c = 0; c < F::kIn; ++c) f.buffers[c] = seen == 0 ? f.x[c] : join(f.buffers[c], f.x[c]);
-  f.buffers[F::kIn] = S(seen + 1 < detail::Streamed<L>::kWindow ? seen + 1 : 0);
+  const S seen = f.buffers[F::kIn];
+  for (int c = 0; c < F::kIn; ++c) f.buffers[c] = seen == S(0) ? f.x[c] : join(f.buffers[c], f.x[c]);
+  f.buffers[F::kIn] = seen + S(1) < S(detail::Streamed<L>::kWindow) ? seen + S(1) : S(0);
 }
 template <int Window, class F>
 EMMY_INLINE bool forward_next(Streaming<MaxPool<Window>>, const F& f) noexcept {
