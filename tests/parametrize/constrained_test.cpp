@@ -1,7 +1,6 @@
-// Constraints on weights: DCS above and below its threshold, ties and groups, low rank.
+// Constraints on weights: DCS above and below its threshold, ties and groups.
 #include <emmy/parametrize/certificate.hpp>
 #include <emmy/parametrize/constrained.hpp>
-#include <emmy/parametrize/low_rank.hpp>
 #include <emmy/parametrize/tied.hpp>
 
 #include <emmy/net/init.hpp>
@@ -309,125 +308,6 @@ TEST(Equivariant, HoldsExactlyThroughTraining) {
   EXPECT_EQ(p.bias<Layer<2>>(1), 0.0f);
   EXPECT_NE(p.bias<Layer<2>>(0), 0.0f);
   EXPECT_GT(largest, 0.1f);
-}
-
-// ---- low rank
-
-using Thin = Net<Scalar<double>, Input<7>, Tanh, LowRank<Dense<6>, 5>, Tanh, Dense<3>>;
-
-struct LowRankTest : testing::Test {
-  static constexpr int kBatch = 4;
-  Params<Thin> params{};
-  fixture::Data<Thin, kBatch> data{};
-  Pcg32 rng{21};
-  void SetUp() override {
-    fixture::randomise(params, rng, 0.9);
-    data.refill(rng, false);
-  }
-  template <class N>
-  std::vector<double> outputs(const Params<N>& p) const {
-    Buffers<N> buffers{};
-    Scratch<N, kBatch, Infer> scratch{};
-    std::vector<double> y(kBatch * 3);
-    EXPECT_EQ(infer(p, buffers, scratch, data.x, y.data()), Status::ok);
-    return y;
-  }
-  static void expect_same(const std::vector<double>& a, const std::vector<double>& b) {
-    for (std::size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-13);
-  }
-};
-
-static_assert(std::is_same_v<balances_of<Thin>, Symmetries<Balance<Layer<1>>>>, "U and V have a balance matrix");
-
-TEST_F(LowRankTest, FoldsToOneLayer) {
-  static_assert(std::is_same_v<plain_of<Thin>, Net<Scalar<double>, Input<7>, Tanh, Dense<6>, Tanh, Dense<3>>>);
-  Params<plain_of<Thin>> plain{};
-  for (double& v : plain.data) v = 7;
-  fold(params, plain);
-  EXPECT_TRUE(fixture::pads_are_zero<plain_of<Thin>>(plain.data));
-  expect_same(outputs(params), outputs(plain));
-}
-
-TEST_F(LowRankTest, SingularBasisKeepsTheFunctionAndBalances) {
-  const auto before = outputs(params);
-  double value[5];
-  singular_basis<Layer<1>>(params, value);
-  expect_same(before, outputs(params));
-  for (int p = 0; p < 5; ++p)
-    for (int q = 0; q < 5; ++q) {
-      double in = 0, out = 0;
-      for (int i = 0; i < 7; ++i) in += params.weight<Layer<1>>(p, i) * params.weight<Layer<1>>(q, i);
-      for (int o = 0; o < 6; ++o) out += params.weight<Layer<2>>(o, p) * params.weight<Layer<2>>(o, q);
-      EXPECT_NEAR(in, p == q ? value[p] : 0, 1e-13);
-      EXPECT_NEAR(out, p == q ? value[p] : 0, 1e-13);
-    }
-  for (int p = 1; p < 5; ++p) EXPECT_LE(value[p], value[p - 1]);
-  EXPECT_GT(value[4], 1e-3);
-}
-
-TEST_F(LowRankTest, FoldsToThinnerLayersOfItsRank) {
-  for (int o = 0; o < 6; ++o)
-    params.weight<Layer<2>>(o, 4) = params.weight<Layer<2>>(o, 1) - params.weight<Layer<2>>(o, 0);
-  const auto before = outputs(params);
-  double value[5];
-  singular_basis<Layer<1>>(params, value);
-  ASSERT_EQ(drop_rank<Layer<1>>(params, value, 1e-12), 4);
-  Params<unpaired_of<Thin>> two{};
-  unpair(params, two);
-  expect_same(before, outputs(two));
-  using Target = Net<Scalar<double>, Input<7>, Tanh, Dense<4, NoBias>, Dense<6>, Tanh, Dense<3>>;
-  Params<Target> thin{};
-  int live = 0;
-  ASSERT_EQ(fold_units(two, thin, live), Status::ok);
-  expect_same(before, outputs(thin));
-}
-
-TEST_F(LowRankTest, WhatIsDroppedStaysDropped) {
-  State<Thin, BasicMomentum<double>> state{};
-  Params<Thin> momentum{};
-  Gradient<Thin> zero{};
-  NoLedger none;
-  double value[5];
-  fixture::randomise(momentum, rng, 1);
-  for (int run = 0; run < 2; ++run) {  // with momentum of another basis, of this one
-    std::copy(std::begin(momentum.data), std::end(momentum.data), state.buf);
-    if (run == 0) singular_basis<Layer<1>>(params, state, value);
-    ASSERT_EQ(drop_rank<Layer<1>>(params, state, value, value[2]), 2);
-    ASSERT_EQ(apply(params, state, zero, BasicMomentum<double>{0.1, 0.9}, none), Status::ok);
-    for (int k = 0; k < 21; ++k) EXPECT_EQ((params.weight<Layer<1>>(2 + k % 3, k / 3)), 0.0);
-    for (int k = 0; k < 18; ++k) EXPECT_EQ((params.weight<Layer<2>>(k / 3, 2 + k % 3)), 0.0);
-    EXPECT_EQ(state.buf[kPlan<Thin>.block[0].offset] != 0, run == 1);
-    EXPECT_NE(state.buf[kPlan<Thin>.block[3].offset], 0.0) << "of another layer";
-  }
-}
-
-// Decay takes every singular value of the target by its strength, or to 0.
-TEST(LowRankDecay, ThresholdsSingularValues) {
-  using N = Net<Scalar<double>, Input<4>, LowRank<Dense<4, NoBias>, 4>>;
-  static Trainer<N, BasicSgd<double>, 4> trainer{};
-  Pcg32 rng{2};
-  init(trainer.params, rng);
-  double x[16] = {}, target[16], want[4], value[4];
-  for (int i = 0; i < 4; ++i) x[5 * i] = 1;
-  for (double& v : target) v = fixture::draw(rng);
-  Params<N> exact{};  // I M
-  for (int i = 0; i < 4; ++i) {
-    exact.weight<Layer<0>>(i, i) = 1;
-    for (int o = 0; o < 4; ++o) exact.weight<Layer<1>>(o, i) = target[4 * i + o];
-  }
-  singular_basis<Layer<0>>(exact, want);
-  // The loss of a batch of four is a quarter of |U V - M|^2 / 2, and so is the strength.
-  const double strength = 0.5;
-  for (int t = 0; t < 30000; ++t)
-    ASSERT_EQ(trainer.step(x, target, SquaredError{}, BasicSgd<double>{0.25, strength / 4}).status, Status::ok);
-  singular_basis<Layer<0>>(trainer.params, value);
-  int zeros = 0;
-  for (int r = 0; r < 4; ++r) {
-    EXPECT_NEAR(value[r], std::max(want[r] - strength, 0.0), 1e-9);
-    zeros += want[r] < strength;
-  }
-  EXPECT_GT(zeros, 0);
-  EXPECT_LT(zeros, 4);
 }
 
 }  // namespace

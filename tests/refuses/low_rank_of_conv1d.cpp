@@ -1,4 +1,4 @@
-// refuses: emmy: LowRank<L, Rank> takes a Dense and a rank of at least 1
+// refuses: emmy: LowRank<L, Rank> takes a Dense, or with parametrize/low_rank.hpp included a Conv1d
 #include <emmy/layers/conv1d.hpp>
 #include <emmy/parametrize/parametrized.hpp>
 

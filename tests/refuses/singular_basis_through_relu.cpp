@@ -1,4 +1,4 @@
-// refuses: emmy: a low rank is that of two Dense layers with nothing between, the first without a bias
+// refuses: emmy: a low rank is that of two layers with nothing between
 #include <emmy/layers/activations.hpp>
 #include <emmy/parametrize/low_rank.hpp>
 #include <emmy/parametrize/parametrized.hpp>

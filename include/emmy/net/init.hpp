@@ -73,6 +73,11 @@ inline constexpr int kCopiesOf = [] {
   if constexpr (requires { L::composition::kFactors; }) return L::composition::kFactors;
   else return 1;
 }();
+// Are its recurrent weights two factors (parametrize/low_rank_states.hpp)?
+template <class L>
+inline constexpr bool kPairsStates = requires {
+  requires L::composition::kPairsStates;
+};
 // The weights that a composed layer stands for.
 template <class N>
 consteval Block own_block() {
@@ -116,7 +121,13 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
       constexpr int kSecond = kFirst + inner::kCopiesOf<typename N::layer>;
       if constexpr (kIsRecurrent<typename N::layer> && kSecond < kLast) {
         const auto& again = kPlan<Net>.block[kSecond];
-        draw_block(again, again.rows / kGates, again.cols);
+        if constexpr (inner::kPairsStates<typename N::layer>) {
+          const auto& other = kPlan<Net>.block[kSecond + 1];
+          draw_block(again, again.rows, again.cols);
+          draw_block(other, other.rows / kGates, other.cols);
+        } else {
+          draw_block(again, again.rows / kGates, again.cols);
+        }
       }
       if constexpr (kHeads > 0) {
         const auto* const more = kPlan<Net>.block + kFirst;

@@ -244,10 +244,10 @@ consteval auto blocks_of_parameters(Constrained<O, Penalty>, M) {
 }
 
 // The charges u^2 - |z|^2, or of each column.
-template <class O, class Penalty>
-consteval auto balanced(Constrained<O, Penalty>) {
+template <class O, class Penalty, int Blocks>
+consteval auto balanced(Constrained<O, Penalty>, std::integral_constant<int, Blocks>) {
   constexpr Axis kUnit = __is_same(Penalty, Joint) ? Axis::row : Axis::column;
-  return Parts<2>{{{0, kUnit, 1}, {1, kUnit, -1}}};
+  return Parts<2>{{{Blocks, kUnit, 1}, {Blocks + 1, kUnit, -1}}};
 }
 
 }  // namespace emmy

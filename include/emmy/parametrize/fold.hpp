@@ -98,7 +98,7 @@ EMMY_INLINE void add_adapter(const Params<Net>& from, Params<Plain>& to) noexcep
     }
 }
 
-// W = U V, b = b: the factors that are nodes I and I + 1.
+// W = U V, the other blocks as they are: the factors that are nodes I and I + 1. Of a recurrent layer gate by gate.
 template <int I, int To, class Net, class Plain>
 EMMY_INLINE void multiply_pair(const Params<Net>& from, Params<Plain>& to) noexcept {
   constexpr int kSecond = kPlan<Net>.first_block[I + 1], kTo = kPlan<Plain>.first_block[To];
@@ -108,11 +108,11 @@ EMMY_INLINE void multiply_pair(const Params<Net>& from, Params<Plain>& to) noexc
   for (int i = 0; i < w.rows; ++i)
     for (int r = 0; r < u.cols; ++r)
       for (int o = 0; o < w.cols; ++o)
-        to.data[w.offset + i * w.stride + o] +=
-            from.data[u.offset + i * u.stride + r] * from.data[v.offset + r * v.stride + o];
-  if constexpr (kSecond + 1 < kPlan<Net>.first_block[I + 2]) {
-    constexpr auto b = kPlan<Net>.block[kSecond + 1], tb = kPlan<Plain>.block[kTo + 1];
-    for (int o = 0; o < tb.size(); ++o) to.data[tb.offset + o] = from.data[b.offset + o];
+        to.data[w.offset + i * w.stride + o] += from.data[u.offset + i % u.rows * u.stride + r] *
+                                                from.data[v.offset + (i / u.rows * u.cols + r) * v.stride + o];
+  for (int b = 1; b < kPlan<Net>.first_block[I + 2] - kSecond; ++b) {
+    const auto &rest = kPlan<Net>.block[kSecond + b], &target = kPlan<Plain>.block[kTo + b];
+    for (int o = 0; o < target.size(); ++o) to.data[target.offset + o] = from.data[rest.offset + o];
   }
 }
 

@@ -2,33 +2,63 @@
 //
 //   min over U V = W of (lam / 2) (|U|^2 + |V|^2)  =  lam sum of the singular values of W
 //
-// so with the loss 1/2 |W - M|^2 the singular values of W are those of M less lam, or 0. LowRank<Dense<Out, Bias>, Rank> in a net is two
-// layers, Dense<Rank, NoBias> and Dense<Out, Bias>, at two positions (parametrize/parametrized.hpp): kind `factors`. Their balance
-// matrix V V' - U' U is a charge (symmetry/balance.hpp), which decay takes to 0. `fold` multiplies them to one Dense.
+// so with the loss 1/2 |W - M|^2 the singular values of W are those of M less lam, or 0. LowRank<L, Rank> in a net is two layers at two
+// positions, kind `factors`:
+//   Dense<Out, Bias>                 Dense<Rank, NoBias>, Dense<Out, Bias>                   W [in][out]
+//   Conv1d<Out, K, ...>, Conv2d      Conv1d<Rank, K, ..., NoBias>, Dense<Out, Bias>          W [K in][out]
+//   Rnn<Units>, Gru<Units>           Dense<Rank, NoBias>, Rnn<Units>, Gru<Units>             the weights of the input, [in][gates units]
+// (parametrize/low_rank_states.hpp has the recurrent ones). `fold` multiplies them to one L. Their balance matrix V V' - U' U is a
+// charge, which decay takes to 0: of a Dense or a convolution all of it (symmetry/balance.hpp), else its diagonal (Rescaling).
 // singular_basis rotates the units between into the singular basis; drop_rank makes the small ones exact zeros, so that
-// fold_units (parametrize/fold.hpp) leaves two thinner layers where that is cheaper: (in + out) rank < in out. Where training goes on
-// both take the State too: momentum would bring a dropped rank back.
+// fold_units (parametrize/fold.hpp) leaves two thinner layers where that is cheaper: (in + out) rank < in out. rank_margins certifies what
+// was dropped. Where training goes on both take the State too: momentum would bring a dropped rank back.
 // Source: theory.md section 4 (rotation -> low rank). Test: tests/parametrize/constrained_test.cpp.
 #pragma once
 
 #include <emmy/kernels/jacobi.hpp>
+#include <emmy/layers/conv1d.hpp>
+#include <emmy/layers/recurrent.hpp>
 #include <emmy/net/companions.hpp>
-#include <emmy/net/memory.hpp>
+#include <emmy/parametrize/certificate.hpp>
+
+namespace emmy::detail {
+
+template <class... Options>
+using BiasOf = std::conditional_t<kWindowOptions<Options...>.has_bias, WithBias, NoBias>;
+template <int Out, int Kernel, class... Options, int Rank>
+requires(Rank > 0) struct LowRankOf<Conv1d<Out, Kernel, Options...>, Rank> {
+  using type = Sequence<FirstFactor<Conv1d<Rank, Kernel, Options..., NoBias>, Conv1d<Out, Kernel, Options...>>,
+                        Dense<Out, BiasOf<Options...>>>;
+};
+template <int Out, int Height, int Width, class... Options, int Rank>
+requires(Rank > 0) struct LowRankOf<Conv2d<Out, Height, Width, Options...>, Rank> {
+  using type =
+      Sequence<FirstFactor<Conv2d<Rank, Height, Width, Options..., NoBias>, Conv2d<Out, Height, Width, Options...>>,
+               Dense<Out, BiasOf<Options...>>>;
+};
+template <class L, int Rank>
+requires(Rank > 0 && kIsRecurrent<L> && !kIsComposed<L>) struct LowRankOf<L, Rank> {
+  using type = Sequence<FirstFactor<Dense<Rank, NoBias>, L>, L>;
+};
+
+}  // namespace emmy::detail
 
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 
-// One-sided Jacobi (kernels/jacobi.hpp) on weights as they lie, strided: turns lines p and q of `a` so that they are orthogonal, and those of `b` along. line(matrix, p)[k * step].
+// One-sided Jacobi (kernels/jacobi.hpp) on weights as they lie, strided: turns lines p and q of `a` so that they are orthogonal, and those
+// of `b` along. A line is data[l * line + k * step], of a recurrent layer so for each gate.
 template <class S>
 struct Lines {
   S* data;
-  int line, step, count;  // from one line to the next, within a line, how long
-  EMMY_INLINE S& operator()(int l, int k) const noexcept { return data[l * line + k * step]; }
+  int line, step, count;        // from one line to the next, within a line, how long
+  int run = 1 << 30, jump = 0;  // of a gate; from one gate to the next
+  EMMY_INLINE S& operator()(int l, int k) const noexcept { return data[l * line + k / run * jump + k % run * step]; }
 };
 template <class S>
-EMMY_INLINE S lines_dot(const Lines<S>& a, int p, int q) noexcept {
-  S s = 0;
+EMMY_INLINE std::remove_const_t<S> lines_dot(const Lines<S>& a, int p, int q) noexcept {
+  std::remove_const_t<S> s = 0;
   for (int k = 0; k < a.count; ++k) s += a(p, k) * a(q, k);
   return s;
 }
@@ -59,33 +89,52 @@ EMMY_INLINE void orthogonalise_lines(int lines, const Lines<S>& a, const Lines<S
   }
 }
 
-// The two blocks of the pair whose first layer Site names.
+// The two blocks of the pair whose first layer Site names, or of the factors inside that layer.
 template <class Net, class Site>
 struct LinearPair {
   static constexpr int kNode = kNodeOf<Net, Site>;
   static_assert(kNode >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
+  template <int I>
+  static constexpr bool kOfStates = requires {
+    requires node_at<Net, I>::layer::composition::kPairsStates;
+  };
   static constexpr bool kFits = [] {
-    if constexpr (kNode + 1 < Net::kNodes) {
+    if constexpr (kOfStates<kNode>) {
+      return true;
+    } else if constexpr (kNode + 1 < Net::kNodes) {
       using First = node_at<Net, kNode>;
       using Second = node_at<Net, kNode + 1>;
-      return kIsAffine<typename First::layer> && kIsAffine<typename Second::layer> &&
-             !kIsWindowed<typename First::layer> && !kIsWindowed<typename Second::layer> &&
-             kHasPlainWeights<typename First::layer> && kHasPlainWeights<typename Second::layer> &&
+      return kIsAffine<typename First::layer> && kHasPlainWeights<typename First::layer> &&
+             ((kIsAffine<typename Second::layer> && kHasPlainWeights<typename Second::layer> &&
+               !kIsWindowed<typename Second::layer>) ||
+              (kIsRecurrent<typename Second::layer> && !kIsComposed<typename Second::layer>)) &&
              Second::kFrom == kNode + 1 && Second::kSkip < 0 &&
              kPlan<Net>.first_block[kNode + 1] - kPlan<Net>.first_block[kNode] == 1;
     } else {
       return false;
     }
   }();
-  static_assert(kFits, "emmy: a low rank is that of two Dense layers with nothing between, the first without a bias");
-  static constexpr auto u = kPlan<Net>.block[kPlan<Net>.first_block[kNode]],
-                        v = kPlan<Net>.block[kPlan<Net>.first_block[kFits ? kNode + 1 : kNode]];
-  static constexpr int kRank = u.cols;
+  static_assert(
+      kFits,
+      "emmy: a low rank is that of two layers with nothing between, a Dense or a convolution without a bias and a "
+      "Dense, an Rnn or a Gru, or that of LowRankStates");
+  static constexpr int kFirst = kPlan<Net>.first_block[kNode] + kOfStates<kNode>, kSecond = kFirst + (kFits ? 1 : 0);
+  static constexpr auto u = kPlan<Net>.block[kFirst], v = kPlan<Net>.block[kSecond];
+  static constexpr int kRank = u.cols, kGates = v.rows / kRank;
 
+  // Lines of either: unit by unit.
+  template <class S>
+  static Lines<S> lines_of_u(S* data) noexcept {
+    return {data + u.offset, 1, u.stride, u.rows};
+  }
+  template <class S>
+  static Lines<S> lines_of_v(S* data) noexcept {
+    return {data + v.offset, v.stride, 1, kGates * v.cols, v.cols, kRank * v.stride};
+  }
   template <class S>
   static void clear_unit(S* data, int r) noexcept {
-    for (int i = 0; i < u.rows; ++i) data[u.offset + i * u.stride + r] = 0;
-    for (int o = 0; o < v.cols; ++o) data[v.offset + r * v.stride + o] = 0;
+    for (const Lines<S>& lines : {lines_of_u(data), lines_of_v(data)})
+      for (int k = 0; k < lines.count; ++k) lines(r, k) = 0;
   }
 };
 
@@ -97,8 +146,7 @@ template <class Site, class Net>
 void singular_basis(Params<Net>& params, typename Net::scalar* value) noexcept {
   using S = typename Net::scalar;
   using P = inner::LinearPair<Net, Site>;
-  const inner::Lines<S> u{params.data + P::u.offset, 1, P::u.stride, P::u.rows},
-      v{params.data + P::v.offset, P::v.column ? 1 : P::v.stride, P::v.column ? P::v.width : 1, P::v.cols};
+  const inner::Lines<S> u = P::lines_of_u(params.data), v = P::lines_of_v(params.data);
   const auto move_length = [&](const inner::Lines<S>& from, const inner::Lines<S>& to) {
     for (int r = 0; r < P::kRank; ++r) {
       const S size = root(inner::lines_dot(from, r, r));
@@ -157,6 +205,58 @@ int drop_rank(Params<Net>& params, State<Net, Rule>& state, const typename Net::
     for (const auto& c : companions_of(state))
       if (c.power == -1 && !(value[r] > least)) P::clear_unit(c.data, r);
   return drop_rank<Site>(params, value, least);
+}
+
+// margin[k] = lambda - the k-th largest singular value of the gradient of W outside of what is left, (I - U U+) g (I - V+ V): positive for
+// each direction that was dropped, and the loss has no slope below decay along any of them (for a convex loss: it is the optimum).
+// params: in the singular basis. plain: folded from them. full: its gradient on all data, which becomes what is outside. margin: kRank.
+// Status::not_differentiable, all margins -infinity: a unit that has no weights and no bias is at a kink.
+template <class Site, class Net>
+Status rank_margins(const Params<Net>& params, const Params<plain_of<Net>>& plain, Gradient<plain_of<Net>>& full,
+                    typename Net::scalar lambda, typename Net::scalar* margin) noexcept {
+  using S = typename Net::scalar;
+  using Plain = plain_of<Net>;
+  using P = inner::LinearPair<Net, Site>;
+  constexpr int kNode = detail::plain_node<Net, P::kNode>(), kRank = P::kRank;
+  constexpr auto kBlock = kPlan<Plain>.block[kPlan<Plain>.first_block[kNode] + P::template kOfStates<P::kNode>];
+  constexpr int kIn = kBlock.rows / P::kGates, kOut = kBlock.cols * P::kGates;
+  for (int unit = 0; unit < kBlock.cols; ++unit)
+    if (inner::is_dead_at_kink<Plain, kNode>(plain, unit, S(0))) {
+      for (int r = 0; r < kRank; ++r) margin[r] = -std::numeric_limits<S>::infinity();
+      return Status::not_differentiable;
+    }
+  const inner::Lines<const S> u = P::lines_of_u(params.data), v = P::lines_of_v(params.data);
+  const inner::Lines<S> g{full.data + kBlock.offset, kBlock.stride, 1, kOut, kBlock.cols, kIn * kBlock.stride};
+  for (int r = 0; r < kRank; ++r) {
+    const S uu = inner::lines_dot(u, r, r), vv = inner::lines_dot(v, r, r);
+    if (!(uu > S(0) && vv > S(0))) continue;
+    for (int o = 0; o < kOut; ++o) {
+      S along = 0;
+      for (int i = 0; i < kIn; ++i) along += u(r, i) * g(i, o);
+      for (int i = 0; i < kIn; ++i) g(i, o) -= along / uu * u(r, i);
+    }
+    for (int i = 0; i < kIn; ++i) {
+      S along = 0;
+      for (int o = 0; o < kOut; ++o) along += v(r, o) * g(i, o);
+      for (int o = 0; o < kOut; ++o) g(i, o) -= along / vv * v(r, o);
+    }
+  }
+  // Of its lines or, where they are fewer, of its columns.
+  constexpr bool kColumns = P::kGates == 1 && kOut < kIn;
+  const inner::Lines<S> turned = kColumns ? inner::Lines<S>{g.data, 1, kBlock.stride, kIn} : g;
+  constexpr int kLines = kColumns ? kOut : kIn;
+  inner::orthogonalise_lines(kLines, turned, inner::Lines<S>{g.data, 0, 0, 0});
+  for (int r = 0; r < kRank; ++r) margin[r] = 0;
+  for (int l = 0; l < kLines; ++l) {
+    S value = root(inner::lines_dot(turned, l, l));
+    for (int r = 0; r < kRank; ++r)
+      if (value > margin[r]) {
+        const S next = margin[r];
+        margin[r] = value, value = next;
+      }
+  }
+  for (int r = 0; r < kRank; ++r) margin[r] = lambda - margin[r];
+  return Status::ok;
 }
 
 }  // namespace emmy::inline EMMY_TARGET

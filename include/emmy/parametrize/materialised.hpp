@@ -10,7 +10,7 @@
 //   pull_back<M>(P, parameters, g, visitor)      hands the gradient of each block to visitor.rows<block>; may write over g
 //   decompose<M>(P, parameters)                  for `init`: the first block holds the drawn weights and becomes parameters
 //   kMultiplies, kSquares, kAmplifies            as a layer's (layers/layer.hpp)
-//   balanced(P)  consteval                       the two sides of a charge of its factors, where they have one (FactorBalance)
+//   balanced(P, constant<blocks of the layer>)  consteval   the two sides of a charge of its factors, where they have one (FactorBalance)
 //   kBehind                                      where the first block multiplies each weight: rescalings of units go through it
 // and, where it removes groups (parametrize/certificate.hpp),
 //   group_count(P, M)  consteval, group_size<M>(P, parameters, group), clear_group<M>(P, parameters or momentum, group),
@@ -173,16 +173,12 @@ requires(detail::kIsMaterialised<P>) consteval auto recurring(Parametrized<L, P>
     return detail::moved_back<P>(recurring(L{}));
   else return Parts<0>{};
 }
-// ... but those of its factors may be: `balanced(P)`, blocks counted from behind those of the layer.
+// ... but those of its factors may be.
 template <class L, class P>
 requires(detail::kIsMaterialised<P>) consteval auto internal(Parametrized<L, P>) {
-  if constexpr (requires { balanced(P{}); }) {
-    auto parts = balanced(P{});
-    for (Part& part : parts.part) part.block += kIsRecurrent<L> ? 3 : detail::has_bias<L>() ? 2 : 1;
-    return parts;
-  } else {
-    return Parts<0>{};
-  }
+  using Blocks = std::integral_constant<int, kIsRecurrent<L> ? 3 : detail::has_bias<L>() ? 2 : 1>;
+  if constexpr (requires { balanced(P{}, Blocks{}); }) return balanced(P{}, Blocks{});
+  else return Parts<0>{};
 }
 
 }  // namespace emmy

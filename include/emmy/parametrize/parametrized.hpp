@@ -17,25 +17,28 @@ struct Parametrized {
 };
 
 namespace detail {
-// The first of two layers whose weights are the factors of one.
-template <class L>
+// The first of two layers whose weights are the factors of those of Whole.
+template <class L, class Whole>
 struct FirstFactor : L {};
 template <class L>
 inline constexpr bool kIsFirstFactor = false;
-template <class L>
-inline constexpr bool kIsFirstFactor<FirstFactor<L>> = true;
+template <class L, class Whole>
+inline constexpr bool kIsFirstFactor<FirstFactor<L, Whole>> = true;
 
 template <class L, int Rank>
 struct LowRankOf {
-  static_assert(sizeof(L) == 0, "emmy: LowRank<L, Rank> takes a Dense and a rank of at least 1");
+  static_assert(
+      sizeof(L) == 0,
+      "emmy: LowRank<L, Rank> takes a Dense, or with parametrize/low_rank.hpp included a Conv1d, Conv2d, Rnn or "
+      "Gru, and a rank of at least 1");
 };
 template <int Out, class Bias, int Rank>
 requires(Rank > 0) struct LowRankOf<Dense<Out, Bias>, Rank> {
-  using type = Sequence<FirstFactor<Dense<Rank, NoBias>>, Dense<Out, Bias>>;
+  using type = Sequence<FirstFactor<Dense<Rank, NoBias>, Dense<Out, Bias>>, Dense<Out, Bias>>;
 };
 }  // namespace detail
 
-// LowRank<Dense<Out>, Rank>: y = (x U) V + b, two layers at two positions (parametrize/low_rank.hpp). `fold` makes one Dense of them.
+// LowRank<Dense<Out>, Rank>: y = (x U) V + b, two layers at two positions (parametrize/low_rank.hpp). `fold` makes one of them.
 template <class L, int Rank>
 using LowRank = typename detail::LowRankOf<L, Rank>::type;
 
@@ -64,9 +67,9 @@ template <class Join, class... A, class... B>
 struct PlainLayer<Parallel<Join, Branch<A...>, Branch<B...>>> {
   using type = Parallel<Join, Branch<typename PlainLayer<A>::type...>, Branch<typename PlainLayer<B>::type...>>;
 };
-template <class L, class Second>
-struct PlainLayer<Sequence<FirstFactor<L>, Second>> {
-  using type = Second;
+template <class L, class Whole, class Second>
+struct PlainLayer<Sequence<FirstFactor<L, Whole>, Second>> {
+  using type = Whole;
 };
 // An adapted layer is the one that it adapts.
 template <class L, class Down, class Up>
@@ -89,9 +92,9 @@ struct Unpaired {
 };
 template <class... Done, class L, class... Rest>
 struct Unpaired<Net<Done...>, L, Rest...> : Unpaired<Net<Done..., L>, Rest...> {};
-template <class... Done, class L, class Second, class... Rest>
-struct Unpaired<Net<Done...>, Sequence<FirstFactor<L>, Second>, Rest...> : Unpaired<Net<Done..., L, Second>, Rest...> {
-};
+template <class... Done, class L, class Whole, class Second, class... Rest>
+struct Unpaired<Net<Done...>, Sequence<FirstFactor<L, Whole>, Second>, Rest...>
+    : Unpaired<Net<Done..., L, Second>, Rest...> {};
 template <class Net>
 struct UnpairedNet;
 template <class First, class... L>

@@ -164,8 +164,9 @@ consteval auto charges_of(FactorBalance<Site>) {
   for (int i = 0; i < inner.kCount; ++i) {
     const int block = kPlan<Net>.first_block[kSite] + inner.part[i].block;
     const auto& b = kPlan<Net>.block[block];
-    c.charge[0].units = inner.part[i].axis == Axis::column ? b.cols : b.rows;
-    c.charge[0].add({block, inner.part[i].axis, {inner.part[i].sign, 1}, by_output});
+    const int lines = inner.part[i].axis == Axis::column ? b.cols : b.rows;
+    if (i == 0) c.charge[0].units = lines;  // other parts may have several lines a unit
+    c.charge[0].add({block, inner.part[i].axis, {inner.part[i].sign, 1}, by_output, lines / c.charge[0].units});
   }
   return c;
 }
