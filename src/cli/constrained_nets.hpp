@@ -1,4 +1,4 @@
-// More constrained nets on the digits, for `emmy reproduce --digits`: 64-32-10 with the first layer held to blocks, to a rank or to a mirror.
+// More constrained nets on the digits, for `emmy reproduce --digits` and, of blocks and of a rank, `emmy train`: 64-32-10 with the first layer held to blocks, to a rank or to a mirror.
 #pragma once
 
 #include <emmy/layers/mirrored.hpp>
@@ -36,8 +36,15 @@ using InvariantNet = Net<Input<kInputs>, Mirrored<kHidden, LeftRight, SwapPairs>
 // Without a ledger: the nets of `emmy train` have theirs.
 template <class NetType>
 struct Bookless : Trained<NetType, 16, Source::digits, CrossEntropy, int, NoLedger> {};
-struct Blocks16 : Bookless<BlocksNet> {};
-struct LowRank16 : Bookless<LowRankNet> {};
+struct Blocks16 : Bookless<BlocksNet> {
+  static constexpr const char* kName = "digits";
+  static constexpr const char* kText = "64-32-10, ReLU, softmax cross-entropy; no ledger";
+};
+struct LowRank16 : Bookless<LowRankNet> {
+  static constexpr const char* kName = "digits";
+  static constexpr const char* kText =
+      "64-16-32-10, no activation behind the 16, ReLU, softmax cross-entropy; no ledger";
+};
 struct Mirror16 : Bookless<MirrorNet> {};
 struct Invariant16 : Bookless<InvariantNet> {};
 

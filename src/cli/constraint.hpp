@@ -2,7 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
 #include <vector>
+
+#include <emmy/parametrize/low_rank.hpp>
 
 #include "cli/session.hpp"
 
@@ -20,7 +25,18 @@ struct ConstraintReport {
   double accuracy_before = 0, accuracy_after = 0;  // on the test set, at the removal
   int changed_by_removal = 0;                      // test rows whose class changed
   double multiply_adds = 1;                        // share that is left
+  // What is not certified would be above `threshold`, with the weights as they are, and at the strength `suggested`. Where nothing
+  // collapsed: the one of the smallest groups that asks for least, by itself with all else as it is; -1: none was tried.
+  double threshold = 0, suggested = 0;
+  int smallest = -1;
 };
+
+// How far above the threshold a group is gone, to 1e-3, by the end of a run of so many steps: its size falls by
+// (1 - eta (strength - threshold))^2 a step.
+inline double above_threshold(const Recipe& r, std::int64_t steps) {
+  const double rate = r.learning_rate / (1 - r.momentum) * (r.schedule == "constant" ? 1 : 0.5);
+  return std::log(1e3) / (2 * rate * static_cast<double>(steps));
+}
 
 // The layer that is parametrised.
 template <class Net>
@@ -139,6 +155,36 @@ ConstraintReport certify(Session<C>& s) {
       report.uncertified.push_back(static_cast<int>(g));
       report.worst_uncertified = std::min(report.worst_uncertified, static_cast<double>(margin[g] / lambda));
     }
+  if (const auto v = verdict(report.worst_uncertified * s.recipe().strength, s.recipe().strength);
+      !report.uncertified.empty() && std::isfinite(v.suggested_decay))
+    report.threshold = v.threshold, report.suggested = v.suggested_decay;
+  // Of the smallest groups that the data say anything of; not a dead unit's, whose gradient is 0.
+  if (report.collapsed == 0) {
+    constexpr int kTried = 8, kLooked = std::min(64, kCount);
+    std::vector<int> order(kCount);
+    std::iota(order.begin(), order.end(), 0);
+    std::partial_sort(order.begin(), order.begin() + kLooked, order.end(), [&](int a, int b) {
+      return size[static_cast<std::size_t>(a)] < size[static_cast<std::size_t>(b)];
+    });
+    const double slowest = above_threshold(s.recipe(), s.recipe().epochs * s.steps_per_epoch());
+    float most = std::isfinite(slowest) ? -std::numeric_limits<float>::infinity() : lambda;  // no step moves: no answer
+    for (int n = 0, tried = 0; n < kLooked && tried < kTried; ++n) {
+      const auto g = static_cast<std::size_t>(order[static_cast<std::size_t>(n)]);
+      removed[g] = true;
+      if (take_margins() && margin[g] < lambda) {
+        ++tried;
+        if (margin[g] > most) {
+          most = margin[g];
+          report.smallest = static_cast<int>(g);
+          const auto v = verdict(static_cast<double>(most), s.recipe().strength);
+          report.threshold = v.threshold, report.suggested = v.suggested_decay + slowest;
+        }
+      }
+      removed[g] = false;
+    }
+    s.trainer->params = params;
+    s.trainer->state = state;
+  }
   if constexpr (kIsLedger<typename C::Ledger>) s.ledger->resync();
 
   const int rows = static_cast<int>(s.train_data().rows);
@@ -161,6 +207,49 @@ ConstraintReport certify(Session<C>& s) {
   const std::vector<int> after = s.classes(s.test_data());
   for (std::size_t r = 0; r < after.size(); ++r) report.changed_by_removal += after[r] != before[r];
   report.accuracy_after = s.score(s.test_data()).accuracy;
+  return report;
+}
+
+// The same of LowRank for the first layer: directions of the singular basis, of which those below 1e-3 of the largest become zero.
+// Certified are as many of them as the gradient, outside of what is left, has no singular value above the strength for.
+struct RankReport {
+  std::string refused;
+  int rank = 0, of = 0, certified = 0;
+  // The strength that would certify them; where none was dropped, that would drop the smallest.
+  double threshold = 0, suggested = 0;
+  double worst_margin = 1;  // of those dropped, in units of the strength; where none was, of the smallest
+  double multiply_adds = 1;
+};
+template <class C>
+RankReport certify_rank(Session<C>& s) {
+  using Pair = inner::LinearPair<typename C::Net, Layer<0>>;
+  constexpr int kRank = Pair::kRank;
+  auto& params = s.trainer->params;
+  RankReport report;
+  float value[kRank], margin[kRank];
+  singular_basis<Layer<0>>(params, s.trainer->state, value);
+  report.of = kRank;
+  report.rank = drop_rank<Layer<0>>(params, s.trainer->state, value, 1e-3f * value[0]);
+  const int gone = kRank - report.rank;
+  const auto kept = params;
+  if (gone == 0) drop_rank<Layer<0>>(params, value, value[kRank - 1]);
+  auto plain = std::make_unique<Params<typename Session<C>::Plain>>();
+  auto full = std::make_unique<Gradient<typename Session<C>::Plain>>();
+  fold(params, *plain);
+  const auto lambda = static_cast<float>(s.recipe().strength);
+  if (!s.full_gradient(*full) || rank_margins<Layer<0>>(params, *plain, *full, lambda, margin) != Status::ok)
+    report.refused = "no gradient on all data, or at a kink";
+  else {
+    for (int r = 0; r < gone; ++r) report.certified += margin[r] > 0;
+    if (lambda > 0) report.worst_margin = std::min(1.0, static_cast<double>(margin[0] / lambda));
+    const auto v = verdict(static_cast<double>(margin[0]), s.recipe().strength);
+    report.threshold = v.threshold, report.suggested = v.suggested_decay;
+    if (const double slowest = above_threshold(s.recipe(), s.recipe().epochs * s.steps_per_epoch()); gone == 0)
+      report.suggested = std::isfinite(slowest) ? v.suggested_decay + slowest : 0;
+  }
+  params = kept;
+  report.multiply_adds = static_cast<double>((kInputs + kHidden) * report.rank + kHidden * kClasses) /
+                         (kInputs * kHidden + kHidden * kClasses);
   return report;
 }
 

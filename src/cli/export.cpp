@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <emmy/parametrize/write_blocks.hpp>
 
+#include "cli/constrained_nets.hpp"
 #include "cli/constraint.hpp"
 #include "cli/folded.hpp"
 #include "cli/refuse.hpp"
@@ -110,9 +111,11 @@ int run_export(const ExportOptions& options) {
                   "; emmy export writes --net digits only");
   const std::string& kind = recipe.value().constraint;
   Params<DenseNet> plain;
-  const auto read = kind == "sparse"  ? plain_weights<SparseNet>(file.value(), options.model, plain)
-                    : kind == "units" ? plain_weights<UnitsNet>(file.value(), options.model, plain)
-                                      : plain_weights<DenseNet>(file.value(), options.model, plain);
+  const auto read = kind == "sparse"   ? plain_weights<SparseNet>(file.value(), options.model, plain)
+                    : kind == "units"  ? plain_weights<UnitsNet>(file.value(), options.model, plain)
+                    : kind == "blocks" ? plain_weights<BlocksNet>(file.value(), options.model, plain)
+                    : kind == "rank"   ? plain_weights<LowRankNet>(file.value(), options.model, plain)
+                                       : plain_weights<DenseNet>(file.value(), options.model, plain);
   if (!read) return refuse(read.error().message);
   const Folded net = options.blocks ? keep_units(plain) : fold_to_live(plain);
   const std::string text = header_text(net, io::shown_path(options.model), options.blocks);

@@ -18,23 +18,26 @@ using namespace emmy::app;
 // Defaults that depend on the constraint, where the user gave none.
 void fill_defaults(Recipe& r, const CLI::App& train) {
   const bool exercises = is_of_exercises(r.net), controller = r.net == "controller";
-  const bool sparse = r.constraint == "sparse", units = r.constraint == "units";
+  const bool sparse = r.constraint == "sparse", units = r.constraint == "units", blocks = r.constraint == "blocks",
+             rank = r.constraint == "rank";
   const auto given = [&](const char* name) { return train.get_option(name)->count() > 0; };
-  if (!given("--epochs") && (sparse || units)) r.epochs = 60;
+  if (!given("--epochs") && (sparse || units || blocks || rank)) r.epochs = 60;
   if (!given("--epochs") && exercises) r.epochs = 30;
   if (!given("--epochs") && controller) r.epochs = 160;
   if (!given("--decay") && exercises) r.decay = 1e-3;
   if (!given("--batch") && controller) r.batch = 32;
   if (!given("--draw") && exercises) r.drawn = 128;
   if (!given("--draw") && controller) r.drawn = 2000;
-  if (!given("--learning-rate") && (sparse || r.net == "exercises-gru")) r.learning_rate = 0.1;
+  if (!given("--learning-rate") && (sparse || blocks || r.net == "exercises-gru")) r.learning_rate = 0.1;
+  if (!given("--schedule") && (blocks || rank)) r.schedule = "cosine";
   if (!given("--learning-rate") && r.governor) r.learning_rate = 1e-4;
   if (!given("--momentum") && r.governor) r.momentum = 0;
   if (!given("--schedule") && r.governor) r.schedule = "constant";
   if (!given("--learning-rate") && r.rule != "momentum") r.learning_rate = 0.001;
-  if (!given("--strength")) r.strength = sparse ? 5e-4 : units ? 5e-3 : 0.0;
-  if (!given("--partner-decay")) r.partner = sparse ? r.strength : units ? r.strength / 16 : 0.0;
-  if (!given("--fine-tune")) r.fine_tune = sparse ? 5 : 0;
+  if (!given("--strength")) r.strength = sparse ? 5e-4 : blocks ? 9e-4 : units || rank ? 5e-3 : 0.0;
+  if (!given("--partner-decay"))
+    r.partner = sparse ? r.strength : blocks ? r.strength * 5 / 9 : units ? r.strength / 16 : 0.0;
+  if (!given("--fine-tune")) r.fine_tune = sparse || blocks ? 5 : 0;
 }
 
 // CLI11 would read 010 as octal 8.
@@ -80,12 +83,15 @@ void add_train(CLI::App& app, TrainOptions& o) {
       ->add_option("--batch", r.batch,
                    "Batch size: 1, 16 or 64 for digits (16 with a constraint), 32 for controller, else 16")
       ->capture_default_str();
-  train->add_option("--learning-rate", r.learning_rate,
-                    "Learning rate at the start (default 0.05; 0.1 for sparse and exercises-gru, 0.001 for adam)");
+  train->add_option(
+      "--learning-rate", r.learning_rate,
+      "Learning rate at the start (default 0.05; 0.1 for sparse, blocks and exercises-gru, 0.001 for adam)");
   train->add_flag("--governor", r.governor,
                   "The learning rate follows the curvature of the loss: plain steps, no momentum, a constant schedule "
                   "and a start at 0.0001 unless given");
-  train->add_option("--schedule", r.schedule, "linear or cosine (to 0 at the last epoch), or constant")
+  train
+      ->add_option("--schedule", r.schedule,
+                   "linear or cosine (to 0 at the last epoch; blocks and rank unless given), or constant")
       ->capture_default_str();
   train
       ->add_option("--rule", r.rule,
@@ -101,14 +107,22 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train->add_option("--seed", r.seed, "Seed of the initial weights and of the order of samples")
       ->check(wrong_seed)
       ->capture_default_str();
-  train->add_option("--constraint", r.constraint, "none, sparse (weights of the first layer) or units (hidden units)")
+  train
+      ->add_option(
+          "--constraint", r.constraint,
+          "none, sparse (weights of the first layer), blocks (of four of them), units (hidden units) or rank (of the "
+          "first layer, at most 16)")
       ->capture_default_str();
-  train->add_option("--strength", r.strength,
-                    "Decay of the constraint's factors (default 0.0005 for sparse, 0.005 for units)");
+  train->add_option(
+      "--strength", r.strength,
+      "Decay of the constraint's factors (default 0.0005 for sparse, 0.0009 for blocks, 0.005 for units and rank)");
   train->add_option("--partner-decay", r.partner,
-                    "Decay of the layer next to the constrained one (default: the strength for sparse, /16 for units)");
-  train->add_option("--fine-tune", r.fine_tune,
-                    "Epochs under the mask after the removal (default 5 for sparse, 0 for units)");
+                    "Decay of the layer next to the constrained one (default: the strength for sparse, 5/9 of it for "
+                    "blocks, 1/16 for "
+                    "units, 0 for rank)");
+  train->add_option(
+      "--fine-tune", r.fine_tune,
+      "Epochs under the mask after the removal (default 5 for sparse and blocks, 0 for units; none for rank)");
   train->add_option("--target", o.target,
                     "scalar, sse4, avx2 or avx3 (default: EMMY_TARGET, else the best this CPU has)");
   train->add_option("--save", o.save, "Write the run to this file");
@@ -224,7 +238,7 @@ int run(int argc, char** argv) {
       train.overrides_recipe = train.overrides_recipe || sub->get_option(name)->count() > 0;
     for (const char* name : {"--strength", "--partner-decay", "--fine-tune"})
       if (train.recipe.constraint == "none" && train.resume.empty() && sub->get_option(name)->count() > 0) {
-        std::fprintf(stderr, "emmy: %s needs --constraint sparse or units\n", name);
+        std::fprintf(stderr, "emmy: %s needs --constraint sparse, blocks, units or rank\n", name);
         return kBadInput;
       }
     for (const char* name : {"--split", "--idle-as-other"})

@@ -17,7 +17,7 @@ inline constexpr int kOk = 0, kFailed = 1, kBadInput = 2;
 // What decides the course of a training run; saved with the model, so that resuming needs no options.
 struct Recipe {
   std::string net = "digits";       // digits, digits-conv, digits-norm, exercises, exercises-gru, controller
-  std::string constraint = "none";  // none, sparse, units
+  std::string constraint = "none";  // none, sparse, blocks, units, rank
   std::string rule = "momentum";    // momentum, adam, adam-shared
   std::string schedule = "linear";  // linear or cosine (to 0 at the last epoch), constant
   int epochs = 20;

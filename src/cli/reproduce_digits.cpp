@@ -114,50 +114,15 @@ double still_certified(Session<C>& s) {
   return zeros > 0 ? static_cast<double>(held) / zeros : 1;
 }
 
-// Directions whose singular value is below 1e-3 of the largest become zero. Certified are as many of them as the gradient, outside of
-// what is left, has no singular value above the strength for.
 void find_rank(Session<LowRank16>& s, Seed& seed) {
-  auto& params = s.trainer->params;
-  float value[kMostRank];
-  singular_basis<Layer<0>>(params, s.trainer->state, value);
-  const int rank = drop_rank<Layer<0>>(params, s.trainer->state, value, 1e-3f * value[0]);
-  Gradient<DenseNet> full;
-  if (!s.full_gradient(full)) seed.refused = "no gradient";
-  using P = inner::LinearPair<LowRankNet, Layer<0>>;
-  constexpr auto kFirst = kPlan<DenseNet>.block[0];
-  double g[kInputs][kHidden];
-  for (int i = 0; i < kInputs; ++i)
-    for (int o = 0; o < kHidden; ++o) g[i][o] = static_cast<double>(full.data[kFirst.offset + i * kFirst.stride + o]);
-  for (int r = 0; r < rank; ++r) {
-    const auto u = [&](int i) { return static_cast<double>(params.data[P::u.offset + i * P::u.stride + r]); };
-    const auto v = [&](int o) { return static_cast<double>(params.data[P::v.offset + r * P::v.stride + o]); };
-    double uu = 0, vv = 0;
-    for (int i = 0; i < kInputs; ++i) uu += u(i) * u(i);
-    for (int o = 0; o < kHidden; ++o) vv += v(o) * v(o);
-    for (int o = 0; o < kHidden; ++o) {
-      double along = 0;
-      for (int i = 0; i < kInputs; ++i) along += u(i) * g[i][o] / uu;
-      for (int i = 0; i < kInputs; ++i) g[i][o] -= u(i) * along;
-    }
-    for (auto& row : g) {
-      double along = 0;
-      for (int o = 0; o < kHidden; ++o) along += v(o) * row[o] / vv;
-      for (int o = 0; o < kHidden; ++o) row[o] -= v(o) * along;
-    }
-  }
-  const inner::Lines<double> columns{g[0], 1, kHidden, kInputs}, none{g[0], 0, 0, 0};
-  inner::orthogonalise_lines(kHidden, columns, none);
-  int above = 0;
-  for (int o = 0; o < kHidden; ++o) {
-    const double margin = 1 - std::sqrt(inner::lines_dot(columns, o, o)) / s.recipe().strength;
-    above += margin <= 0;
-    seed.margin = std::min(seed.margin, margin);
-  }
-  seed.left = rank;
-  seed.of = kMostRank;
-  seed.removed = kMostRank - rank;
-  seed.certified = seed.removed > 0 ? 1 - static_cast<double>(std::min(above, seed.removed)) / seed.removed : 1;
-  seed.dense((kInputs + kHidden) * rank + kHidden * kClasses, kHidden + kClasses);
+  const RankReport c = certify_rank(s);
+  seed.refused = c.refused;
+  seed.left = c.rank;
+  seed.of = c.of;
+  seed.removed = c.of - c.rank;
+  seed.margin = c.worst_margin;
+  seed.certified = seed.removed > 0 ? static_cast<double>(c.certified) / seed.removed : 1;
+  seed.dense((kInputs + kHidden) * c.rank + kHidden * kClasses, kHidden + kClasses);
 }
 
 // As a model of `emmy train` without a constraint, for emmy export.

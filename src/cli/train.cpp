@@ -24,15 +24,24 @@ namespace {
 
 constexpr int kSplits = 3, kMostRecordings = 10000;
 
+// Nets without a ledger.
+bool is_bookless(const std::string& constraint) { return constraint == "blocks" || constraint == "rank"; }
+template <class C>
+constexpr bool kHasBooks = kIsLedger<typename C::Ledger>;
+template <class C>
+constexpr std::size_t kLedgerBytes = kHasBooks<C> ? sizeof(typename C::Ledger) : 0;
+
 bool in_range(double x, double low, double high) { return x >= low && x <= high; }  // false for NaN
 
 // What is wrong with the recipe, empty if nothing.
 std::string complaint(const Recipe& r) {
-  const int wanted = with_configuration(r.net, r.rule, r.constraint, r.batch, 0, []<class C>(C) { return C::kBatch; });
+  const bool bookless = is_bookless(r.constraint);  // of the batch size of the others
+  const int wanted = with_configuration(r.net, r.rule, bookless ? "units" : r.constraint, r.batch, 0,
+                                        []<class C>(C) { return C::kBatch; });
   if (wanted == 0)
     return "--net is digits, digits-conv, digits-norm, exercises, exercises-gru or controller, not '" + r.net + "'";
-  if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units")
-    return "--constraint is none, sparse or units, not '" + r.constraint + "'";
+  if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units" && !bookless)
+    return "--constraint is none, sparse, blocks, units or rank, not '" + r.constraint + "'";
   if (r.schedule != "linear" && r.schedule != "cosine" && r.schedule != "constant")
     return "--schedule is linear, cosine or constant, not '" + r.schedule + "'";
   if (r.epochs < 1 || r.epochs > 1000000) return "--epochs is 1 to 1000000";
@@ -63,6 +72,7 @@ std::string complaint(const Recipe& r) {
   if (!in_range(r.partner, 0, 1) || r.partner * r.learning_rate > 1)
     return "--partner-decay is 0 to 1, times --learning-rate at most 1";
   if (r.fine_tune < 0 || r.fine_tune > 1000000) return "--fine-tune is 0 to 1000000";
+  if (r.fine_tune > 0 && r.constraint == "rank") return "--fine-tune is not for --constraint rank";
   if (r.drawn < 64 || r.drawn > 1000000) return "--draw is 64 to 1000000";
   if (is_of_exercises(r.net) && r.drawn > kMostRecordings)
     return fmt::format("--draw is 64 to {} recordings", kMostRecordings);
@@ -117,19 +127,23 @@ io::Result<io::Done> save(const Session<C>& s, const std::string& path) {
                    section_of("params", s.trainer->params),
                    section_of("buffers", s.trainer->buffers),
                    section_of("state", s.trainer->state),
-                   section_of("ledger", *s.ledger),
                    section_of("progress", s.progress),
                    section_of("data", checksum(s.train_data()))};
+  if constexpr (kHasBooks<C>) file.sections.insert(file.sections.begin() + 4, section_of("ledger", *s.ledger));
   return io::write_checkpoint(path, file);
 }
 
 template <class C>
 io::Result<io::Done> restore(Session<C>& s, const io::Checkpoint& file, const std::string& path) {
   std::uint32_t data = 0;
+  const auto books = [&]() -> io::Result<io::Done> {
+    if constexpr (kHasBooks<C>) return read_section(file, path, "ledger", *s.ledger);
+    else return io::Done{};
+  };
   for (const auto& part :
        {read_section(file, path, "params", s.trainer->params), read_section(file, path, "buffers", s.trainer->buffers),
-        read_section(file, path, "state", s.trainer->state), read_section(file, path, "ledger", *s.ledger),
-        read_section(file, path, "progress", s.progress), read_section(file, path, "data", data)})
+        read_section(file, path, "state", s.trainer->state), books(), read_section(file, path, "progress", s.progress),
+        read_section(file, path, "data", data)})
     if (!part) return part.error();
   if (!plausible(s.progress)) return io::Error{io::shown_path(path) + ": its progress is damaged"};
   for (const float w : s.trainer->params.data)
@@ -165,7 +179,7 @@ void print_memory(const Session<C>& s) {
   using T = typename Table<C>::TrainerType;
   fmt::print("RAM: params {} B, buffers {} B, state {} B, scratch {} B, together {} B; ledger {} B\n",
              sizeof(s.trainer->params), kPlan<typename C::Net>.buffers > 0 ? sizeof(s.trainer->buffers) : 0,
-             sizeof(s.trainer->state), sizeof(s.trainer->scratch), sizeof(T), sizeof(*s.ledger));
+             sizeof(s.trainer->state), sizeof(s.trainer->scratch), sizeof(T), kLedgerBytes<C>);
   fmt::print("  scratch with a buffer for each activation, each gradient and each layer's own: {} B\n",
              one_buffer_each<C>());
 }
@@ -188,7 +202,7 @@ void describe(const Session<C>& s, report::Record& record) {
                    {"buffers", kPlan<typename C::Net>.buffers > 0 ? bytes(sizeof(s.trainer->buffers)) : 0},
                    {"state", bytes(sizeof(s.trainer->state))},
                    {"scratch", bytes(sizeof(s.trainer->scratch))},
-                   {"ledger", bytes(sizeof(*s.ledger))}};
+                   {"ledger", bytes(kLedgerBytes<C>)}};
 }
 // Writes it; why not, or empty.
 std::string write_report(const report::Record& record, const std::string& folder) {
@@ -260,11 +274,13 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
     return refuse(io::shown_path(options.resume) +
                   ": is finished, its groups removed and certified; more epochs would void the certificate");
   // Another target than the one that saved adds the same weights up in another order.
-  if (resumed != nullptr && s.progress.epoch < until) s.ledger->resync();
-  if (!options.report.empty()) {
-    s.recording = std::make_unique<Recording>();
-    describe(s, s.recording->record);
-    s.recording->start(*s.ledger, s.progress.step, until * s.steps_per_epoch());
+  if constexpr (kHasBooks<C>) {
+    if (resumed != nullptr && s.progress.epoch < until) s.ledger->resync();
+    if (!options.report.empty()) {
+      s.recording = std::make_unique<Recording>();
+      describe(s, s.recording->record);
+      s.recording->start(*s.ledger, s.progress.step, until * s.steps_per_epoch());
+    }
   }
   if (const std::string why = train_epochs(s, until); !why.empty()) {
     fmt::print(stderr, "emmy: {}\n", why);
@@ -288,10 +304,14 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
 
   const Score test_score = s.score(s.test_data()), train_score = s.score(s.train_data());
   const double step_us = s.timed_steps > 0 ? 1e6 * s.step_seconds / static_cast<double>(s.timed_steps) : 0;
-  const auto charges = charge_reports(*s.ledger, typename C::Ledger::symmetries{});
-  print_charges(charges);
-  fmt::print("  health: worst residual of any charge, identity or check sum in {} steps {:.3f} of its bound\n",
-             s.ledger->measured, static_cast<double>(s.ledger->worst_health()));
+  nlohmann::json books;
+  if constexpr (kHasBooks<C>) {
+    const auto charges = charge_reports(*s.ledger, typename C::Ledger::symmetries{});
+    print_charges(charges);
+    fmt::print("  health: worst residual of any charge, identity or check sum in {} steps {:.3f} of its bound\n",
+               s.ledger->measured, static_cast<double>(s.ledger->worst_health()));
+    books = {{"charges", to_json(charges)}, {"worst_health", static_cast<double>(s.ledger->worst_health())}};
+  }
   fmt::print("train loss {:.4f}, {}{}{}\n", train_score.loss, shown<C>(test_score),
              Session<C>::kLabels ? fmt::format(" ({} of {})", test_score.correct, s.test_data().rows) : "",
              step_us > 0 ? fmt::format(", {:.1f} us a step", step_us) : "");
@@ -328,15 +348,14 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
                             {"scratch", sizeof(s.trainer->scratch)},
                             {"one_buffer_each", one_buffer_each<C>()},
                             {"trainer", sizeof(*s.trainer)},
-                            {"ledger", sizeof(*s.ledger)}}},
-                          {"charges", to_json(charges)},
+                            {"ledger", kLedgerBytes<C>}}},
                           {"constraint", constraint},
-                          {"worst_health", static_cast<double>(s.ledger->worst_health())},
                           {"steps", s.progress.step},
                           {"epochs", s.progress.epoch},
                           {"step_microseconds", step_us}};
     if (recipe.governor) out["learning_rate"] = s.learning_rate();
     out.update(test);
+    if constexpr (kHasBooks<C>) out.update(books);
     const std::string text = out.dump(2) + "\n";
     if (const auto written = io::replace_file(options.json, std::as_bytes(std::span(text))); !written)
       return refuse(written.error().message);
@@ -345,13 +364,27 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
 }
 
 template <class C>
+const Table<C>* table_for(const char* target) {
+  const auto of_constrained = [&](auto member) -> const Table<C>* {
+    const auto* all = find_table<ConstrainedNets>(target);
+    return all != nullptr ? &(all->*member) : nullptr;
+  };
+  if constexpr (__is_same(C, Blocks16)) return of_constrained(&Table<ConstrainedNets>::blocks);
+  else if constexpr (__is_same(C, LowRank16)) return of_constrained(&Table<ConstrainedNets>::low_rank);
+  else return find_table<C>(target);
+}
+
+template <class C>
 int run_on_target(const TrainOptions& options, const Recipe& recipe, const io::Checkpoint* resumed) {
   std::string wanted = options.target;
   if (const char* from = std::getenv("EMMY_TARGET"); wanted.empty() && from != nullptr) wanted = from;
-  const Table<C>* table = find_table<C>(wanted.empty() ? nullptr : wanted.c_str());
+  const Table<C>* table = table_for<C>(wanted.empty() ? nullptr : wanted.c_str());
   auto data = load(C::kSource, options, recipe);
   if (!data) return refuse(data.error().message);
   fmt::print("data: {}\n", data->text);
+  if (table == nullptr && !kHasBooks<C>)
+    return refuse("this CPU or build has no target '" + wanted + "' for --constraint " + recipe.constraint +
+                  " (it has those of emmy reproduce)");
   if (table == nullptr)
     return refuse("this CPU or build has no target '" + wanted + "' for --net " + C::kName +
                   " (scalar, sse4, avx2, avx3)");
@@ -409,8 +442,12 @@ int run_train(const TrainOptions& options) {
     if (const std::string why = unwritable(path); !why.empty()) return refuse(why);
   if (const std::string why = unwritable_folder(options.report); !why.empty()) return refuse(why);
 
-  return with_configuration(recipe.net, recipe.rule, recipe.constraint, recipe.batch, kBadInput,
-                            [&]<class C>(C) { return run_on_target<C>(options, recipe, resuming ? &file : nullptr); });
+  if (is_bookless(recipe.constraint) && !options.report.empty())
+    return refuse("--report is of charges: the nets of --constraint blocks and rank have no ledger");
+  const auto run = [&]<class C>(C) { return run_on_target<C>(options, recipe, resuming ? &file : nullptr); };
+  if (recipe.constraint == "blocks") return run(Blocks16{});
+  if (recipe.constraint == "rank") return run(LowRank16{});
+  return with_configuration(recipe.net, recipe.rule, recipe.constraint, recipe.batch, kBadInput, run);
 }
 
 }  // namespace emmy::app

@@ -39,6 +39,7 @@ TEST(Resume, TwoPartsAreTheWhole) {
 TEST(Resume, TwoPartsAreTheWholeUnderAConstraint) {
   expect_same_in_parts({"--constraint", "units", "--strength", "0.02"}, "6", "3");
   expect_same_in_parts({"--constraint", "sparse", "--strength", "0.003", "--fine-tune", "1"}, "5", "2");
+  expect_same_in_parts({"--constraint", "rank"}, "4", "2");
 }
 
 TEST(Resume, ManyPartsInPlaceAreTheWhole) {

@@ -211,6 +211,48 @@ TEST(Train, WeightsAreRemovedWithACertificateAndFineTuned) {
   EXPECT_EQ(j.at("steps"), 12 * 250);
 }
 
+TEST(Train, BlocksAndARankEndWithACertificate) {
+  const Folder folder;
+  expect_done({"train", "--constraint", "blocks", "--epochs", "12", "--strength", "0.003", "--json", folder.path("j")});
+  const Json c = folder.json("j").at("constraint");
+  EXPECT_EQ(c.at("kind"), "blocks");
+  EXPECT_EQ(c.at("groups"), 512);
+  EXPECT_GE(c.at("removed").get<int>(), 100);
+  for (const Json& margin : c.at("margins")) EXPECT_GT(margin.get<double>(), 0);
+  EXPECT_LT(c.at("multiply_adds").get<double>(), 1 - 3.2 * c.at("removed").get<double>() / 2368);
+  EXPECT_EQ(c.at("folded_different"), 0);
+  expect_done({"train", "--constraint", "rank", "--epochs", "12", "--json", folder.path("j")});
+  const Json rank = folder.json("j").at("constraint");
+  EXPECT_EQ(rank.at("rank").get<int>() + rank.at("removed").get<int>(), 16);
+  EXPECT_GE(rank.at("removed").get<int>(), 3);
+  EXPECT_GE(rank.at("certified_share").get<double>(), 0.6);
+  EXPECT_GT(folder.json("j").at("test_accuracy").get<double>(), 0.9);
+}
+
+// Too weak a strength removes nothing: the certificate says by how much, and which would do.
+TEST(Train, TellsWhatStrengthWouldDo) {
+  const Folder folder;
+  for (const char* constraint : {"units", "blocks", "rank"}) {
+    const std::string out = expect_done({"train", "--constraint", constraint, "--epochs", "3", "--strength", "1e-5",
+                                         "--fine-tune", "0", "--json", folder.path("j")});
+    const Json c = folder.json("j").at("constraint");
+    EXPECT_EQ(c.at("removed"), 0) << constraint;
+    EXPECT_GT(c.at("suggested_strength").get<double>(), 1e-5) << constraint;
+    EXPECT_LT(c.at("suggested_strength").get<double>(), 0.1) << constraint;
+    EXPECT_NE(out.find("nothing collapsed: 0 would hold for"), std::string::npos) << out;
+    EXPECT_NE(out.find("to be there in 3 epochs try --strength 0."), std::string::npos) << out;
+  }
+  // And it does.
+  const auto rank = [&](const std::string& strength) {
+    expect_done({"train", "--constraint", "rank", "--epochs", "12", "--strength", strength.c_str(), "--json",
+                 folder.path("j")});
+    return folder.json("j").at("constraint");
+  };
+  const Json weak = rank("0.0001");
+  EXPECT_EQ(weak.at("removed"), 0);
+  EXPECT_GE(rank(std::to_string(weak.at("suggested_strength").get<double>())).at("removed").get<int>(), 1);
+}
+
 // Whatever the rate, the books hold numbers, or the run says at which step it stopped and writes nothing.
 TEST(Train, DivergenceIsReportedOrHarmless) {
   for (const char* constraint : {"none", "units", "sparse"})
