@@ -1,6 +1,8 @@
 // The law of the ledger over 1,000 steps with momentum, decay and clipping: no residual above its bound, a budget that
-// adds up to the change of the charges, and a flipped bit that is seen in the next step.
+// adds up to the change of the charges, and a flipped bit that is seen in the next step. Then the meters of train/meters.hpp and
+// capacity.hpp, beside what they show in double on the host.
 #include <emmy/emmy.hpp>
+#include <emmy/train/capacity.hpp>
 #include <tests/device/check.hpp>
 
 namespace {
@@ -30,6 +32,99 @@ void draw(emmy::Pcg32& rng) {
     labels[s] = static_cast<int>(rng.below(4));
     for (int i = 0; i < 6; ++i) x[s * 6 + i] = 2 * rng.uniform() - 1 + (i == labels[s] ? 1.5f : 0.0f);
   }
+}
+
+// ---- Meters: a figure each, of a net that four of its eight units make
+
+template <class S>
+using Metered = emmy::Net<emmy::Scalar<S>, emmy::Input<5>, emmy::Dense<8>, emmy::Tanh, emmy::Dense<3>>;
+using Site = emmy::Layer<0>;
+constexpr int kUnits = 8, kColumns = 5 + 1 + 3, kRows = 6;
+
+struct Figures {
+  double lambda = 0, error = 0;                 // least_curvature
+  double distance = 0, exponent = 0, rate = 0;  // of the mirror; of noise that meets it
+  double size[kUnits] = {}, rank = 0;
+  int dead = 0, live = 0, distinct = 0;
+  bool ok = false, rang = false, refused = false;
+};
+
+// What the memory of all of them is.
+template <class S>
+struct Meters {
+  emmy::Params<Metered<S>> params;
+  emmy::Buffers<Metered<S>> buffers;
+  emmy::Scratch<Metered<S>, kRows, emmy::Train<emmy::BasicSgd<S>>> scratch;
+  emmy::CurvatureMeter<Metered<S>, kColumns> curvature;
+  emmy::MirrorEntry<S> entry[2 * kColumns];
+  emmy::CriticalRateMeter<S, 24> rates;
+  emmy::LyapunovMeter<S> lyapunov;
+  S in[kRows * 5], out[kRows * 3];
+};
+template <class S>
+constinit Meters<S> meters{};
+
+template <class S>
+Figures figures() {
+  Meters<S>& m = meters<S>;
+  m.rates = {S(0.02), S(1.25)};
+  Figures f;
+  emmy::Pcg32 rng{29};
+  emmy::init(m.params, rng);
+  for (S& v : m.in) v = S(2 * rng.uniform() - 1);
+  for (S& v : m.out) v = S(6 * rng.uniform() - 3);
+  const emmy::CollapseAlarm<S> alarm{S(0.7), emmy::capacity<Site>(m.params, S(1e-3))};
+  for (int i = 0; i < 5; ++i) m.params.template weight<Site>(5, i) = m.params.template weight<Site>(2, i);  // a copy
+  for (int dead = 6; dead < 8; ++dead)
+    for (int o = 0; o < 3; ++o) m.params.template weight<emmy::Layer<2>>(o, dead) *= S(0x1p-14);
+  const auto now = emmy::capacity<Site>(m.params, S(1e-3));
+  f.live = now.live;
+  f.distinct = now.distinct;
+  f.rank = static_cast<double>(now.rank);
+  f.rang = alarm.note(now);
+  S size[kUnits];
+  emmy::unit_sizes<Site>(m.params, size);
+  for (int j = 0; j < kUnits; ++j) f.size[j] = static_cast<double>(size[j]);
+  f.dead = emmy::dead_units<Site>(m.params, S(1e-3));
+
+  auto mirror = emmy::swap_of_units<Metered<S>, Site>(1, 3, 1, m.entry);
+  S s[kColumns];
+  const auto away = emmy::mirror_distance(m.params, mirror, s);
+  f.distance = static_cast<double>(away.value);
+  const auto slopes = [&](const emmy::Params<Metered<S>>& at, emmy::Gradient<Metered<S>>& g) {
+    return emmy::gradient<false>(at, m.buffers, m.scratch, m.in, m.out, emmy::SquaredError{}, kRows, S(1) / kRows, g)
+        .status;
+  };
+  const S step = sizeof(S) == 4 ? S(0x1p-8) : S(0x1p-17);
+  const auto least = emmy::least_curvature(m.curvature, m.params, mirror, slopes, step, 200);
+  f.lambda = static_cast<double>(least.lambda);
+  f.error = static_cast<double>(least.error);
+  f.ok = away.status == emmy::Status::ok && least.status == emmy::Status::ok;
+  for (int t = 0; t < 400; ++t) {
+    const S h = S(4 * rng.uniform() - 2.1f);
+    emmy::note_curvature(m.lyapunov, S(0.25), h, S(0.01));
+    emmy::note_curvature(m.rates, h, S(0.01));
+  }
+  f.exponent = static_cast<double>(m.lyapunov.exponent());
+  f.rate = static_cast<double>(emmy::critical_rate(m.rates));
+  m.entry[3].value *= S(1.001);
+  f.refused = emmy::mirror_distance(m.params, mirror, s).status == emmy::Status::not_orthonormal;
+  return f;
+}
+
+void check_meters(const Figures& f, double tolerance) {
+  // In double on the host (`ctest -R device.ledger.host`, which checks them to 1e-9).
+  constexpr double kSize[kUnits] = {0.488801215532, 1.34587143989,  1.68909911283,     0.709444149583,
+                                    1.05753337346,  0.979971511384, 7.53936678404e-05, 0.00010139961245};
+  CHECK(f.ok && f.rang && f.refused);
+  CHECK(f.dead == 2 && f.live == 6 && f.distinct == 5);
+  for (int j = 0; j < kUnits; ++j) CHECK_NEAR(f.size[j], kSize[j], tolerance * kSize[j]);
+  CHECK_NEAR(f.rank, 3.92273571452, tolerance);
+  CHECK_NEAR(f.distance, 0.215213699698, tolerance);
+  CHECK_NEAR(f.exponent, -0.0141125010948, tolerance);
+  CHECK_NEAR(f.rate, 0.166331851318, tolerance);
+  CHECK_NEAR(f.lambda, -0.948682271523, tolerance);
+  CHECK(f.error < 1e-3);
 }
 
 }  // namespace
@@ -78,5 +173,11 @@ int main() {
   draw(rng);
   CHECK(trainer.step(x, labels, emmy::CrossEntropy{}, rule, ledger).status == emmy::Status::ok);
   CHECK(ledger.health() <= 1.0f);  // and not for ever
+
+  check::begin("meters");
+  check_meters(figures<float>(), 1e-4);
+#ifndef __ARM_ARCH_PROFILE
+  check_meters(figures<double>(), 1e-9);
+#endif
   return check::end();
 }
