@@ -39,7 +39,7 @@ TARGETS = ("m0plus m4f m7 m33 m55-scalar m55-helium-gcc m55-helium-clang neon sv
 NETS = ["64-32-10", "2-16-1"]
 ZOO = ["digits-conv", "digits-norm", "exercises", "exercises-gru", "controller"]  # sizes alone
 PARAMETRISATIONS = ["plain", "product", "product_by_input", "product_by_output", "product_by_block", "product_by_channel",
-                    "product_of_depth", "diagonal_product", "constrained", "constrained_elementwise", "low_rank", "tied", "equivariant",
+                    "product_by_unit", "product_of_depth", "diagonal_product", "constrained", "constrained_elementwise", "low_rank", "tied", "equivariant",
                     "mirrored", "syre", "weight_norm"]  # of tests/device/parametrisations_test.cpp: sizes alone
 SIZES = ["flash", "ram", "ram_ledger", "stack"]
 GROWING = [*SIZES, "train_instructions", "unchecked_instructions", "infer_instructions"]

@@ -65,6 +65,9 @@ void by_block(const double* t, double* w) {  // of four outputs and one; the lay
 void by_channel(const double* t, double* w) {
   for (int k = 0; k < kAll; ++k) w[k] = (k < kWeight ? t[kAll + k / kOut] : 1) * t[k];
 }
+void by_unit(const double* t, double* w) {
+  for (int k = 0; k < kAll; ++k) w[k] = t[kAll + k % kOut] * t[k];
+}
 void by_three(const double* t, double* w) {
   for (int k = 0; k < kAll; ++k) w[k] = (k < kWeight ? t[k] * t[kWeight + k] : 1) * t[2 * kWeight + k];
 }
@@ -232,6 +235,7 @@ EMMY_TRAINED(product_by_input, Parametrized<Dense<kOut>, emmy::ProductByInput>)
 EMMY_TRAINED(product_by_output, Parametrized<Dense<kOut>, emmy::ProductByOutput>)
 EMMY_TRAINED(product_by_block, Parametrized<Dense<kOut>, emmy::ProductByBlock<4>>)
 EMMY_TRAINED(product_by_channel, Parametrized<Dense<kOut>, emmy::ProductByChannel>)
+EMMY_TRAINED(product_by_unit, Parametrized<Dense<kOut>, emmy::ProductByUnit>)
 EMMY_TRAINED(product_of_depth, Parametrized<Dense<kOut>, emmy::ProductOfDepth<3>>)
 EMMY_TRAINED(diagonal_product, Parametrized<Dense<kOut>, emmy::DiagonalProduct>)
 EMMY_TRAINED(constrained, Parametrized<Dense<kOut>, emmy::Constrained<ByFunction>>)
@@ -251,6 +255,7 @@ int main() {
   EMMY_TRAIN(product_by_output, by_output);
   EMMY_TRAIN(product_by_block, by_block);
   EMMY_TRAIN(product_by_channel, by_channel);
+  EMMY_TRAIN(product_by_unit, by_unit);
   EMMY_TRAIN(product_of_depth, by_three);
   EMMY_TRAIN(diagonal_product, by_squares, 2 * kWeight);
   EMMY_TRAIN(constrained, constrained<true>);
