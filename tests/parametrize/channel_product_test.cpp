@@ -1,9 +1,9 @@
-// emmy/parametrize/channel_product.hpp: what it folds to, its gradient against differences, its ledger, and channels that go.
+// emmy/parametrize/channel_product.hpp, and products of recurrent weights (on_states.hpp): what it folds to, its gradient against differences, its ledger, and channels that go.
 #include <tests/train/random_net.hpp>
 
 #include <emmy/net/init.hpp>
 #include <emmy/parametrize/certificate.hpp>
-#include <emmy/parametrize/channel_product.hpp>
+#include <emmy/parametrize/on_states.hpp>
 #include <emmy/train/per_block.hpp>
 #include <emmy/train/verbs.hpp>
 
@@ -32,9 +32,15 @@ static_assert(std::is_same_v<symmetries_of<States<float>>,
                              Symmetries<FactorBalance<Layer<0>>, Rescaling<Layer<0>>, FactorBalance<Layer<1>>,
                                         FactorBalance<Layer<2>>, Translation<Layer<4>>>>);
 
+using Recurrent = Net<Scalar<double>, Input<4, 3>, Parametrized<Rnn<4, Relu>, OnStates<ProductByChannel>>,
+                      Parametrized<Gru<4>, OnStates<ProductByBlock<3>>>,
+                      Parametrized<Rnn<3, Relu>, OnStates<ProductOfDepth<3>>>, Last, Dense<2>>;
+static_assert(std::is_same_v<symmetries_of<Recurrent>, Symmetries<FactorBalance<Layer<0>>, Rescaling<Layer<0>>,
+                                                                  Rescaling<Layer<3>>, Translation<Layer<4>>>>);
+
 template <class N>
 struct ChannelProduct : fixture::RandomNet<N> {};
-using Nets = testing::Types<Windows<float>, Windows<double>, States<double>, OfImages>;
+using Nets = testing::Types<Windows<float>, States<double>, OfImages, Recurrent>;
 TYPED_TEST_SUITE(ChannelProduct, Nets);
 
 TYPED_TEST(ChannelProduct, FunctionIsThatOfTheFoldedNet) {
@@ -178,6 +184,42 @@ TEST(ChannelProductTraining, RemovesTheFilterThatIsNotNeeded) {
   };
   run(Tanh{});
   run(Relu{});
+}
+
+// Blocks of three of the recurrent weights of a Gru: sizes, zeros that stay, slopes.
+TEST(ProductOnStates, GroupsAreOfTheRecurrentWeights) {
+  using N = Net<Scalar<double>, Input<4, 3>, Parametrized<Gru<4>, OnStates<ProductByBlock<3>>>, Last, Dense<2>>;
+  using Site = Layer<0>;
+  using Plain = plain_of<N>;
+  static_assert(Groups<N, Site>::kCount == 3 * 4 * 2);
+  static Trainer<N, BasicMomentum<double>, 4> trainer{};
+  Pcg32 rng{9};
+  init(trainer.params, rng);
+  fixture::Data<N, 4> data{};
+  data.refill(rng, false);
+  snap<Site>(trainer.params, trainer.state, 3);  // row 1, output 3
+  for (int t = 0; t < 20; ++t)
+    ASSERT_EQ(trainer.step(data.x, data.values, SquaredError{}, BasicMomentum<double>{0.02, 0.5, 0.01}).status,
+              Status::ok);
+  Params<Plain> plain{};
+  Gradient<Plain> full{};
+  fold(trainer.params, plain);
+  for (double& v : full.data) v = fixture::draw(rng);
+  double size[24], margin[24];
+  group_sizes<Site>(trainer.params, size);
+  ASSERT_EQ((margins<Site, N>(plain, full, 0.25, margin)), Status::ok);
+  const auto block = kPlan<Plain>.block[1];
+  for (int g = 0; g < 24; ++g) {
+    double w = 0, slope = 0;
+    for (int o = g % 2 * 3; o < (g % 2 == 0 ? 3 : 4); ++o) {
+      const int at = block.offset + g / 2 * block.stride + o;
+      w += plain.data[at] * plain.data[at];
+      slope += full.data[at] * full.data[at];
+    }
+    EXPECT_NEAR(size[g], std::sqrt(w), 1e-15);
+    EXPECT_EQ(size[g] == 0, g == 3);
+    EXPECT_NEAR(margin[g], 0.25 - std::sqrt(slope), 1e-15);
+  }
 }
 
 }  // namespace

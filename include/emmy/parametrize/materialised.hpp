@@ -30,11 +30,11 @@
 
 namespace emmy {
 
-// The weights of layer L on inputs InShape: its blocks one after the other, in rows of `width` scalars.
-template <class L, class Scalar, class InShape>
-struct EffectiveWeights {
+// Blocks of weights one after the other, in rows of `width` scalars: Source::kList, whose first block meets Source::kChannels channels.
+template <class Scalar, class Source>
+struct WeightTable {
   using scalar = Scalar;
-  static constexpr auto kList = blocks_of<L, InShape>();
+  static constexpr auto kList = Source::kList;
   static constexpr int kBlocks = decltype(kList)::kCount;
   struct Place {
     int rows, cols, stride, offset, lines, width, first_row;
@@ -67,7 +67,7 @@ struct EffectiveWeights {
   static constexpr int kEntries = kTable.entries;  // weights
   static constexpr int kRows = kTable.rows;        // of all blocks together: a bias is the last one
   static constexpr int kCols = kList.block[0].cols;
-  static constexpr int kChannels = InShape::kChannels;  // row k kChannels + i of the first block meets channel i
+  static constexpr int kChannels = Source::kChannels;  // row k kChannels + i of the first block meets channel i
 
   // Where the weight in row `row`, counted through all blocks, and column `col` is.
   EMMY_INLINE static constexpr int at(int row, int col) noexcept {
@@ -76,6 +76,17 @@ struct EffectiveWeights {
     return kTable.block[b].offset + (row - kTable.block[b].first_row) * kTable.block[b].stride + col;
   }
 };
+
+namespace detail {
+template <class L, class InShape>
+struct LayerBlocks {
+  static constexpr auto kList = blocks_of<L, InShape>();
+  static constexpr int kChannels = InShape::kChannels;
+};
+}  // namespace detail
+// The weights of layer L on inputs InShape.
+template <class L, class Scalar, class InShape>
+struct EffectiveWeights : WeightTable<Scalar, detail::LayerBlocks<L, InShape>> {};
 
 namespace detail {
 template <class P>
