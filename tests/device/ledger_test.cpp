@@ -3,6 +3,7 @@
 // capacity.hpp, beside what they show in double on the host.
 #include <emmy/emmy.hpp>
 #include <emmy/train/capacity.hpp>
+#include <emmy/train/net_constraint.hpp>
 #include <tests/device/check.hpp>
 
 namespace {
@@ -46,6 +47,7 @@ struct Figures {
   double distance = 0, exponent = 0, rate = 0;  // of the mirror; of noise that meets it
   double size[kUnits] = {}, rank = 0;
   int dead = 0, live = 0, distinct = 0;
+  double charge = 0, held = 0;  // of a constraint over two layers in training
   bool ok = false, rang = false, refused = false;
 };
 
@@ -59,6 +61,8 @@ struct Meters {
   emmy::MirrorEntry<S> entry[2 * kColumns];
   emmy::CriticalRateMeter<S, 24> rates;
   emmy::LyapunovMeter<S> lyapunov;
+  emmy::NetConstraint<Metered<S>, kColumns> constraint;
+  emmy::State<Metered<S>, emmy::BasicSgd<S>> state;
   S in[kRows * 5], out[kRows * 3];
 };
 template <class S>
@@ -107,6 +111,19 @@ Figures figures() {
   }
   f.exponent = static_cast<double>(m.lyapunov.exponent());
   f.rate = static_cast<double>(emmy::critical_rate(m.rates));
+  // Units 1 and 3 are to become one, on both sides of them.
+  auto& c = m.constraint;
+  c.mirror = mirror;
+  f.ok = f.ok && emmy::begin_constraint(c, m.params) == emmy::Status::ok;
+  const S before = c.u[0];
+  for (int t = 0; t < 40; ++t) {
+    emmy::constrained_weights(c, m.params);
+    f.ok = f.ok && slopes(c.weights, m.curvature.g) == emmy::Status::ok &&
+           emmy::apply_constrained(c, m.params, m.state, m.curvature.g, emmy::BasicSgd<S>{S(0.05)},
+                                   emmy::Rates<S>{S(0.05), S(0.5)}) == emmy::Status::ok;
+  }
+  f.charge = static_cast<double>(emmy::constraint_charge(c, 0));
+  f.held = static_cast<double>(c.u[0] / before);
   m.entry[3].value *= S(1.001);
   f.refused = emmy::mirror_distance(m.params, mirror, s).status == emmy::Status::not_orthonormal;
   return f;
@@ -125,6 +142,8 @@ void check_meters(const Figures& f, double tolerance) {
   CHECK_NEAR(f.rate, 0.166331851318, tolerance);
   CHECK_NEAR(f.lambda, -0.948682271523, tolerance);
   CHECK(f.error < 1e-3);
+  CHECK_NEAR(f.charge, -0.4701222004, tolerance);
+  CHECK_NEAR(f.held, 0.514765937964, tolerance);
 }
 
 }  // namespace

@@ -321,8 +321,12 @@ TEST_F(Across, StepsAlongTheSlope) {
   const double gphi = (loss(up, u, z) - loss(down, u, z)) / (2 * h), phi = params.data[at];
   constrained_weights(held, params);
   ASSERT_EQ(slope(held.weights, g), Status::ok);
+  double across[kColumns] = {}, charge = constraint_charge(held, 0) * (1 - 0.25 * 0.125) * (1 - 0.25 * 0.125);
+  for (const auto& e : entry) across[e.column] += e.value * g.data[e.at];
+  for (const double s : across) charge -= 0.25 * 0.25 * s * u * s * u;
   State<Units, BasicSgd<double>> plain{};
   ASSERT_EQ(apply_constrained(held, params, plain, g, BasicSgd<double>{0.5}, Rates<double>{0.25, 0.125}), Status::ok);
+  EXPECT_NEAR(constraint_charge(held, 0), charge + 0.25 * 0.25 * gu * gu, 1e-9);
   EXPECT_NEAR(held.u[0], (1 - 0.25 * 0.125) * u - 0.25 * gu, 1e-9);
   EXPECT_NEAR(held.z[3], (1 - 0.25 * 0.125) * z - 0.25 * gz, 1e-9);
   EXPECT_NEAR(params.data[at], phi - 0.5 * gphi, 1e-9);

@@ -11,6 +11,7 @@
 //   apply_constrained(c, phi, state, g, rule, factors)   the update: phi by rule, u and z by descent, the decay of their rates the strength.
 //                                            Status as `apply`, of u and z too; then but for g nothing is changed
 //   constraint_slopes(c, full, slope)        |O' g| of each group on all data, for margin = lam - slope and its verdict
+//   constraint_charge(c, group)              u^2 - |z|^2 (Elementwise: u_k^2 - z_k^2), Q' = (1 - eta lam)^2 Q + eta^2 (gu^2 - |gz|^2)
 // Memory: Params twice; the gradient is stored (`gradient`, `apply`). Source: theory.md section 4. Test: tests/train/meters_test.cpp.
 #pragma once
 
@@ -116,6 +117,12 @@ Status apply_constrained(NetConstraint<Net, Columns, Penalty>& c, Params<Net>& p
   for (int k = 0; k < C::kGroups; ++k) c.u[k] = u[k];
   for (int k = 0; k < Columns; ++k) c.z[k] = z[k];
   return Status::ok;
+}
+
+template <class Net, int Columns, class Penalty>
+typename Net::scalar constraint_charge(const NetConstraint<Net, Columns, Penalty>& c, int group) noexcept {
+  constexpr int kOwn = NetConstraint<Net, Columns, Penalty>::kJoint ? Columns : 1;
+  return c.u[group] * c.u[group] - sum_squares(c.z + group, kOwn);
 }
 
 // The constraint of a group holds exactly from here on.
