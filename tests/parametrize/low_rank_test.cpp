@@ -4,7 +4,8 @@
 #include <tests/train/random_net.hpp>
 
 #include <emmy/net/init.hpp>
-#include <emmy/symmetry/balance.hpp>
+#include <emmy/project/balance.hpp>
+#include <emmy/train/balance.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -169,6 +170,8 @@ static_assert(
                    Symmetries<Rescaling<Layer<0>>, Rescaling<Layer<1>>, FactorBalance<Layer<2>>, Rescaling<Layer<2>>,
                               Rescaling<Layer<3>>, FactorBalance<Layer<5>>, Translation<Layer<7>>>>);
 
+static_assert(std::is_same_v<balances_of<States>, Symmetries<Balance<Layer<0>>, Balance<Layer<3>>>>);
+
 template <class N>
 struct LowRankOf : fixture::RandomNet<N> {
   using S = typename N::scalar;
@@ -203,6 +206,46 @@ TYPED_TEST_SUITE(LowRankOf, Nets);
 TYPED_TEST(LowRankOf, GradientMatchesDifferences) { this->expect_slopes(); }
 TYPED_TEST(LowRankOf, ChargesKeepTheNoetherIdentity) { this->expect_charges(); }
 TYPED_TEST(LowRankOf, ItsBudgetsClose) { this->expect_budgets(); }
+
+// The balance matrix of each pair: its identity, its budget, and put to q I.
+TYPED_TEST(LowRankOf, BalanceMatricesAreCharges) {
+  using T = typename TestFixture::Real;
+  using Rule = BasicMomentum<T>;
+  const auto start = this->params;
+  TestFixture::for_sites([&]<class Site>(Site) {
+    if constexpr (detail::balanced_with<TypeParam, kNodeOf<TypeParam, Site>>() >= 0) {
+      const Rule rule{T(0.05), T(0.5), T(0.01)};
+      State<TypeParam, Rule> state{};
+      BalanceLedger<TypeParam, Site> matrix{};
+      NoLedger none;
+      this->params = start;
+      double largest = 0, moved = 0;
+      for (int t = 0; t < 20; ++t) {
+        this->data.refill(this->rng, false);
+        this->loss();
+        begin_balance(matrix, this->params, state, this->g, rule);
+        for (int i = 0; i < matrix.kUnits; ++i)
+          for (int j = 0; j < matrix.kUnits; ++j)
+            largest = std::fmax(largest, std::fabs(static_cast<double>(matrix.noether(i, j))));
+        ASSERT_EQ(apply(this->params, state, this->g, rule, none), Status::ok);
+        end_balance(matrix, this->params, state);
+        ASSERT_LE(matrix.health(), 1) << t;
+        moved = std::fmax(moved, std::fabs(static_cast<double>(matrix.step(0, 1).drift())));
+      }
+      EXPECT_LT(largest, 10 * this->kTolerance);
+      EXPECT_GT(moved, 1e-6);
+      const auto before = this->outputs(this->params);
+      ASSERT_EQ(rebalance(this->params, state, T(-0.25), Balance<Site>{}), Status::ok);
+      this->expect_same(before, this->outputs(this->params));
+      using P = inner::LinearPair<TypeParam, Site>;
+      const auto u = P::lines_of_u(this->params.data), v = P::lines_of_v(this->params.data);
+      for (int p = 0; p < P::kRank; ++p)
+        for (int q = 0; q < P::kRank; ++q)
+          EXPECT_NEAR(inner::lines_dot(v, p, q) - inner::lines_dot(u, p, q), p == q ? T(-0.25) : T(0),
+                      4 * this->kTolerance);
+    }
+  });
+}
 
 TYPED_TEST(LowRankOf, FunctionIsThatOfTheFoldedNet) {
   using Plain = plain_of<TypeParam>;

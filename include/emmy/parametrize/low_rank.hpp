@@ -8,7 +8,7 @@
 //   Conv1d<Out, K, ...>, Conv2d      Conv1d<Rank, K, ..., NoBias>, Dense<Out, Bias>          W [K in][out]
 //   Rnn<Units>, Gru<Units>           Dense<Rank, NoBias>, Rnn<Units>, Gru<Units>             the weights of the input, [in][gates units]
 // (parametrize/low_rank_states.hpp has the recurrent ones). `fold` multiplies them to one L. Their balance matrix V V' - U' U is a
-// charge, which decay takes to 0: of a Dense or a convolution all of it (symmetry/balance.hpp), else its diagonal (Rescaling).
+// charge (symmetry/balance.hpp), which decay takes to 0.
 // singular_basis rotates the units between into the singular basis; drop_rank makes the small ones exact zeros, so that
 // fold_units (parametrize/fold.hpp) leaves two thinner layers where that is cheaper: (in + out) rank < in out. rank_margins certifies what
 // was dropped. Where training goes on both take the State too: momentum would bring a dropped rank back.

@@ -6,7 +6,7 @@
 namespace emmy {
 
 // W -> W A, b -> b A, V -> A^-1 V for any invertible A leaves (x W + b) V as it is: two affine layers with nothing between,
-// of which the second has windows of one position; the two of a LoRA adapter too.
+// of which the second has windows of one position, or is an Rnn or a Gru, each of whose gates has a V; the two of a LoRA adapter too.
 // Site: the first of the two. With units i, j of the first: charge matrix Q = V V' - W' W - b' b, symmetric; its diagonal is that of
 // Rescaling<Site> with the other sign. Noether identity, all of it: g_V V' = (g_W' W + g_b' b)'. Its antisymmetric part are
 // rotations, whose charge is the angular momentum J = A - A', A = m_W' W + m_b' b + m_V V', m the momentum: heavy ball
@@ -47,13 +47,20 @@ inline constexpr bool kTrainsPlainly = [] {
   return kIsAffine<L> && kHasPlainWeights<L> && !kIsFrozen<L>;
 }();
 
+// Does it meet each unit of what it reads by a row, or by one a gate?
+template <class Net, int Node>
+inline constexpr bool kReadsPlainly = [] {
+  using L = typename node_at<Net, Node>::layer;
+  if constexpr (kIsRecurrent<L>) return !kIsComposed<L> && !kIsFrozen<L>;
+  else return kTrainsPlainly<Net, Node> && kWindowOf<L> == 1;
+}();
+
 // The layer that Node is balanced with, -1 where there is none.
 template <class Net, int Node>
 consteval int balanced_with() {
   constexpr int kReader = only_consumer<Net>(Node + 1);
   if constexpr (kReader < 0) return -1;
-  else if constexpr (!kTrainsPlainly<Net, Node> || !kTrainsPlainly<Net, kReader>) return -1;
-  else return kWindowOf<typename node_at<Net, kReader>::layer> == 1 ? kReader : -1;
+  else return kTrainsPlainly<Net, Node> && kReadsPlainly<Net, kReader> ? kReader : -1;
 }
 
 // Heads that a trained layer balances.
@@ -112,7 +119,7 @@ consteval Charge matrix_of(Balance<Site>) {
   static_assert(
       detail::balanced_with<Net, kSite>() >= 0,
       "emmy: this net has no two linear layers at this site: Balance needs two layers with plain weights, both "
-      "trained, the second a Dense that reads nothing but the first, at once");
+      "trained, the second a Dense, an Rnn or a Gru that reads nothing but the first, at once");
   constexpr int kNext = detail::balanced_with<Net, kSite>();
   constexpr auto in = detail::incoming_of<typename node_at<Net, kSite>::layer>();
   constexpr auto out = detail::outgoing_of<typename node_at<Net, kNext>::layer>();
@@ -120,8 +127,15 @@ consteval Charge matrix_of(Balance<Site>) {
   c.units = node_at<Net, kSite>::out::kChannels;
   c.incoming_node = kSite;
   c.outgoing_node = kNext;
-  for (int i = 0; i < out.kCount; ++i)
-    c.add({kPlan<Net>.first_block[kNext] + out.part[i].block, out.part[i].axis, {out.part[i].sign, 1}, false});
+  for (int i = 0; i < out.kCount; ++i) {
+    const int block = kPlan<Net>.first_block[kNext] + out.part[i].block,
+              gates = kGatesOf<typename node_at<Net, kNext>::layer>;
+    for (int gate = 0; gate < gates; ++gate) {
+      ChargePart part{block, out.part[i].axis, {out.part[i].sign, 1}, false};
+      if (gates > 1) part.first = gate * c.units, part.count = c.units;
+      c.add(part);
+    }
+  }
   for (int i = 0; i < in.kCount; ++i)
     c.add({kPlan<Net>.first_block[kSite] + in.part[i].block, in.part[i].axis, {-in.part[i].sign, 1}, true});
   return c;
