@@ -36,7 +36,7 @@ struct Case {
   int rows, cols, stride;  // stride: of the rows of x that forward reads
   bool adds, masks;        // below is a ReLU
   void (*forward)(const T* x, const T* gain, const T* bias, T epsilon, T* y, T* kept);
-  void (*backward)(const T* x, const T* gain, const T* kept, const T* dy, T* dx);
+  void (*backward)(const T* x, const T* gain, const T* kept, const T* dy, T epsilon, T* dx);
   void (*gain_gradient)(const T* x, const T* kept, const T* dy, T* dgain);
   void (*invariance)(const T* x, const T* gain, const T* kept, const T* dy, T epsilon, T* along, T* error, T* across);
   void (*update)(const T* kept, T share, T* running);
@@ -53,8 +53,8 @@ Case<T> make_case() {
             emmy::batch_statistics<Rows, Cols, Stride>(x, epsilon, kept);
             emmy::batch_norm_forward<Rows, Cols, Stride>(x, gain, bias, static_cast<const T*>(kept), y);
           },
-          [](const T* x, const T* gain, const T* kept, const T* dy, T* dx) {
-            emmy::batch_norm_backward<kAdd, Rows, Cols>(x, gain, kept, dy, dx, Below{});
+          [](const T* x, const T* gain, const T* kept, const T* dy, T epsilon, T* dx) {
+            emmy::batch_norm_backward<kAdd, Rows, Cols>(x, gain, kept, dy, epsilon, dx, Below{});
           },
           [](const T* x, const T* kept, const T* dy, T* dgain) {
             emmy::batch_norm_gain_gradient<Rows, Cols, Stride>(x, kept, dy, dgain);
@@ -125,7 +125,7 @@ void check(const Case<T>& kernel, std::size_t gap, double offset, bool biased, T
   reference::batch_norm_backward(slopes.data(), gains.data(), static_cast<Real*>(nullptr), d.data(), xs.data(),
                                  g.data(), rows, cols, static_cast<Real>(epsilon));
   expect_zero_pads(at.y, rows, cols, pad);
-  kernel.backward(at.whole.data(), at.gain.data(), at.kept.data(), at.dy.data(), at.dx.data());
+  kernel.backward(at.whole.data(), at.gain.data(), at.kept.data(), at.dy.data(), epsilon, at.dx.data());
   kernel.gain_gradient(at.x.data(), at.kept.data(), at.dy.data(), at.dgain.data());
   kernel.invariance(at.whole.data(), at.gain.data(), at.kept.data(), at.dy.data(), epsilon, at.along.data(),
                     at.along_error.data(), at.across_error.data());

@@ -1,5 +1,7 @@
 // Balance matrices: where they are, their budget by cause against update differences in plain double, the whole Noether
 // identity, angular momentum, steps in between, and a fault.
+#include <emmy/layers/lora.hpp>
+
 #include <tests/noether/machine.hpp>
 #include <tests/noether/rates.hpp>
 
@@ -19,11 +21,14 @@ template <class S>
 using Linear = Net<Scalar<S>, Input<5>, Dense<9>, Dense<6>, Relu, Dense<4, NoBias>, Dense<1>>;
 template <class S>
 using Positions = Net<Scalar<S>, Input<6, 3>, Conv1d<5, 2>, Dense<4, NoBias>, Tanh, Dense<3>>;
+template <class S>
+using Adapted = Net<Scalar<S>, Input<6>, Lora<Dense<5>, 3>, Tanh, Dense<3>>;
 
 template <class N, class... Site>
 inline constexpr bool kBalances = __is_same(balances_of<N>, Symmetries<Balance<Site>...>);
 static_assert(kBalances<Linear<double>, Layer<0>, Layer<3>>);
 static_assert(kBalances<Positions<double>, Layer<0>>);
+static_assert(kBalances<Adapted<double>, Layer<0, 1, 0>>);
 static_assert(kBalances<Net<Input<5>, Dense<4>, Dense<3>, Dense<2>>, Layer<0>, Layer<1>>, "a layer in two pairs");
 static_assert(kBalances<Net<Input<5>, Dense<4>, Frozen<Dense<3>>, Dense<2>>>, "what is frozen has no gradient");
 static_assert(kBalances<Net<Input<5>, Dense<4>, Residual<Dense<4>, Dense<4>>, Dense<2>>, Layer<1, 0>>,
@@ -161,12 +166,13 @@ struct Identity : testing::Test {};
 using Scalars = testing::Types<float, double>;
 TYPED_TEST_SUITE(Identity, Scalars);
 
-// Symmetric and antisymmetric part, over 1,000 random states, against the largest |g_i| |theta_j|.
-TYPED_TEST(Identity, HoldsForTheWholeMatrix) {
-  using S = TypeParam;
-  using N = Positions<S>;
+// Symmetric and antisymmetric part, over 1,000 random states, against the largest |g_i| |theta_j| of the second layer's rows.
+template <class N, class Site, int Second, int Units>
+void expect_identity() {
+  using S = typename N::scalar;
+  constexpr auto kOuts = static_cast<std::size_t>(kPlan<N>.block[Second].cols);
   Machine<N, BasicSgd<S>> m(0.8);
-  BalanceLedger<N, Layer<0>> matrix{};
+  BalanceLedger<N, Site> matrix{};
   const BasicSgd<S> rule{S(0.01), S(0)};
   double worst = 0;
   for (int k = 0; k < 1000; ++k) {
@@ -174,17 +180,19 @@ TYPED_TEST(Identity, HoldsForTheWholeMatrix) {
     m.make_gradient();
     const auto theta = reference::read_blocks<N>(m.params.data), g = reference::read_blocks<N>(m.g.data);
     begin_balance(matrix, m.params, m.state, m.g, rule);
-    const auto length = [](const reference::Values& of, std::size_t u) {
+    const auto length = [](const reference::Values& of, int u) {
       double square = 0;
-      for (std::size_t o = 0; o < 4; ++o) square += of[u * 4 + o] * of[u * 4 + o];
+      for (std::size_t o = 0; o < kOuts; ++o) {
+        const double v = of[static_cast<std::size_t>(u) * kOuts + o];
+        square += v * v;
+      }
       return std::sqrt(square);
     };
     double largest = 0, scale = 0;
-    for (int i = 0; i < 5; ++i)
-      for (int j = 0; j < 5; ++j) {
+    for (int i = 0; i < Units; ++i)
+      for (int j = 0; j < Units; ++j) {
         largest = std::fmax(largest, std::fabs(static_cast<double>(matrix.noether(i, j))));
-        scale =
-            std::fmax(scale, length(g[2], static_cast<std::size_t>(i)) * length(theta[2], static_cast<std::size_t>(j)));
+        scale = std::fmax(scale, length(g[Second], i) * length(theta[Second], j));
       }
     worst = std::fmax(worst, largest / scale);
   }
@@ -192,6 +200,8 @@ TYPED_TEST(Identity, HoldsForTheWholeMatrix) {
   EXPECT_LT(worst, sizeof(S) == 4 ? 5e-7 : 1e-14);
   EXPECT_GT(worst, 0.0);
 }
+TYPED_TEST(Identity, HoldsForTheWholeMatrix) { expect_identity<Positions<TypeParam>, Layer<0>, 2, 5>(); }
+TYPED_TEST(Identity, HoldsForThatOfAnAdapter) { expect_identity<Adapted<TypeParam>, Layer<0, 1, 0>, 3, 3>(); }
 
 TYPED_TEST(Identity, BudgetsCloseWithinTheirBounds) {
   using S = TypeParam;

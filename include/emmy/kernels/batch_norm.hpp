@@ -33,6 +33,19 @@ inline constexpr int kBatchNormKept = 3;
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
+// Three numbers a row at once.
+template <class V>
+struct Three {
+  V a, b, c;
+};
+template <class V>
+EMMY_INLINE V plus(V a, V b) noexcept {
+  return simd::add(a, b);
+}
+template <class V>
+EMMY_INLINE Three<V> plus(const Three<V>& p, const Three<V>& q) noexcept {
+  return {simd::add(p.a, q.a), simd::add(p.b, q.b), simd::add(p.c, q.c)};
+}
 // The sum of f(r) over the rows; two sums, for an addition waits for the last one.
 template <int Rows, class F>
 EMMY_INLINE auto column_sum(F&& f) noexcept {
@@ -41,11 +54,11 @@ EMMY_INLINE auto column_sum(F&& f) noexcept {
     auto other = f(1);
     int r = 2;
     for (; r + 1 < Rows; r += 2) {
-      sum = simd::add(sum, f(r));
-      other = simd::add(other, f(r + 1));
+      sum = plus(sum, f(r));
+      other = plus(other, f(r + 1));
     }
-    if (r < Rows) sum = simd::add(sum, f(r));
-    sum = simd::add(sum, other);
+    if (r < Rows) sum = plus(sum, f(r));
+    sum = plus(sum, other);
   }
   return sum;
 }
@@ -131,21 +144,29 @@ EMMY_INLINE void batch_norm_forward(const T* x, const T* gain, const T* bias, co
   clear_pads<Rows, Cols>(y);
 }
 
-// below as in affine_backward.
+// below as in affine_backward. What rounding left of the mean of x - m is taken away too; gain s is a factor of all of dx and v +
+// epsilon a divisor: with s twice, as in the formula, its rounding alone would be all that <x, dx> may be off by.
 template <bool kAdd, int Rows, int Cols, class T, class Below>
-EMMY_INLINE void batch_norm_backward(const T* x, const T* gain, const T* kept, const T* dy, T* dx, Below) noexcept {
+EMMY_INLINE void batch_norm_backward(const T* x, const T* gain, const T* kept, const T* dy, T epsilon, T* dx,
+                                     Below) noexcept {
   constexpr int kStride = padded<T>(Cols);
   const auto per_row = simd::set(T(1) / T(Rows));
   for (int c = 0; c < Cols; c += static_cast<int>(simd::lanes<T>())) {
-    const auto g = simd::load(gain + c), s = simd::load(kept + 2 * kStride + c);
-    const auto d = [&](int r) EMMY_LAMBDA { return simd::mul(simd::load(dy + r * kStride + c), g); };
-    const auto n = [&](int r) EMMY_LAMBDA { return column_normed<Cols, kStride>(x + r * kStride, kept, c); };
-    const auto mean = simd::mul(inner::column_sum<Rows>(d), per_row);
-    const auto along =
-        simd::mul(inner::column_sum<Rows>([&](int r) EMMY_LAMBDA { return simd::mul(d(r), n(r)); }), per_row);
+    const auto m = simd::load(kept + c);
+    const auto d = [&](int r) EMMY_LAMBDA { return simd::load(dy + r * kStride + c); };
+    const auto z = [&](int r) EMMY_LAMBDA { return simd::sub(simd::load(x + r * kStride + c), m); };
+    const auto sums = inner::column_sum<Rows>([&](int r) EMMY_LAMBDA {
+      const auto a = d(r), b = z(r);
+      return inner::Three<simd::Vec<T>>{a, b, simd::mul(a, b)};
+    });
+    const auto mean = simd::mul(sums.a, per_row);
+    const auto square = simd::add(simd::load(kept + kStride + c), simd::set(epsilon));
+    const auto along = simd::div(simd::mul(simd::neg_mul_add(mean, sums.b, sums.c), per_row), square);
+    const auto across = simd::neg_mul_add(simd::mul(sums.b, per_row), along, mean);
+    const auto factor = simd::mul(simd::load(gain + c), simd::load(kept + 2 * kStride + c));
     for (int r = 0; r < Rows; ++r)
       put_dx<kAdd>(Below{}, x, dx, r * kStride + c,
-                   simd::mul(s, simd::neg_mul_add(n(r), along, simd::sub(d(r), mean))));
+                   simd::mul(factor, simd::sub(d(r), simd::mul_add(z(r), along, across))));
   }
   clear_pads<Rows, Cols>(dx);
 }

@@ -83,7 +83,8 @@ template <bool kAdd, class Bias, int... Numbers, class F, class Below>
 EMMY_INLINE void backward(BatchNorm<Bias, Numbers...>, const F& f, Below below) noexcept {
   using S = typename F::scalar;
   batch_norm_backward<kAdd, F::kOutRows, F::kIn>(f.x, f.params, static_cast<const S*>(f.kept),
-                                                 static_cast<const S*>(f.dy), f.dx, below);
+                                                 static_cast<const S*>(f.dy), F::layer::template kEpsilon<S>, f.dx,
+                                                 below);
 }
 
 template <class Bias, int... Numbers, class F, class S>
