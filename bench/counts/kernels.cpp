@@ -57,6 +57,15 @@ using Digits = Step<emmy::Net<Input<64>, Dense<32>, Relu, Dense<10>>, Batch, emm
 template <int Batch>
 using Deep = Step<emmy::Net<Input<13>, Dense<64>, Relu, Dense<64>, Relu, Dense<4>>, Batch, emmy::SquaredError, float>;
 using Tiny = Step<emmy::Net<Input<2>, Dense<16>, emmy::Tanh, Dense<1>>, 1, emmy::SquaredError, float>;
+// The nets of bench/compare/torch_layers.cpp, on one target: their lead over libtorch is not lost unseen.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+#define EMMY_COUNTS_LAYERS 1
+template <class Norm, int Batch>
+using Normed = Step<emmy::Net<Input<64>, Dense<32>, Norm, Relu, Dense<10>>, Batch, emmy::CrossEntropy, int>;
+template <int Batch>
+using Recurrent =
+    Step<emmy::Net<Input<16, 8>, emmy::Rnn<32, emmy::Tanh>, emmy::Last, Dense<10>>, Batch, emmy::CrossEntropy, int>;
+#endif
 
 }  // namespace
 
@@ -94,6 +103,23 @@ EMMY_COUNTED bool emmy_count_step_64_32_10_b1(float rate) { return Digits<1>::ta
 EMMY_COUNTED bool emmy_count_step_13_64_64_4_b32(float rate) { return Deep<32>::take(rate); }
 EMMY_COUNTED bool emmy_count_step_13_64_64_4_b1(float rate) { return Deep<1>::take(rate); }
 EMMY_COUNTED bool emmy_count_step_2_16_1_b1(float rate) { return Tiny::take(rate); }
+#if defined(EMMY_COUNTS_LAYERS)
+EMMY_COUNTED bool emmy_count_step_batch_norm_b64(float rate) { return Normed<emmy::BatchNorm<>, 64>::take(rate); }
+EMMY_COUNTED bool emmy_count_step_batch_norm_b2(float rate) { return Normed<emmy::BatchNorm<>, 2>::take(rate); }
+EMMY_COUNTED bool emmy_count_step_layer_norm_b64(float rate) { return Normed<emmy::LayerNorm<>, 64>::take(rate); }
+EMMY_COUNTED bool emmy_count_step_layer_norm_b1(float rate) { return Normed<emmy::LayerNorm<>, 1>::take(rate); }
+EMMY_COUNTED bool emmy_count_step_rnn_b64(float rate) { return Recurrent<64>::take(rate); }
+EMMY_COUNTED bool emmy_count_step_rnn_b1(float rate) { return Recurrent<1>::take(rate); }
+static bool layers() {
+  return Normed<emmy::BatchNorm<>, 64>::start() && Normed<emmy::BatchNorm<>, 2>::start() &&
+         Normed<emmy::LayerNorm<>, 64>::start() && Normed<emmy::LayerNorm<>, 1>::start() && Recurrent<64>::start() &&
+         Recurrent<1>::start() && emmy_count_step_batch_norm_b64(0.01f) && emmy_count_step_batch_norm_b2(0.01f) &&
+         emmy_count_step_layer_norm_b64(0.01f) && emmy_count_step_layer_norm_b1(0.01f) &&
+         emmy_count_step_rnn_b64(0.01f) && emmy_count_step_rnn_b1(0.01f);
+}
+#else
+static bool layers() { return true; }
+#endif
 
 int main() {
   emmy::Pcg32 rng{3};
@@ -111,7 +137,7 @@ int main() {
   emmy_count_kernel_tanh_256(a, c);
   return emmy_count_step_64_32_10_b16(0.01f) && emmy_count_step_64_32_10_b1(0.01f) &&
                  emmy_count_step_13_64_64_4_b32(0.01f) && emmy_count_step_13_64_64_4_b1(0.01f) &&
-                 emmy_count_step_2_16_1_b1(0.01f)
+                 emmy_count_step_2_16_1_b1(0.01f) && layers()
              ? 0
              : 2;
 }
