@@ -364,17 +364,6 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
 }
 
 template <class C>
-const Table<C>* table_for(const char* target) {
-  const auto of_constrained = [&](auto member) -> const Table<C>* {
-    const auto* all = find_table<ConstrainedNets>(target);
-    return all != nullptr ? &(all->*member) : nullptr;
-  };
-  if constexpr (__is_same(C, Blocks16)) return of_constrained(&Table<ConstrainedNets>::blocks);
-  else if constexpr (__is_same(C, LowRank16)) return of_constrained(&Table<ConstrainedNets>::low_rank);
-  else return find_table<C>(target);
-}
-
-template <class C>
 int run_on_target(const TrainOptions& options, const Recipe& recipe, const io::Checkpoint* resumed) {
   std::string wanted = options.target;
   if (const char* from = std::getenv("EMMY_TARGET"); wanted.empty() && from != nullptr) wanted = from;
