@@ -163,9 +163,9 @@ void reductions() {
   for (int k = 0; k < 4; ++k)
     CHECK_NEAR(static_cast<double>(sums[k]), factors[k] * sum, 4 * absolute * lanes() * 0x1p-24);
   [&](auto first) {
-    if constexpr (simd::kHasFourSums<float>) {
-      simd::store(simd::four_sums(first, twice, simd::neg(v), simd::add(twice, twice)), r);
-      for (int k = 0; k < 4; ++k) check::same_bits(r[k], sums[k], "four_sums", k);
+    if constexpr (simd::kFoldsSums<float>) {
+      simd::store(simd::lane_sums(first, twice, simd::neg(v), simd::add(twice, twice)), r);
+      for (int k = 0; k < 4; ++k) check::same_bits(r[k], sums[k], "lane_sums", k);
     }
   }(v);
 }

@@ -469,11 +469,35 @@ TYPED_TEST(Words, StoreSumsSumsEachOfFour) {
     simd::store_sums(load(0), load(1), load(2), load(3), sums);
     const double bound = 2 * static_cast<double>(lanes) * static_cast<double>(std::numeric_limits<T>::epsilon());
     for (std::size_t v = 0; v < 4; ++v) ASSERT_NEAR(static_cast<double>(sums[v]), exact[v], bound * magnitude[v]) << v;
-    if constexpr (simd::kHasFourSums<T>) {
-      ASSERT_EQ(lanes, 4u);
-      T same[kMaxLanes];
-      simd::store(simd::four_sums(load(0), load(1), load(2), load(3)), same);
-      for (std::size_t v = 0; v < 4; ++v) ASSERT_EQ(same[v], sums[v]);
+  }
+}
+
+TYPED_TEST(Words, LaneFoldsTakeAsManyVectorsAsLanes) {
+  using T = TypeParam;
+  if constexpr (simd::kFoldsSums<T>) {
+    static constexpr int kLanes = static_cast<int>(simd::lanes<T>());
+    Source<T> source;
+    T rows[kLanes][kLanes], sums[kLanes], maxima[kLanes];
+    for (auto& row : rows)
+      for (T& v : row) v = source.moderate();
+    [&]<int... R>(std::integer_sequence<int, R...>) {
+      simd::store(simd::lane_sums(simd::load(static_cast<const T*>(rows[R]))...), sums);
+      if constexpr (simd::kFoldsMaxima<T>)
+        simd::store(simd::lane_maxima(simd::load(static_cast<const T*>(rows[R]))...), maxima);
+    }
+    (std::make_integer_sequence<int, kLanes>{});
+    for (int r = 0; r < kLanes; ++r) {
+      double exact = 0, magnitude = 0;
+      T largest = rows[r][0];
+      for (const T v : rows[r]) {
+        exact += static_cast<double>(v);
+        magnitude += std::fabs(static_cast<double>(v));
+        largest = v > largest ? v : largest;
+      }
+      EXPECT_NEAR(static_cast<double>(sums[r]), exact, kLanes * magnitude * std::numeric_limits<T>::epsilon()) << r;
+      if constexpr (simd::kFoldsMaxima<T>) {
+        EXPECT_EQ(maxima[r], largest) << r;
+      }
     }
   }
 }
@@ -508,6 +532,10 @@ TYPED_TEST(Words, MaxLaneFindsEveryLane) {
       for (std::size_t i = 0; i < lanes; ++i) a[i] = -4 - std::fabs(source.moderate());
       a[place] = largest;
       EXPECT_EQ(simd::max_lane(simd::load(static_cast<const T*>(a))), largest) << place;
+      const auto v = simd::load(static_cast<const T*>(a)), top = simd::set(largest);
+      EXPECT_EQ(simd::first_of(v), a[0]) << place;
+      EXPECT_TRUE(simd::any<decltype(v)>(simd::less_equal(top, v))) << place;
+      EXPECT_FALSE(simd::any<decltype(v)>(simd::less(top, v))) << place;
     }
   }
 }

@@ -59,15 +59,6 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
   if constexpr (!Activation::kFixesZero) clear_pads<Rows, Out>(y);
 }
 
-// Takes dots from row_dots by four and one by one.
-template <class Four, class One>
-struct Dots : Four, One {
-  using Four::operator();
-  using One::operator();
-};
-template <class Four, class One>
-Dots(Four, One) -> Dots<Four, One>;
-
 // dx[r, i] (+)= below'(x[r, i]) sum_o dy[r, o] w[i, o]; below' is taken from x, the output of the activation below.
 // work: affine_work scalars for the transposed copy. Error: (Out + 6) w_r (|dx| + max(1, |below'|) sum |dy w|),
 // with the rounding of x itself.
@@ -85,16 +76,11 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
   } else if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
     for (int r = 0; r < Rows; ++r)
       row_dots<Out>(w, In, dy + r * kOutPad, [&](int i, T dot) EMMY_LAMBDA { finish(r, i, dot); });
-  } else if constexpr (Rows < kTransposeFromRows && simd::kHasFourSums<T> && !simd::kStrict) {
-    using V = simd::Vec<T>;
+  } else if constexpr (Rows < kTransposeFromRows && kDotsByLanes<T> && !simd::kStrict) {
     for (int r = 0; r < Rows; ++r) {
-      alignas(kAlign<T>) T last[4] = {};
-      row_dots<Out>(w, In, dy + r * kOutPad,
-                    Dots{[&](int i, V a, V b, V c, V d) EMMY_LAMBDA { finish(r, i, simd::four_sums(a, b, c, d)); },
-                         [&](int i, T dot) EMMY_LAMBDA { last[i % 4] = dot; }});
-      if constexpr (In % 4 != 0) finish(r, In / 4 * 4, simd::load(last));
+      row_dots<In, Out>(w, dy + r * kOutPad, [&](int i, auto v) EMMY_LAMBDA { finish(r, i, v); });
       if constexpr (!kAdd)
-        for (int i = covered<T, In>(); i < kInPad; i += 4) simd::store(simd::zero<T>(), dx + r * kInPad + i);
+        for (int i = covered<T, In>(); i < kInPad; i += kLanesOf<T>) simd::store(simd::zero<T>(), dx + r * kInPad + i);
     }
   } else if constexpr (Rows < kTransposeFromRows) {
     // The dots go where dx is going to be, or a pad at a time beside it where they are added; then what is fused.

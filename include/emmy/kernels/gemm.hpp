@@ -295,44 +295,78 @@ struct StoreDots {
   }
 };
 
-// put(i, sum_o w[i, o] dy[o]) for each of `rows` rows of W, four at a time where put takes four vectors of lanes. A dy
-// that fits stays in registers.
-template <int Out, class T, class Put>
-EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept {
-  const int lanes = static_cast<int>(simd::lanes<T>());
+namespace inner {
+// f(lanes_of), lanes_of(row) the products of a row with dy, by lane. A dy that fits stays in registers.
+template <int Out, class T, class F>
+EMMY_INLINE void with_products(const T* dy, F&& f) noexcept {
   using V = simd::Vec<T>;
-  constexpr int kPad = padded<T>(Out), kCovered = covered<T, Out>();
-  const auto all = [&](auto lanes_of) EMMY_LAMBDA {
-    int fours = 0;
-    if constexpr (requires(V v) { put(0, v, v, v, v); }) {
-      fours = rows / 4 * 4;
-      for (int i = 0; i < fours; i += 4) {
-        const T* row = w + i * kPad;
-        put(i, lanes_of(row), lanes_of(row + kPad), lanes_of(row + 2 * kPad), lanes_of(row + 3 * kPad));
-      }
-    }
-    for (int i = fours; i < rows; ++i) put(i, simd::sum(lanes_of(w + i * kPad)));
-  };
-  if constexpr (simd::kStrict) {
-    for (int i = 0; i < rows; ++i) put(i, ordered_dot(w + i * kPad, dy, kPad));
-  } else if constexpr (kLanesKnown<T> && row_panel<T, kCovered>() * static_cast<int>(simd::lanes<T>()) == kCovered) {
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  constexpr int kCovered = covered<T, Out>();
+  if constexpr (kLanesKnown<T> && row_panel<T, kCovered>() * kLanesOf<T> == kCovered) {
     with_vectors<T, row_panel<T, kCovered>()>([&](auto& first, auto&... rest) EMMY_LAMBDA {
       const T* from = dy;
       first = simd::load(from);
       ((rest = simd::load(from += lanes)), ...);
-      all([&](const T* row) EMMY_LAMBDA {
+      f([&](const T* row) EMMY_LAMBDA {
         V s = simd::mul(simd::load(row), first);
         ((s = simd::mul_add(simd::load(row += lanes), rest, s)), ...);
         return s;
       });
     });
   } else {
-    all([&](const T* row) EMMY_LAMBDA {
+    f([&](const T* row) EMMY_LAMBDA {
       V s = simd::mul(simd::load(row), simd::load(dy));
       for (int o = lanes; o < kCovered; o += lanes) s = simd::mul_add(simd::load(row + o), simd::load(dy + o), s);
       return s;
     });
   }
+}
+}  // namespace inner
+
+// put(i, sum_o w[i, o] dy[o]) for each of `rows` rows of W, four at a time where put takes four vectors of lanes.
+template <int Out, class T, class Put>
+EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept {
+  using V = simd::Vec<T>;
+  constexpr int kPad = padded<T>(Out);
+  if constexpr (simd::kStrict) {
+    for (int i = 0; i < rows; ++i) put(i, ordered_dot(w + i * kPad, dy, kPad));
+  } else {
+    inner::with_products<Out>(dy, [&](auto lanes_of) EMMY_LAMBDA {
+      int fours = 0;
+      if constexpr (requires(V v) { put(0, v, v, v, v); }) {
+        fours = rows / 4 * 4;
+        for (int i = 0; i < fours; i += 4) {
+          const T* row = w + i * kPad;
+          put(i, lanes_of(row), lanes_of(row + kPad), lanes_of(row + 2 * kPad), lanes_of(row + 3 * kPad));
+        }
+      }
+      for (int i = fours; i < rows; ++i) put(i, simd::sum(lanes_of(w + i * kPad)));
+    });
+  }
+}
+
+// The same of a constant number of rows, handed out as vectors of as many as there are lanes (zeros behind the last one):
+// where registers hold that many and dy.
+template <class T>
+inline constexpr bool kDotsByLanes = simd::kFoldsSums<T> && (kLanesOf<T> == 4 || simd::kRegisters >= 32);
+template <int Rows, int Out, class T, class Put>
+requires(kDotsByLanes<T>) EMMY_INLINE void row_dots(const T* w, const T* dy, Put&& put) noexcept {
+  constexpr int kPad = padded<T>(Out), kLanes = kLanesOf<T>;
+  inner::with_products<Out>(dy, [&](auto lanes_of) EMMY_LAMBDA {
+    for_row_tiles<Rows, kLanes>([&](int first, auto count) EMMY_LAMBDA {
+      if constexpr (kLanes == 4 && decltype(count)::value < 4) {  // a second group would cost more flash than it gains
+        alignas(kAlign<T>) T last[4] = {};
+        for (int i = first; i < Rows; ++i) last[i - first] = simd::sum(lanes_of(w + i * kPad));
+        put(first, simd::load(static_cast<const T*>(last)));
+        return;
+      }
+      with_vectors<T, kLanes>([&](auto&... v) EMMY_LAMBDA {
+        int i = 0;
+        ((i < decltype(count)::value ? void(v = lanes_of(w + (first + i) * kPad)) : void(), ++i), ...);
+        put(first, simd::lane_sums(v...));
+      });
+    });
+  });
 }
 
 }  // namespace emmy::inline EMMY_TARGET

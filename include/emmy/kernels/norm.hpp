@@ -49,9 +49,7 @@ EMMY_INLINE T row_sum(F&& f) noexcept {
 }
 template <class T>
 EMMY_INLINE T inverse_root(T square) noexcept {
-  T s;
-  simd::store_first(simd::div(simd::set(T(1)), simd::sqrt(simd::set(square))), &s, 1);
-  return s;
+  return simd::first_of(simd::div(simd::set(T(1)), simd::sqrt(simd::set(square))));
 }
 }  // namespace inner
 

@@ -66,9 +66,7 @@ consteval bool one_lane() {
 // The square root of one number.
 template <class S>
 EMMY_INLINE S root(S x) noexcept {
-  S r;
-  simd::store_first(simd::sqrt(simd::set(x)), &r, 1);
-  return r;
+  return simd::first_of(simd::sqrt(simd::set(x)));
 }
 
 template <class S>
@@ -93,6 +91,16 @@ EMMY_INLINE simd::Vec<T> load_part(const T* row, int c) noexcept {
                                                         : simd::load_first(row + c, static_cast<std::size_t>(Cols - c));
 }
 
+// The vector at p, of which the first n lanes are meant: the others are zero.
+template <class T>
+EMMY_INLINE simd::Vec<T> load_units(const T* p, int n) noexcept {
+  return n < static_cast<int>(simd::lanes<T>()) ? simd::load_first(p, static_cast<std::size_t>(n)) : simd::load(p);
+}
+template <class T, class V>
+EMMY_INLINE void store_units(V v, T* p, int n) noexcept {
+  if (n < static_cast<int>(simd::lanes<T>())) simd::store_first(v, p, static_cast<std::size_t>(n));
+  else simd::store(v, p);
+}
 // to = a from, `count` values in whole vectors; `to` may be `from`.
 template <class T>
 EMMY_INLINE void scaled(T a, const T* from, int count, T* to) noexcept {
@@ -107,9 +115,15 @@ EMMY_INLINE void add_scaled(T a, const T* from, int count, T* to) noexcept {
     simd::store(simd::mul_add(simd::set(a), simd::load(from + at), simd::load(to + at)), to + at);
 }
 
-// `count` zeros in whole vectors.
+// `count` zeros in whole vectors. Few, so not by memset, which compilers make of such a loop (rep stos: 40 cycles to begin).
 template <class T>
 EMMY_INLINE void clear(T* to, int count) noexcept {
+  if constexpr (!one_lane<T>()) {
+    T zero = 0;
+    __asm__("" : "+m"(zero));
+    for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>())) simd::store(simd::set(zero), to + at);
+    return;
+  }
   for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>())) simd::store(simd::zero<T>(), to + at);
 }
 

@@ -30,6 +30,15 @@ struct SoftmaxSum {
   T largest, sum;
 };
 
+// The vector at o of a row of logits, its pads -inf.
+template <int Cols, class T>
+EMMY_INLINE simd::Vec<T> load_logits(const T* y, int o) noexcept {
+  const auto v = simd::load(y + o);
+  if (o + static_cast<int>(simd::lanes<T>()) <= Cols) return v;
+  const auto pads = simd::load(detail::kPads<T, Cols>.value + o);
+  return simd::select(simd::less(pads, simd::zero<T>()), pads, v);
+}
+
 // p[o] = exp(y[o] - max y) / sum, o < Cols; pad lanes of p become zero, those of y may hold anything.
 // p may be y. The shift by the maximum keeps every exponential in [0, 1]. Error of p: (Cols + 6) w_r absolute; of
 // log sum exp: the same times 1 + max |y|.
@@ -39,12 +48,7 @@ template <int Cols, class T>
 EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
   constexpr int kPadded = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
-  const auto logits = [&](int o) EMMY_LAMBDA {
-    const auto v = simd::load(y + o);
-    if (o + lanes <= Cols) return v;
-    const auto pads = simd::load(detail::kPads<T, Cols>.value + o);
-    return simd::select(simd::less(pads, simd::zero<T>()), pads, v);
-  };
+  const auto logits = [&](int o) EMMY_LAMBDA { return load_logits<Cols>(y, o); };
   constexpr bool kSumsAtOnce = one_lane<T>() && !simd::kStrict;
   auto top = logits(0);
   for (int o = lanes; o < Cols; o += lanes) top = simd::max(top, logits(o));
@@ -76,6 +80,44 @@ EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
   return {largest, sum};
 }
 
+// As many rows at once as a vector has lanes: maxima and sums of all of them are one fold, where a row by itself waits for two.
+// put(r, o, v) gets the vectors of p, up to `covered`; p holds what is needed on the way and may be y.
+template <class T>
+inline constexpr bool kSoftmaxByLanes = simd::kFoldsSums<T>&& simd::kFoldsMaxima<T> && !simd::kStrict;
+template <int Cols, class T, class Put>
+EMMY_INLINE void softmax_rows(const T* y, T* p, T* largest, T* sum, Put&& put) noexcept {
+  constexpr int kStride = padded<T>(Cols), kLanes = kLanesOf<T>, kCovered = covered<T, Cols>();
+  T scale[kLanes];
+  const auto fold = [&](auto at, auto join, auto all, T* to) EMMY_LAMBDA {
+    with_vectors<T, kLanes>([&](auto&... row) EMMY_LAMBDA {
+      const auto one = [&](int r) EMMY_LAMBDA {
+        auto v = at(r, 0);
+        for (int o = kLanes; o < kCovered; o += kLanes) v = join(v, at(r, o));
+        return v;
+      };
+      int r = 0;
+      ((row = one(r++)), ...);
+      simd::store(all(row...), to);
+    });
+  };
+  fold([&](int r, int o) EMMY_LAMBDA { return load_logits<Cols>(y + r * kStride, o); },
+       [](auto a, auto b) EMMY_LAMBDA { return simd::max(a, b); },
+       [](auto... row) EMMY_LAMBDA { return simd::lane_maxima(row...); }, largest);
+  for (int r = 0; r < kLanes; ++r)
+    for (int o = 0; o < kCovered; o += kLanes)
+      simd::store(exp_of_negative(simd::sub(load_logits<Cols>(y + r * kStride, o), simd::set(largest[r]))),
+                  p + r * kStride + o);
+  fold([&](int r, int o) EMMY_LAMBDA { return simd::load(static_cast<const T*>(p) + r * kStride + o); },
+       [](auto a, auto b) EMMY_LAMBDA { return simd::add(a, b); },
+       [](auto... row) EMMY_LAMBDA { return simd::lane_sums(row...); }, sum);
+  simd::store(simd::div(simd::set(T(1)), simd::load(static_cast<const T*>(sum))), scale);
+  for (int r = 0; r < kLanes; ++r)
+    for (int o = 0; o < kStride; o += kLanes)
+      if (o < kCovered)
+        put(r, o, simd::mul(simd::load(static_cast<const T*>(p) + r * kStride + o), simd::set(scale[r])));
+      else simd::store(simd::zero<T>(), p + r * kStride + o);
+}
+
 // How many rows share the vectors of one logarithm.
 template <class T, int Rows>
 inline constexpr int kRowsOfLog = Rows < padded<T>(1) ? Rows : padded<T>(1);
@@ -85,7 +127,7 @@ template <int Rows, class T>
 EMMY_INLINE void log_sum_exp(const T* largest, T* sum) noexcept {
   if constexpr (Rows == 1) {
     if constexpr (transcendental::kHasLogOfOne) *sum = transcendental::log_of_one(*sum);
-    else simd::store_first(log_of_normal(simd::set(*sum)), sum, 1);
+    else *sum = simd::first_of(log_of_normal(simd::set(*sum)));
   } else {
     for (int r = 0; r < Rows; r += static_cast<int>(simd::lanes<T>()))
       simd::store(log_of_normal(simd::load(sum + r)), sum + r);

@@ -6,7 +6,8 @@
 // The meter sums products over the rows or the columns of a block, or both: tt nn gt gg t1 n1 g1 and, for a rule with
 // memory, ut uu u1 (t = theta, n = theta', g the gradient, 1 = plain sum). Without memory u = a0 g and the last three
 // follow. Of a rule whose u is another function of g (Motion::general) also u0t u0u0 u01, u0 the part without memory and
-// decay, and for the ledger's mode Kinetic dt, d the gradient with memory, and the sum of the second moments. A light meter sums gg and uu only: what a predicted charge needs. Sums are kept in lane accumulators and
+// decay, and for the ledger's mode Kinetic dt, d the gradient with memory, and the sum of the second moments. What follows its
+// law needs gg and uu only, and nn and n1 where it is measured behind the step. Sums are kept in lane accumulators and
 // reduced once a row: an ordered running sum costs twice the sweep. A block that wants both is read twice, first for its
 // rows: column accumulators in memory cost more than a second look at rows that are in L1.
 // Layout: M rows of Cols padded scalars, contiguous in theta, buf and g. Nothing can fail here.
@@ -25,6 +26,9 @@ namespace emmy {
 // What is summed over a line of a block, in the order of a meter's arrays. The sums of a step's weights must be, bit for
 // bit, what the next one finds: so tt nn t1 n1 are four that are always summed alike.
 enum LineSum { kTt, kNn, kT1, kN1, kGt, kGg, kG1, kUt, kUu, kU1, kU0t, kU0u0, kU01, kDt, kV1 };
+
+// Which of them a meter keeps: all; those of a law, gg and uu; those and nn, and n1.
+enum class Sums { all, law, squares, squares_and_sums };
 
 // The largest |theta'| and |buf'| that a sweep wrote.
 template <class S>
@@ -61,21 +65,39 @@ inline constexpr S kSmallestFactor = S(1e-18);
 namespace emmy::inline EMMY_TARGET {
 
 // The sums of a block: of its columns, and of the last Rows rows (0: of none). Pads of both are zero.
-template <class S, int Cols, int Rows, bool Columns, Motion How, bool Light = false, bool Kinetic = false>
+template <class S, int Cols, int Rows, bool Columns, Motion How, Sums Kept = Sums::all, bool Kinetic = false>
 struct Meter {
-  static constexpr bool kRows = Rows > 0, kColumns = Columns, kLight = Light;
+  static constexpr bool kRows = Rows > 0, kColumns = Columns;
   static constexpr Motion kMotion = How;
-  static constexpr int kProducts = Light                   ? (How == Motion::plain ? 1 : 2)
+  static constexpr Sums kSums = Kept;
+  static constexpr int kOfLaw = How == Motion::plain ? 1 : 2;
+  static constexpr int kProducts = Kept != Sums::all ? kOfLaw + static_cast<int>(Kept) - static_cast<int>(Sums::law)
                                    : How == Motion::plain  ? 7
                                    : How == Motion::linear ? 10
                                    : Kinetic               ? 15
                                                            : 13,
                        kKept = padded<S>(Rows);
-  alignas(kAlign<S>) S column[Columns ? kProducts : 1][Columns ? Cols : 1] = {};
-  alignas(kAlign<S>) S row[Rows > 0 ? kProducts : 1][Rows > 0 ? kKept : 1] = {};
+  alignas(kAlign<S>) S column[Columns ? kProducts : 1][Columns ? Cols : 1];
+  alignas(kAlign<S>) S row[Rows > 0 ? kProducts : 1][Rows > 0 ? kKept : 1];
 
-  // The sum at a place in the arrays.
-  static consteval LineSum at(int index) { return !Light ? static_cast<LineSum>(index) : index == 0 ? kGg : kUu; }
+  // sets: is every sum written before it is read?
+  EMMY_INLINE explicit Meter(bool sets = false) noexcept {
+    if (sets) return;
+    if constexpr (kColumns) clear(column[0], kProducts * Cols);
+    if constexpr (kRows) clear(row[0], kProducts * kKept);
+  }
+
+  // The sum at a place in the arrays, and its place, -1 for none.
+  static consteval LineSum at(int index) {
+    if (Kept == Sums::all) return static_cast<LineSum>(index);
+    if (index < kOfLaw) return index == 0 ? kGg : kUu;
+    return index == kOfLaw ? kNn : kN1;
+  }
+  static consteval int place(LineSum sum) {
+    for (int index = 0; index < kProducts; ++index)
+      if (at(index) == sum) return index;
+    return -1;
+  }
 };
 
 template <class S, class V>
@@ -301,6 +323,135 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T*
         else pass(std::true_type{});
       });
     });
+  }
+}
+
+namespace inner {
+// Rows whose sums are handed out together: as many as fold into one vector where the registers hold them.
+template <class T>
+inline constexpr int kSummedRows = simd::kFoldsSums<T>&& simd::kRegisters >= 32 ? kLanesOf<T> : 4;
+
+// to[0..) = the sum over the lanes of each of so many vectors, or += it.
+template <bool Adds, class T, class V, class... R>
+EMMY_INLINE void put_row_sums(T* to, V first, R... rest) noexcept {
+  if constexpr (kSummedRows<T> == 4) {
+    T sums[4];
+    simd::store_sums(first, rest..., Adds ? sums : to);
+    for (int m = 0; Adds && m < 4; ++m) to[m] += sums[m];
+  } else {
+    auto sums = simd::lane_sums(first, rest...);
+    if constexpr (Adds) sums = simd::add(sums, simd::load(static_cast<const T*>(to)));
+    simd::store(sums, to);
+  }
+}
+
+// to[i] = sum_o of(row i's vector at o) for Rows rows of Cols values; first: of the first vector, which has no sum to add to.
+template <int Rows, int Cols, class T, class First, class Next>
+EMMY_INLINE void sum_rows_of(const T* p, T* to, First&& first, Next&& next) noexcept {
+  constexpr int kStride = padded<T>(Cols), kCovered = covered<T, Cols>(), kGroup = kSummedRows<T>;
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  const auto total = [&](int i) EMMY_LAMBDA {
+    auto v = first(simd::load(p + i * kStride));
+    for (int o = lanes; o < kCovered; o += lanes) v = next(simd::load(p + i * kStride + o), v);
+    return v;
+  };
+  for_row_tiles<Rows, kGroup>([&](int row, auto count) EMMY_LAMBDA {
+    if constexpr (decltype(count)::value == kGroup)
+      with_vectors<T, kGroup>([&](auto&... v) EMMY_LAMBDA {
+        int i = row;
+        ((v = total(i++)), ...);
+        put_row_sums<false>(to + row, v...);
+      });
+    else
+      for (int i = row; i < Rows; ++i) to[i] = simd::sum(total(i));
+  });
+}
+}  // namespace inner
+
+// The same with a meter of what the law needs and what the step leaves: theta' in the same bits, |g|^2 of a line from the
+// squares of x and dy. Columns are summed while theta' is in registers, and rows with them; rows alone behind the sweep, where
+// a second look at short ones that are in L1 costs less. Columns have linear charges in blocks of one row only.
+template <int Rows, int Cols, class T, class MeterType>
+EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const SummedRow<T>& dy,
+                             MeterType& meter) noexcept {
+  using V = simd::Vec<T>;
+  constexpr bool kLinear = MeterType::kSums == Sums::squares_and_sums;
+  constexpr int kStride = padded<T>(Cols), kCovered = covered<T, Cols>(), kGg = MeterType::place(LineSum::kGg),
+                kNn = MeterType::place(LineSum::kNn), kN1 = kLinear ? MeterType::place(LineSum::kN1) : kNn;
+  // Panels that are no whole rows add to the sums of rows.
+  constexpr bool kAddsRows = MeterType::kColumns && row_panel<T, kCovered>() * kLanesOf<T> != kCovered;
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  const auto squared = [](V value, T other)
+                           EMMY_LAMBDA { return simd::mul(simd::mul(value, value), simd::set(other)); };
+  if constexpr (MeterType::kRows)  // the sums that are added to, and pads
+    for (int place = kNn; place <= kN1; ++place)
+      for (int i = kAddsRows ? 0 : Rows / lanes * lanes; i < Rows; i += lanes)
+        simd::store(simd::zero<T>(), &meter.row[place][i]);
+  if constexpr (!MeterType::kColumns) {
+    sweep_outer<Cols>(k, a0, theta, Rows, x.p, dy.p, static_cast<T*>(nullptr));
+  } else {
+    for (int o = 0; o < kCovered; o += lanes)
+      simd::store(squared(simd::load(dy.p + o), x.squares), &meter.column[kGg][o]);
+    for_panels<T, kCovered, row_panel<T, kCovered>()>([&](int col, auto n_) EMMY_LAMBDA {
+      constexpr int kVectors = decltype(n_)::value;
+      with_vectors<T, kVectors>([&](auto&... panel) EMMY_LAMBDA {
+        with_vectors<T, kVectors>([&](auto&... even) EMMY_LAMBDA {
+          with_vectors<T, kVectors>([&](auto&... odd) EMMY_LAMBDA {
+            int n = 0;
+            ((panel = simd::mul(simd::set(a0), simd::load(dy.p + col + n++ * lanes))), ...);
+            const auto pass = [&](auto decays) EMMY_LAMBDA {
+              const auto row = [&](int i, V& nn, auto&... column) EMMY_LAMBDA {
+                T* at = theta + i * kStride + col;
+                const V xi = simd::set(x.p[i]);
+                bool first = true;
+                const auto one = [&](V step, V& sum) EMMY_LAMBDA {
+                  const V t = decltype(decays)::value ? simd::mul(simd::set(k), simd::load(at)) : simd::load(at);
+                  const V next = simd::neg_mul_add(xi, step, t);
+                  simd::store(next, at);
+                  sum = simd::mul_add(next, next, sum);
+                  if constexpr (MeterType::kRows) nn = first ? simd::mul(next, next) : simd::mul_add(next, next, nn);
+                  first = false;
+                  at += lanes;
+                };
+                (one(panel, column), ...);
+              };
+              // Two sums a column: each waits for its last product.
+              constexpr int kGroup = MeterType::kRows ? inner::kSummedRows<T> : 2;
+              for_row_tiles<Rows, kGroup>([&](int from, auto count) EMMY_LAMBDA {
+                constexpr int kNow = decltype(count)::value;
+                with_vectors<T, kNow>([&](auto&... nn) EMMY_LAMBDA {
+                  int m = 0;
+                  ((m % 2 == 0 ? row(from + m, nn, even...) : row(from + m, nn, odd...), ++m), ...);
+                  if constexpr (MeterType::kRows) {
+                    T* to = meter.row[kNn] + from;
+                    if constexpr (kNow == kGroup) inner::put_row_sums<kAddsRows>(to, nn...);
+                    else ((*to = simd::sum(nn) + (kAddsRows ? *to : T(0)), ++to), ...);
+                  }
+                });
+              });
+            };
+            if (k == T(1)) pass(std::false_type{});
+            else pass(std::true_type{});
+            int at = col;
+            ((simd::store(simd::add(even, odd), &meter.column[kNn][at]), at += lanes), ...);
+          });
+        });
+      });
+    });
+    if constexpr (kLinear && Rows == 1)
+      for (int o = 0; o < kCovered; o += lanes) simd::store(simd::load(theta + o), &meter.column[kN1][o]);
+  }
+  if constexpr (MeterType::kRows) {
+    for (int i = 0; i < Rows; i += lanes)
+      simd::store(squared(load_units(x.p + i, Rows - i), dy.squares), &meter.row[kGg][i]);
+    if constexpr (!MeterType::kColumns)
+      inner::sum_rows_of<Rows, Cols>(
+          static_cast<const T*>(theta), meter.row[kNn], [](V v) EMMY_LAMBDA { return simd::mul(v, v); },
+          [](V v, V sum) EMMY_LAMBDA { return simd::mul_add(v, v, sum); });
+    if constexpr (kLinear)
+      inner::sum_rows_of<Rows, Cols>(
+          static_cast<const T*>(theta), meter.row[kN1], [](V v) EMMY_LAMBDA { return v; },
+          [](V v, V sum) EMMY_LAMBDA { return simd::add(v, sum); });
   }
 }
 

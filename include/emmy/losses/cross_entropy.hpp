@@ -30,30 +30,83 @@ EMMY_INLINE Status check_targets(CrossEntropy, const S*, int) noexcept {
 
 namespace emmy::inline EMMY_TARGET {
 
+// A one in lane `lane` of a vector, none where there is no such lane: to be subtracted from a vector, since one that is loaded
+// after a scalar was stored in it waits for the store.
+template <class T>
+struct OneHot {
+  static constexpr int kLanes = kLanesOf<T>;  // 0 where it is not known: then none is made
+  T value[2 * kLanes + 1];
+
+  consteval OneHot() : value{} { value[kLanes] = T(1); }
+  EMMY_INLINE const T* at(int lane) const noexcept {
+    return value + kLanes - (lane < 0 ? -1 : lane > kLanes ? kLanes : lane);
+  }
+};
+template <class T>
+inline constexpr OneHot<T> kOneHot{};
+
+// (p - t) scale of `count` rows, of which those from `rows` on become 0, with maximum, sum and right logit of each.
+template <int Cols, class T>
+EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int rows, T scale, T* dy, T* largest,
+                                  T* sum, T* logit) noexcept {
+  constexpr int kStride = padded<T>(Cols), kLanes = kLanesOf<T>;
+  const auto put = [&](int r, int o, auto p) EMMY_LAMBDA {
+    const auto off = simd::sub(p, simd::load(kOneHot<T>.at(labels[r] - o)));
+    simd::store(simd::mul(off, simd::set(scale)), dy + r * kStride + o);
+  };
+  const int given = rows < count ? rows : count;
+  int r = 0;
+  if constexpr (kSoftmaxByLanes<T>)
+    for (; r + kLanes <= given; r += kLanes) {
+      for (int i = r; i < r + kLanes; ++i) logit[i] = y[i * kStride + labels[i]];
+      softmax_rows<Cols>(y + r * kStride, dy + r * kStride, largest + r, sum + r,
+                         [&](int i, int o, auto p) EMMY_LAMBDA { put(r + i, o, p); });
+    }
+  for (; r < given; ++r) {
+    T* delta = dy + r * kStride;
+    logit[r] = y[r * kStride + labels[r]];
+    const SoftmaxSum<T> row = softmax_row<Cols>(y + r * kStride, delta);
+    sum[r] = row.sum;
+    largest[r] = row.largest;
+    for (int o = 0; o < Cols; o += kLanes) put(r, o, simd::load(static_cast<const T*>(delta) + o));
+  }
+  for (; r < count; ++r) {
+    sum[r] = largest[r] = logit[r] = T(1);
+    for (int o = 0; o < kStride; ++o) dy[r * kStride + o] = T(0);
+  }
+}
+
 // dy may be y. y, dy: Rows padded rows of Cols logits; the first `rows` count, dy of the others becomes 0. scale = 1 / batch.
 template <int Rows, int Cols, class T>
 EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const int* labels, int rows, T scale, T* dy) noexcept {
   constexpr int kStride = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
   constexpr int kAtOnce = kRowsOfLog<T, Rows>;
+  // Cortex-M waits for no store, and has flash to save.
+  constexpr bool kInVectors = kLanesKnown<T> && !one_lane<T>() && simd::kRegisters >= 16;
   alignas(kAlign<T>) T sum[padded<T>(kAtOnce)] = {};
   T largest[kAtOnce], logit[kAtOnce], loss = 0;
   for (int first = 0; first < Rows; first += kAtOnce) {
     const int now = Rows - first < kAtOnce ? Rows - first : kAtOnce;
-    for (int r = 0; r < now; ++r, y += kStride, dy += kStride) {
-      if (first + r < rows) {
-        const int label = labels[first + r];
-        logit[r] = y[label];
-        const SoftmaxSum<T> row = softmax_row<Cols>(y, dy);
-        sum[r] = row.sum;
-        largest[r] = row.largest;
-        const T share = dy[label];
-        if (scale != T(1))
-          for (int o = 0; o < Cols; o += lanes) simd::store(simd::mul(simd::load(dy + o), simd::set(scale)), dy + o);
-        dy[label] = (share - T(1)) * scale;
-      } else {
-        sum[r] = largest[r] = logit[r] = T(1);
-        for (int o = 0; o < kStride; ++o) dy[o] = T(0);
+    if constexpr (kInVectors) {
+      deltas_of_labels<Cols>(y + first * kStride, labels + first, now, rows - first, scale, dy + first * kStride,
+                             largest, sum, logit);
+    } else {
+      for (int r = 0; r < now; ++r, y += kStride, dy += kStride) {
+        if (first + r < rows) {
+          const int label = labels[first + r];
+          logit[r] = y[label];
+          const SoftmaxSum<T> row = softmax_row<Cols>(y, dy);
+          sum[r] = row.sum;
+          largest[r] = row.largest;
+          const T share = dy[label];
+          if (scale != T(1))
+            for (int o = 0; o < Cols; o += lanes) simd::store(simd::mul(simd::load(dy + o), simd::set(scale)), dy + o);
+          dy[label] = (share - T(1)) * scale;
+        } else {
+          sum[r] = largest[r] = logit[r] = T(1);
+          for (int o = 0; o < kStride; ++o) dy[o] = T(0);
+        }
       }
     }
     log_sum_exp<kAtOnce>(largest, sum);

@@ -42,9 +42,7 @@ void decompose() = delete;
 namespace inner {
 template <class S>
 EMMY_INLINE S variance_limit(int fan) noexcept {
-  S limit;
-  simd::store_first(simd::sqrt(simd::set(S(6) / S(fan))), &limit, 1);
-  return limit;
+  return simd::first_of(simd::sqrt(simd::set(S(6) / S(fan))));
 }
 template <class S>
 EMMY_INLINE S limit_of(He, int in, int) noexcept {

@@ -82,10 +82,9 @@ EMMY_INLINE S group_norm(const S* w, int stride, int g) noexcept {
     const S v = w[g / G::kCols * stride + g % G::kCols];
     return v < S(0) ? -v : v;
   } else {
-    S square = 0, norm;
+    S square = 0;
     for (int o = 0; o < G::z.cols; ++o) square += w[g * stride + o] * w[g * stride + o];
-    simd::store_first(simd::sqrt(simd::set(square)), &norm, 1);
-    return norm;
+    return root(square);
   }
 }
 template <class G>

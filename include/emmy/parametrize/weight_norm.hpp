@@ -95,7 +95,7 @@ EMMY_INLINE void split_factors(Parametrized<Dense<Out, Bias>, WeightNorm>, std::
   for (int o = 0; o < Out; ++o) {
     T square = 0;
     for (int i = 1; i <= In; ++i) square += params[i * kStride + o] * params[i * kStride + o];
-    simd::store_first(simd::sqrt(simd::set(square)), params + o, 1);
+    params[o] = root(square);
   }
 }
 

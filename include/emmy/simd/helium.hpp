@@ -140,8 +140,10 @@ EMMY_INLINE float sum(float32x4_t v) noexcept {
 }
 // MVE has no sum of float lanes: a de-interleaving load turns four vectors into the four vectors of their lanes.
 template <class T>
-inline constexpr bool kHasFourSums = true;
-EMMY_INLINE float32x4_t four_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d) noexcept {
+inline constexpr bool kFoldsSums = true;
+template <class T>
+inline constexpr bool kFoldsMaxima = false;
+EMMY_INLINE float32x4_t lane_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d) noexcept {
   alignas(16) float all[16];
   store(a, all), store(b, all + 4), store(c, all + 8), store(d, all + 12);
   float32x4_t s;
@@ -155,12 +157,19 @@ EMMY_INLINE float32x4_t four_sums(float32x4_t a, float32x4_t b, float32x4_t c, f
   return s;
 }
 EMMY_INLINE void store_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d, float* p) noexcept {
-  store(four_sums(a, b, c, d), p);
+  store(lane_sums(a, b, c, d), p);
 }
 template <class T>
 inline constexpr bool kHasColumns = false;
 template <int Count, class V, class T>
 void store_columns(V, V, V, V, T*, std::size_t) = delete;
+template <class V, class... R>
+V lane_maxima(V, R...) = delete;
+template <class V>
+EMMY_INLINE bool any(mve_pred16_t mask) noexcept {
+  return mask != 0;
+}
+EMMY_INLINE float first_of(float32x4_t v) noexcept { return vgetq_lane_f32(v, 0); }
 EMMY_INLINE float max_lane(float32x4_t v) noexcept { return vmaxnmvq_f32(vgetq_lane_f32(v, 0), v); }
 
 }  // namespace emmy::inline EMMY_TARGET::simd

@@ -227,9 +227,13 @@ EMMY_INLINE T sum(T v) noexcept {
   return v;
 }
 template <class T>
-inline constexpr bool kHasFourSums = false;
-template <class V>
-V four_sums(V, V, V, V) = delete;
+inline constexpr bool kFoldsSums = false;
+template <class T>
+inline constexpr bool kFoldsMaxima = false;
+template <class V, class... R>
+V lane_sums(V, R...) = delete;
+template <class V, class... R>
+V lane_maxima(V, R...) = delete;
 template <class T>
 EMMY_INLINE void store_sums(T a, T b, T c, T d, T* p) noexcept {
   p[0] = a, p[1] = b, p[2] = c, p[3] = d;
@@ -238,6 +242,14 @@ template <class T>
 inline constexpr bool kHasColumns = false;
 template <int Count, class V, class T>
 void store_columns(V, V, V, V, T*, std::size_t) = delete;
+template <class V>
+EMMY_INLINE bool any(bool mask) noexcept {
+  return mask;
+}
+template <class T>
+EMMY_INLINE T first_of(T v) noexcept {
+  return v;
+}
 template <class T>
 EMMY_INLINE T max_lane(T v) noexcept {
   return v;

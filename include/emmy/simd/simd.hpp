@@ -31,14 +31,18 @@
 //   sqrt(a)                   correctly rounded
 //   less(a, b), less_equal(a, b), equal(a, b)    masks; false where a lane is NaN
 //   select(m, a, b)           m ? a : b
+//   any<V>(m)                 is it true in a lane?
 //   positive_part(a)          a > 0 ? a : +0; NaN stays if its sign is clear, else it is the target's choice
 //   bit_and bit_or bit_xor (a, b)                on the bit patterns
 //   shift_left<k>(a), shift_right<k>(a)          of the bit patterns, zeros enter
 //   sum(v)                    over the lanes, in an order fixed for the target
 //   store_sums(a, b, c, d, p) p[0..4) = the sums over the lanes of four vectors, in an order of its own
-//   four_sums(a, b, c, d)     the same as one vector; only where a vector of T has four lanes (kHasFourSums<T>)
+//   lane_sums(v...), lane_maxima(v...)  lane i: the sum, the maximum over the lanes of the i-th of as many vectors as a
+//                             vector has lanes; only where kFoldsSums<T>, kFoldsMaxima<T>; no lane may be NaN for
+//                             a maximum
 //   store_columns<n>(a, b, c, d, p, s)  p[j s + 0..4) = lane j of a, b, c and d, j < n: four rows of a matrix to n rows of
 //                             its transpose; only where kHasColumns<T>
+//   first_of(v)               the first lane
 //   max_lane(v)               over the lanes; no lane may be NaN
 //
 // Tested by tests/simd/words_test.cpp, every word on every target against scalar.hpp, which defines them.

@@ -219,9 +219,13 @@ EMMY_INLINE Scalar<V> sum(V v) noexcept {
   return part[0];
 }
 template <class T>
-inline constexpr bool kHasFourSums = false;
-template <class V>
-V four_sums(V, V, V, V) = delete;
+inline constexpr bool kFoldsSums = false;
+template <class T>
+inline constexpr bool kFoldsMaxima = false;
+template <class V, class... R>
+V lane_sums(V, R...) = delete;
+template <class V, class... R>
+V lane_maxima(V, R...) = delete;
 template <class V>
 EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
   p[0] = sum(a), p[1] = sum(b), p[2] = sum(c), p[3] = sum(d);
@@ -230,6 +234,16 @@ template <class T>
 inline constexpr bool kHasColumns = false;
 template <int Count, class V, class T>
 void store_columns(V, V, V, V, T*, std::size_t) = delete;
+template <class V, class M>
+EMMY_INLINE bool any(M mask) noexcept {
+  return xsimd::any(mask);
+}
+template <class V>
+EMMY_INLINE Scalar<V> first_of(V v) noexcept {
+  Scalar<V> part[V::size];
+  v.store_unaligned(part);
+  return part[0];
+}
 template <class V>
 EMMY_INLINE Scalar<V> max_lane(V v) noexcept {
   alignas(V) Scalar<V> part[V::size];

@@ -104,9 +104,7 @@ bool is_orthonormal(const Mirror<S>& mirror, S* row) noexcept {
 }
 template <class S>
 EMMY_INLINE S log_of(S x) noexcept {
-  S y;
-  simd::store_first(log(simd::set(x)), &y, 1);
-  return y;
+  return simd::first_of(log(simd::set(x)));
 }
 }  // namespace inner
 
