@@ -346,7 +346,7 @@ template <class K, class Net, class Rule>
 Outcome train(const Task& task, const Rule& rule, Results& results) noexcept {
   Params<Net> params{};
   State<Net, Rule> state{};
-  Ledger<Net, WatchAll, std::conditional_t<kIsAdaptive<K>, Kinetic, Measure>> ledger{};
+  Ledger<Net, WatchAll, std::conditional_t<kIsAdaptive<K>, Kinetic, Audit>> ledger{};
   BalanceLedgers<Net> balances{};
   Gradient<Net> g{};
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {

@@ -95,8 +95,8 @@ inline void kinetic(const Task& task, Result& out) noexcept {
   using Shared = SharedAdam<N, Watch<Rescaling<Layer<1>>>>;
   Shared sharing{};
   sharing.learning_rate = 0.005;
-  const Shares sgd = causes_of<Measure>(start, data, BasicSgd<double>{0.05}, spoil, 1, out),
-               ball = causes_of<Measure>(start, data, BasicMomentum<double>{0.01}, spoil, -1, out),
+  const Shares sgd = causes_of<Audit>(start, data, BasicSgd<double>{0.05}, spoil, 1, out),
+               ball = causes_of<Audit>(start, data, BasicMomentum<double>{0.01}, spoil, -1, out),
                rms = causes_of<Kinetic>(start, data, BasicRmsProp<double>{0.002}, spoil, -1, out),
                adam = causes_of<Kinetic>(start, data, BasicAdam<double>{0.005}, spoil, 0, out),
                shared = causes_of<Kinetic>(start, data, sharing, spoil, 2, out);
@@ -124,7 +124,7 @@ inline double rotation(const BasicMomentum<double>& rule, double predicted, doub
   run.weight_decay = decay_of_run;
   const ScaleRates<double> rates{rule.learning_rate, rule.momentum, rule.weight_decay};
   Trainer<N, Rule, kBatch> trainer{};
-  Ledger<N, Watch<Scale<Layer<0>>>, Measure> ledger{};
+  Ledger<N, Watch<Scale<Layer<0>>>, Audit> ledger{};
   ScaleRecursion<double> exact{};
   Pcg32 rng{15};
   init(trainer.params, rng);

@@ -69,44 +69,59 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
   constexpr bool kSingle = sizeof(S) == 4,
                  kNormed = std::is_same_v<N, Normed<double>> || std::is_same_v<N, Batched<double>>;
   constexpr int kBatch = TypeParam::kBatch;
-  Trainer<N, R, kBatch> trainer{}, other{};
-  Ledger<N> measured{};
+  Trainer<N, R, kBatch> trainer{}, other{}, third{};
+  Ledger<N> audited{};
   Ledger<N, WatchAll, Predict> predicted{};
+  Ledger<N, WatchAll, Measure> measured{};
   fixture::Data<N, kBatch> data{};
   Pcg32 rng{31};
   fixture::randomise(trainer.params, rng, 0.7);
-  other.params = trainer.params;
-  double worst = 0, largest = 0, caused[4] = {};
+  other.params = third.params = trainer.params;
+  double worst = 0, worst_measured = 0, largest = 0, caused[4] = {};
   for (int k = 0; k < 300; ++k) {
     data.refill(rng, false);
     R rule{};
     set(rule, k);
     const auto both = [&](auto loss, const auto* target) {
-      ASSERT_EQ(trainer.step(data.x, target, loss, rule, measured).status, Status::ok);
+      ASSERT_EQ(trainer.step(data.x, target, loss, rule, audited).status, Status::ok);
       ASSERT_EQ(other.step(data.x, target, loss, rule, predicted).status, Status::ok);
+      ASSERT_EQ(third.step(data.x, target, loss, rule, measured).status, Status::ok);
     };
     if constexpr (N::kOutputs == 1) both(SquaredError{}, data.values);
     else both(CrossEntropy{}, data.label);
     ASSERT_EQ(std::memcmp(&trainer.params, &other.params, sizeof trainer.params), 0) << "a mode changed the training";
+    ASSERT_EQ(std::memcmp(&trainer.params, &third.params, sizeof trainer.params), 0) << "a mode changed the training";
+    ASSERT_LE(measured.health(), S(1)) << "step " << k;
     if (k != 150) continue;
     // Weights changed from outside: told so, both ledgers start from the new ones.
     trainer.params.data[0] += S(0.25);
     other.params.data[0] += S(0.25);
-    measured.resync();
+    third.params.data[0] += S(0.25);
+    audited.resync();
     predicted.resync();
+    measured.resync();
   }
   for (int u = 0; u < Ledger<N>::kUnits; ++u) {
-    const auto &want = measured.units, &got = predicted.units;
+    const auto &want = audited.units, &got = predicted.units;
+    const auto& behind = measured.units;
+    worst_measured = std::fmax(
+        worst_measured, std::fabs(double(behind[emmy::PerUnit::charge][u]) - double(want[emmy::PerUnit::charge][u])));
     worst = std::fmax(worst, std::fabs(double(got[emmy::PerUnit::charge][u]) - double(want[emmy::PerUnit::charge][u])));
     largest = std::fmax(largest, std::fabs(double(want[emmy::PerUnit::charge][u])));
     constexpr Cause kOf[] = {Cause::decay, Cause::momentum, Cause::discretisation, Cause::epsilon};
     for (int c = 0; c < (kNormed ? 4 : 3); ++c) {
       const double expected = double(want.total(static_cast<int>(kOf[c]))[u]);
       EXPECT_NEAR(double(got.total(static_cast<int>(kOf[c]))[u]), expected, kSingle ? 1e-4 : 1e-12) << c;
+      EXPECT_NEAR(double(behind.total(static_cast<int>(kOf[c]))[u]), expected, kSingle ? 1e-4 : 1e-12) << c;
       caused[c] = std::fmax(caused[c], std::fabs(expected));
     }
   }
-  std::printf("predicted against measured after 300 steps: %.2g (charges up to %.2g)\n", worst, largest);
+  std::printf(
+      "predicted against audited after 300 steps: %.2g, measured %.2g, residuals to %.2g of their bounds (charges up "
+      "to %.2g)\n",
+      worst, worst_measured, double(measured.worst_health()), largest);
+  EXPECT_LT(worst_measured, kSingle ? 1e-5 : 1e-13);
+  EXPECT_GT(measured.worst_health(), S(1e-4)) << "nothing was compared";
   EXPECT_LT(worst, kSingle ? 1e-4 : 1e-12);
   // The comparison must not be one of zeros.
   EXPECT_GT(largest, 0.01);
@@ -114,6 +129,70 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
   EXPECT_EQ(caused[1] > 1e-3, R::kHasMemory);
   EXPECT_GT(caused[2], 1e-4);
   EXPECT_EQ(caused[3] > 1e-3, kNormed);
+}
+
+// What a measured charge that leaves its law tells, and what it cannot: a change that keeps all squares.
+TEST(Measure, SeesWeightsAndMemoryThatChanged) {
+  using N = TwoHidden<float>;
+  constexpr int kBatch = 5;
+  using T = Trainer<N, BasicMomentum<float>, kBatch>;
+  T trainer{};
+  Ledger<N, WatchAll, Measure> ledger{};
+  fixture::Data<N, kBatch> data{};
+  Pcg32 rng{41};
+  fixture::randomise(trainer.params, rng, 0.7);
+  const BasicMomentum<float> rule{0.05f, 0.9f, 0.02f, 0.1f};
+  const auto health_of = [&](T& machine, auto& books) {
+    EXPECT_EQ(machine.step(data.x, data.label, CrossEntropy{}, rule, books).status, Status::ok);
+    return books.health();
+  };
+  for (int k = 0; k < 100; ++k) {
+    data.refill(rng, false);
+    T struck = trainer, shaken = trainer, flipped = trainer;
+    auto books = ledger, shaken_books = ledger, flipped_books = ledger, told = ledger;
+    struck.params.template weight<Layer<2>>(k % 5, k % 9) += 0.02f;
+    T resynced = struck;
+    told.resync();
+    shaken.state.buf[emmy::kPlan<N>.block[0].offset + k % 9] += 0.01f;
+    auto& sign = flipped.params.template weight<Layer<4>>(k % 3, k % 5);
+    sign = sign < 0 ? 0.02f - sign : -0.02f - sign;
+    ASSERT_LE(health_of(trainer, ledger), 1.0f) << k;
+    ASSERT_LE(health_of(resynced, told), 1.0f) << k;
+    if (k == 0) continue;  // a ledger begins with the weights as they are
+    EXPECT_GT(health_of(struck, books), 1.0f) << k;
+    EXPECT_GT(health_of(shaken, shaken_books), 1.0f) << k;
+    EXPECT_GT(health_of(flipped, flipped_books), 1.0f) << k << ": Translation sums the last layer";
+  }
+  EXPECT_GT(ledger.extremes<Rescaling<Layer<1>>>().residual_ratio, 0.0f);
+  EXPECT_LE(ledger.extremes<Rescaling<Layer<1>>>().residual_ratio, 1.0f);
+  EXPECT_LT(ledger.extremes<Rescaling<Layer<1>>>().relative, 1e-5f);
+  ledger.reset();
+  EXPECT_EQ(ledger.extremes<Rescaling<Layer<1>>>().residual, 0.0f);
+}
+
+// Charges of the outputs are only followed while the loss does not see them: then they start anew.
+TEST(Measure, TakesTranslationAsItIsWhenTheLossTurnsToIt) {
+  using N = TwoHidden<float>;
+  Trainer<N, BasicSgd<float>, 5> trainer{};
+  Ledger<N, WatchAll, Measure> ledger{};
+  Ledger<N> audited{};
+  fixture::Data<N, 5> data{};
+  Pcg32 rng{43};
+  fixture::randomise(trainer.params, rng, 0.7);
+  const BasicSgd<float> rule{0.05f, 0.0f};
+  for (int k = 0; k < 12; ++k) {
+    data.refill(rng, false);
+    auto copy = trainer;
+    if (k % 4 < 2) {
+      ASSERT_EQ(trainer.step(data.x, data.values, SquaredError{}, rule, ledger).status, Status::ok);
+      ASSERT_EQ(copy.step(data.x, data.values, SquaredError{}, rule, audited).status, Status::ok);
+    } else {
+      ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, ledger).status, Status::ok);
+      ASSERT_EQ(copy.step(data.x, data.label, CrossEntropy{}, rule, audited).status, Status::ok);
+    }
+    ASSERT_LE(ledger.health(), 1.0f) << k;
+    ASSERT_LE(audited.health(), 1.0f) << k;
+  }
 }
 
 // What `resync` is for: without it the law goes on from the old weights.

@@ -87,7 +87,7 @@ struct Preconditioned : testing::Test {
   using N = typename P::net;
   using S = typename N::scalar;
   static constexpr bool kSplit = emmy::kPreconditioned<R>;
-  using L = Ledger<N, WatchAll, std::conditional_t<kSplit, emmy::Kinetic, emmy::Measure>>;
+  using L = Ledger<N, WatchAll, std::conditional_t<kSplit, emmy::Kinetic, emmy::Audit>>;
   Trainer<N, R, kBatch> trainer{};
   L ledger{};
   fixture::Data<N, kBatch> data{};
@@ -217,7 +217,7 @@ void measuring_changes_no_bit() {
   static_cast<void>(definition(rule));
   Pcg32 rng{5};
   Trainer<N, R, Batch> measured{}, plain{};
-  Ledger<N, WatchAll, std::conditional_t<emmy::kPreconditioned<R>, emmy::Kinetic, emmy::Measure>> ledger{};
+  Ledger<N, WatchAll, std::conditional_t<emmy::kPreconditioned<R>, emmy::Kinetic, emmy::Audit>> ledger{};
   fixture::Data<N, Batch> data{};
   fixture::randomise(measured.params, rng, 0.8);
   plain.params = measured.params;

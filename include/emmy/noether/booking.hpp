@@ -117,16 +117,6 @@ EMMY_INLINE V ratio(V residual, V bound) noexcept {
   return simd::select(simd::less_equal(a, none), none, known);
 }
 
-// The vector at p, of which the first n lanes are meant: the others are zero.
-template <class T>
-EMMY_INLINE simd::Vec<T> load_units(const T* p, int n) noexcept {
-  return n < static_cast<int>(simd::lanes<T>()) ? simd::load_first(p, static_cast<std::size_t>(n)) : simd::load(p);
-}
-template <class T, class V>
-EMMY_INLINE void store_units(V v, T* p, int n) noexcept {
-  if (n < static_cast<int>(simd::lanes<T>())) simd::store_first(v, p, static_cast<std::size_t>(n));
-  else simd::store(v, p);
-}
 // A one in each of the first n lanes.
 template <class T>
 struct Ones {
@@ -366,7 +356,7 @@ EMMY_OUTLINE void book_lines(Ledger<Net, Spec, Mode>& ledger, int line, int coun
 
 template <class Net, class Spec, class Mode>
 EMMY_INLINE void begin_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
-  for (int k = 0; k < kStepArrays * ledger.kUnits; ++k) ledger.units.data[k] = 0;
+  for (int k = 0; k < kStepArrays * ledger.units.kStride; ++k) ledger.units.data[k] = 0;
   if constexpr (kKinetic<Mode>)
     for (int u = 0; u < ledger.kUnits; ++u)
       ledger.units[PerUnitKinetic::reference][u] = ledger.units[PerUnitKinetic::along][u] = 0;

@@ -7,15 +7,18 @@
 
 namespace emmy::inline EMMY_TARGET {
 
-// R of a charge: every unit of it has the same lines.
+// R^2 of a charge, part by part: every unit of it has the same lines.
+template <class S>
+EMMY_INLINE S squared_terms(const Charge& charge, const ChargePart& part, const PlannedBlock& block) noexcept {
+  const LineTerms<S> line = part_terms<S>(charge, part, block);
+  const Ratio weight = part.power == 1 ? part.weight : Ratio{1, 1};
+  return (S(2) * line.r + S(6)) * line.n * magnitude(S(weight.numerator) / S(weight.denominator));
+}
 template <class S>
 EMMY_INLINE S terms_of(const Charge& charge, const PlannedBlock* blocks) noexcept {
   S square = 0;
-  for (int p = 0; p < charge.parts; ++p) {
-    const LineTerms<S> line = part_terms<S>(charge, charge.part[p], blocks[charge.part[p].block]);
-    const Ratio weight = charge.part[p].power == 1 ? charge.part[p].weight : Ratio{1, 1};
-    square += (S(2) * line.r + S(6)) * line.n * magnitude(S(weight.numerator) / S(weight.denominator));
-  }
+  for (int p = 0; p < charge.parts; ++p)
+    square += squared_terms<S>(charge, charge.part[p], blocks[charge.part[p].block]);
   return root(square);
 }
 
@@ -48,7 +51,7 @@ EMMY_INLINE void book_epsilon(Ledger<Net, Spec, Mode>& ledger, int c) noexcept {
         ledger.last[c][cause] += simd::sum(amount);
       };
       book(Cause::epsilon, moved);
-      if constexpr (!__is_same(Mode, Predict)) book(Cause::noether, simd::neg(moved));  // of all of B(g, theta), so far
+      if constexpr (!kByLaw<Mode>) book(Cause::noether, simd::neg(moved));  // of all of B(g, theta), so far
     }
   }
 }
@@ -113,7 +116,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
               sum_before = own(units[PerUnit::sum_before]), sum_after = own(units[PerUnit::sum_after]);
       if (ledger.known) {
         const V moved = simd::sub(before, own(units[PerUnit::charge]));
-        if constexpr (kMeasuresAll<Mode>) {
+        if constexpr (kAuditsAll<Mode>) {
           // The same weights summed in the same order give the same bits.
           const V sum_moved = simd::sub(sum_before, own(units[PerUnit::sum])), none = simd::zero<S>();
           others = simd::max(others, simd::select(simd::equal(moved, none), none, endless));

@@ -2,6 +2,8 @@
 // booking.hpp.
 #pragma once
 
+#include <type_traits>
+
 #include <emmy/noether/watch.hpp>
 
 namespace emmy {
@@ -73,6 +75,25 @@ enum class PerUnit : int {
 };
 inline constexpr int kStepArrays = static_cast<int>(PerUnit::charge);
 
+// What modes Predict and Measure keep of a step in the place of PerUnit's first arrays, until it is closed: the plain and
+// the whole part of |u|^2 by the sign of the weights, and the same of |theta'|^2 (of a linear charge the signed sums of
+// weights and, as `lost`, squares). From one step to the next: sum of all |theta|^2, bound of the error of `memory`. Since the
+// last reset: the worst of Extremes.
+enum class PerUnitLaw : int {
+  plain_won,
+  plain_lost,
+  moved_won,
+  moved_lost,
+  won,
+  lost,
+  size,
+  doubt,
+  residual,
+  residual_ratio,
+  relative
+};
+inline constexpr int kLawArrays = static_cast<int>(PerUnitLaw::residual);
+
 // What mode Kinetic keeps besides: of a step the sum of the second moments, which at its end becomes the number that stands
 // for the preconditioner of the unit, and B(d, theta), d the gradient with memory; since the last reset both parts of
 // KineticSplit.
@@ -87,25 +108,35 @@ struct KineticSplit {
   S memory, kinetic;
 };
 
-// A vector that begins at the last units of an array ends in the next one: there it adds zeros.
+// A vector that begins at the last units of an array ends in the next one: there it adds zeros. Long vectors find the arrays
+// aligned, since one that crosses a cache line waits.
 template <class S, int Units, int Causes, bool Split = false>
 struct UnitArrays {
   static constexpr int kFirstKinetic = static_cast<int>(PerUnit::total) + Causes;
-  S data[(kFirstKinetic + (Split ? kKineticArrays : 0)) * Units + padded<S>(1) - 1];
+  static constexpr int kStride = kAlign<S> > 16 ? padded<S>(Units) : Units;
+  alignas(kAlign<S> > 16
+              ? kAlign<S>
+              : alignof(S)) S data[(kFirstKinetic + (Split ? kKineticArrays : 0)) * kStride + padded<S>(1) - 1];
 
   EMMY_INLINE constexpr S* operator[](PerUnitKinetic quantity) noexcept requires Split {
-    return data + (kFirstKinetic + static_cast<int>(quantity)) * Units;
+    return data + (kFirstKinetic + static_cast<int>(quantity)) * kStride;
   }
   EMMY_INLINE constexpr const S* operator[](PerUnitKinetic quantity) const noexcept requires Split {
-    return data + (kFirstKinetic + static_cast<int>(quantity)) * Units;
+    return data + (kFirstKinetic + static_cast<int>(quantity)) * kStride;
   }
 
-  EMMY_INLINE constexpr S* operator[](PerUnit quantity) noexcept { return data + static_cast<int>(quantity) * Units; }
-  EMMY_INLINE constexpr const S* operator[](PerUnit quantity) const noexcept {
-    return data + static_cast<int>(quantity) * Units;
+  EMMY_INLINE constexpr S* operator[](PerUnitLaw quantity) noexcept {
+    return data + static_cast<int>(quantity) * kStride;
   }
-  EMMY_INLINE constexpr S* total(int cause) noexcept { return (*this)[PerUnit::total] + cause * Units; }
-  EMMY_INLINE constexpr const S* total(int cause) const noexcept { return (*this)[PerUnit::total] + cause * Units; }
+  EMMY_INLINE constexpr const S* operator[](PerUnitLaw quantity) const noexcept {
+    return data + static_cast<int>(quantity) * kStride;
+  }
+  EMMY_INLINE constexpr S* operator[](PerUnit quantity) noexcept { return data + static_cast<int>(quantity) * kStride; }
+  EMMY_INLINE constexpr const S* operator[](PerUnit quantity) const noexcept {
+    return data + static_cast<int>(quantity) * kStride;
+  }
+  EMMY_INLINE constexpr S* total(int cause) noexcept { return (*this)[PerUnit::total] + cause * kStride; }
+  EMMY_INLINE constexpr const S* total(int cause) const noexcept { return (*this)[PerUnit::total] + cause * kStride; }
 };
 
 // What the ledger needs to know of one tensor: the largest Euclidean norm and the largest sum of |v| of a row.
@@ -122,6 +153,14 @@ struct Invariances {
 };
 template <class S>
 struct Invariances<S, 0> {};
+
+// What the bounds of mode Measure are made of.
+template <class S, int Nodes, int Blocks>
+struct Slack {
+  S seen[Nodes], delta[Nodes], rows[Nodes];  // of each layer the sums of x^2 and dy^2 and the number of rows
+  S partner[Blocks];                         // BlockTerms::partner
+};
+struct NoSlack {};
 
 namespace detail {
 template <class Net>
@@ -142,7 +181,7 @@ template <class Net, int Tensor>
 inline constexpr int kActivity = detail::activity_offset<Net>(Tensor);
 
 // Watches Spec (Watch<...> or WatchAll) of Net. constinit-able; one ledger belongs to one trainer.
-template <class Net, class Spec = WatchAll, class Mode = Measure>
+template <class Net, class Spec = WatchAll, class Mode = Audit>
 struct Ledger {
   using scalar = typename Net::scalar;
   using net = Net;
@@ -201,6 +240,14 @@ struct Ledger {
   template <class Symmetry>
   EMMY_INLINE constexpr Extremes<scalar> extremes() const noexcept {
     Extremes<scalar> worst{};
+    if constexpr (__is_same(Mode, Measure)) {
+      for (int u = first<Symmetry>(); u < first<Symmetry>() + kUnitsOf<Symmetry>; ++u) {
+        worst.residual = larger(worst.residual, units[PerUnitLaw::residual][u]);
+        worst.residual_ratio = larger(worst.residual_ratio, units[PerUnitLaw::residual_ratio][u]);
+        worst.relative = larger(worst.relative, units[PerUnitLaw::relative][u]);
+      }
+      return worst;
+    }
     for (int c = 0; c < kChargeCount; ++c) {
       if (kCharges<Net, Spec>.unit[c] < first<Symmetry>() ||
           kCharges<Net, Spec>.unit[c] >= first<Symmetry>() + kUnitsOf<Symmetry>)
@@ -220,6 +267,9 @@ struct Ledger {
     if constexpr (kKinetic<Mode>)
       for (int u = 0; u < kUnits; ++u) units[PerUnitKinetic::memory][u] = units[PerUnitKinetic::kinetic][u] = 0;
     for (auto& e : extreme) e = {};
+    if constexpr (__is_same(Mode, Measure))
+      for (int k = kLawArrays; k <= static_cast<int>(PerUnitLaw::relative); ++k)
+        for (int u = 0; u < kUnits; ++u) units[static_cast<PerUnitLaw>(k)][u] = 0;
     for (auto& b : last) b = {};
     last_ratio = worst_ratio = 0;
     steps = measured = 0;
@@ -240,6 +290,9 @@ struct Ledger {
   bool translating;  // did the last loss keep the translation symmetry?
   bool unbounded;    // the last step had no activations to bound its Noether residuals with (`apply`)
   [[no_unique_address]] Invariances<scalar, kInvariants<Net>> invariances;
+  [[no_unique_address]] std::conditional_t<__is_same(Mode, Measure), Slack<scalar, Net::kNodes, kPlan<Net>.kBlocks>,
+                                           NoSlack>
+      slack;
 
   template <class Symmetry>
   static consteval int first() {

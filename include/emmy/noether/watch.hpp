@@ -12,26 +12,37 @@ struct Watch {};
 // the shift.
 struct WatchAll {};
 
-// ---- modes
-struct Measure {};  // every step, in the update sweep
-// As Measure, for rules with a preconditioner (Adam, Lion ...): two numbers a unit and step more, to compare the step with
+// ---- modes, from the one that sees most to the one that sees nothing
+// Every step, in the update sweep: each charge before and after it, its Noether identity, check sums of weights and
+// gradients.
+struct Audit {};
+// As Audit, for rules with a preconditioner (Adam, Lion ...): two numbers a unit and step more, to compare the step with
 // the gradient times one number a unit, and two totals, the parts of its first order motion (KineticSplit).
 struct Kinetic {};
-template <int N, class How = Measure>
+// Every step, in the update sweep, but only what the step leaves: each charge behind it, against what the exact law makes of
+// the one before (Predict). Sees weights that changed and gradients that break the identity, as one residual.
+struct Measure {};
+// The exact laws, fed with |g|^2 (and |u|^2) only: cheaper, but it assumes the symmetry and sees no fault.
+struct Predict {};
+
+// Do the charges follow their laws, from the gradient's squares alone?
+template <class Mode>
+inline constexpr bool kByLaw = __is_same(Mode, Predict) || __is_same(Mode, Measure);
+
+template <int N, class How = Audit>
 struct Every {  // every N-th step; the change in between is booked as unmeasured
   static_assert(N > 0, "emmy: Every<N> needs N >= 1");
+  static_assert(!kByLaw<How>,
+                "emmy: the laws follow every step: take Measure or Predict without Every<N>, or Every<N, Audit>");
 };
-struct Predict {
-};  // the exact laws, fed with |g|^2 (and |u|^2) only: cheaper, but it assumes the symmetry and sees no fault
 
 template <class Mode>
 inline constexpr bool kKinetic = __is_same(Mode, Kinetic);
 template <int N, class How>
 inline constexpr bool kKinetic<Every<N, How>> = kKinetic<How>;
-// Is every step measured?
+// Is every step audited?
 template <class Mode>
-inline constexpr bool kMeasuresAll = __is_same(Mode, Measure) || __is_same(Mode, Kinetic);
-
+inline constexpr bool kAuditsAll = __is_same(Mode, Audit) || __is_same(Mode, Kinetic);
 namespace detail {
 
 template <class Net, class Spec>

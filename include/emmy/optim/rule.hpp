@@ -132,7 +132,7 @@ EMMY_INLINE constexpr bool rates_ok(S learning_rate, S weight_decay) noexcept {
 }
 }  // namespace detail
 
-// What the closed law of a charge needs of a rule (noether/predict.hpp): theta' = k theta - eta m, and what coupled
+// What the closed law of a charge needs of a rule (noether/law.hpp): theta' = k theta - eta m, and what coupled
 // decay puts into the buffer. A rule without such an overload cannot be predicted.
 template <class S>
 struct LawRates {

@@ -45,6 +45,11 @@ EMMY_INLINE void forget_tensors(Ledger<Net, Spec, Mode>& ledger) noexcept {
   for (auto& v : ledger.act_abs) v = 0;
   for (auto& v : ledger.delta_abs) v = 0;
   ledger.unbounded = true;
+  if constexpr (kMeasuresLaw<Ledger<Net, Spec, Mode>>) {
+    for (auto& v : ledger.slack.seen) v = 0;
+    for (auto& v : ledger.slack.delta) v = 0;
+    for (auto& v : ledger.slack.rows) v = 0;
+  }
 }
 
 template <int Block, class Net, class Rule>

@@ -1,7 +1,7 @@
 // Do the types of a step fit each other? What does not compile says what to take instead (tests/refuses).
 #pragma once
 
-#include <emmy/noether/predict.hpp>
+#include <emmy/noether/law.hpp>
 #include <emmy/train/lazy.hpp>
 #include <emmy/train/per_block.hpp>
 #include <emmy/train/shared_adam.hpp>
@@ -22,7 +22,7 @@ EMMY_INLINE constexpr void check_rule() noexcept {
                 "emmy: this PerBlock holds the rates of another net: PerBlock<Rule, Net>");
   static_assert(detail::kMomentsFit<Rule, Net>,
                 "emmy: this SharedAdam shares second moments as another net ties them: SharedAdam<Net>");
-  static_assert(!kPreconditioned<Rule> || !kIsLedger<Led> || kSplitsKinetic<Led> || kPredicts<Led>,
+  static_assert(!kPreconditioned<Rule> || !kIsLedger<Led> || kSplitsKinetic<Led> || kFollowsLaw<Led>,
                 "emmy: a rule with a preconditioner (Adam, RmsProp, Lion, SignSgd) needs a ledger of mode Kinetic: "
                 "Ledger<Net, Spec, Kinetic> or Every<N, Kinetic>");
 }

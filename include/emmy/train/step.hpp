@@ -61,7 +61,7 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
   using S = typename Net::scalar;
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
-  constexpr bool kStatistics = kIsLedger<Led> && !kPredicts<Led>;  // for the bounds of what is measured
+  constexpr bool kStatistics = kIsLedger<Led> && !kFollowsLaw<Led>;  // for the bounds of what is audited
   if constexpr (kTensor.root == T && (kStatistics || kPooled<Net, T> == 0)) {
     Inspection<S> act{}, delta{};
     S *act_abs = nullptr, *delta_abs = nullptr;
@@ -155,17 +155,35 @@ EMMY_INLINE void for_blocks(F&& f) noexcept {
   (std::make_integer_sequence<int, kPlan<Net>.first_block[I + 1] - kFirst>{});
 }
 
-// |sum_r x[r, i] dy[r, o]|^2 of node I is at most this (Cauchy-Schwarz; a bias has x = 1, a norm at most 1 a channel, a
-// recurrent layer its own states besides, attention what its heads make).
+// The sum of the squares of what the gradient of node I takes for x: a bias 1, a norm at most 1 a channel, a recurrent layer
+// its own states besides, attention what its heads make. Times that of the deltas it bounds |sum_r x[r, i] dy[r, o]|^2
+// (Cauchy-Schwarz).
 template <int I, class Net>
-EMMY_INLINE typename Net::scalar gradient_squared(const Totals<Net>& totals, int rows) noexcept {
+EMMY_INLINE typename Net::scalar seen_squared(const Totals<Net>& totals, int rows) noexcept {
   using S = typename Net::scalar;
   using N = node_at<Net, I>;
-  constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
-  if constexpr (kIsNorm<typename N::layer>) return S(rows) * S(N::in::kChannels) * totals.delta[kOut];
-  else if constexpr (kMakesDeltas<typename N::layer>)
-    return larger(larger(S(rows), totals.act[kOut]), totals.act[kIn]) * totals.delta[kOut];
-  else return larger(S(rows), totals.act[kIn]) * totals.delta[kOut];
+  [[maybe_unused]] constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
+  if constexpr (kIsNorm<typename N::layer>) return S(rows) * S(N::in::kChannels);
+  else if constexpr (kMakesDeltas<typename N::layer>) return larger(larger(S(rows), totals.act[kOut]), totals.act[kIn]);
+  else return larger(S(rows), totals.act[kIn]);
+}
+template <int I, class Net>
+EMMY_INLINE typename Net::scalar delta_squared(const Totals<Net>& totals) noexcept {
+  return totals.delta[kPlan<Net>.tensor[I + 1].root];
+}
+
+// What the bounds of mode Measure are made of.
+template <int Batch, class Net, class Led>
+EMMY_INLINE void note_squares([[maybe_unused]] const Totals<Net>& totals, Led& ledger) noexcept {
+  if constexpr (kIsLedger<Led>) ledger.unbounded = false;
+  if constexpr (kMeasuresLaw<Led>)
+    for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+      constexpr int I = decltype(node)::value;
+      constexpr int kRows = Batch * node_at<Net, I>::out::kPositions;
+      ledger.slack.seen[I] = seen_squared<I>(totals, kRows);
+      ledger.slack.delta[I] = delta_squared<I>(totals);
+      ledger.slack.rows[I] = static_cast<typename Net::scalar>(kRows);
+    });
 }
 
 // Rates in range, and an upper bound of all that phase B computes in range: squares of it are summed by the ledger.
@@ -189,7 +207,7 @@ EMMY_OUTLINE Status check_update(const Totals<Net>& totals, Largest<Net, Rule::k
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
     constexpr int I = decltype(node)::value;
     if constexpr (!kIsFrozen<typename node_at<Net, I>::layer>) {
-      const S square = gradient_squared<I>(totals, Batch * node_at<Net, I>::out::kPositions);
+      const S square = seen_squared<I>(totals, Batch * node_at<Net, I>::out::kPositions) * delta_squared<I>(totals);
       if constexpr (kByBlock) for_blocks<Net, I>([&](auto block) EMMY_LAMBDA { bound(block, square); });
       else largest_square = larger(square, largest_square);
     }
@@ -227,7 +245,7 @@ EMMY_OUTLINE void find_clips(const Memory<Net, Batch, true>& m, const Rule& rule
 template <class Net, class Spec, class Mode, class Rule>
 EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>& params,
                              const State<Net, Rule>& state) noexcept {
-  if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) {
+  if constexpr (kByLaw<Mode>) {
     for (auto& step : ledger.last) step = {};
     const typename Net::scalar* buf = nullptr;
     if constexpr (Rule::kHasMemory) buf = state.buf;
@@ -239,8 +257,8 @@ EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>&
 template <class Net, class Spec, class Mode, class Rule>
 EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule,
                            [[maybe_unused]] const Clips<Net, Rule::kClips>& clips) noexcept {
-  if constexpr (kPredicts<Ledger<Net, Spec, Mode>>) {
-    end_prediction(ledger, rule);
+  if constexpr (kByLaw<Mode>) {
+    end_by_law(ledger, rule, reference_share<Net>(rule, clips));
   } else {
     if constexpr (kPreconditioned<Rule>) book_kinetic(ledger, reference(rule), reference_share<Net>(rule, clips));
     else if constexpr (kKinetic<Mode>)
@@ -310,6 +328,7 @@ EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
   static_assert(detail::Watched<Net, Spec>::kAll || kShiftInvariant<Loss> || !kWatchesLoss<Net, Spec>,
                 "emmy: Translation is no symmetry of this loss: it needs one that ignores a number added to all logits "
                 "(CrossEntropy)");
+  if (kShiftInvariant<Loss> && !ledger.translating) ledger.known = false;  // such charges were not followed
   ledger.translating = kShiftInvariant<Loss>;
 }
 template <class Loss>
@@ -353,7 +372,7 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   }
   Totals<Net> totals;
   inspect_all(m, totals, ledger);
-  if constexpr (kIsLedger<Led>) ledger.unbounded = false;
+  note_squares<Batch>(totals, ledger);
   if (!is_finite(totals.all + value)) return {Status::not_finite, value};
   auto largest = state.largest;
   if (!largest.known() && !measure_largest(params, state, largest)) return {Status::not_finite, value};

@@ -6,7 +6,7 @@
 #include <emmy/kernels/reduce.hpp>
 #include <emmy/kernels/update_sweep.hpp>
 #include <emmy/noether/booking.hpp>
-#include <emmy/noether/predict.hpp>
+#include <emmy/noether/law.hpp>
 #include <emmy/optim/momentum.hpp>
 #include <emmy/optim/sgd.hpp>
 #include <emmy/train/check_sums.hpp>
@@ -25,6 +25,17 @@ consteval bool line_is_watched(int block, Axis line) {
       if (table.charge[c].part[p].block == block && table.charge[c].part[p].axis == line) return true;
   return false;
 }
+
+// Has a line of the block a linear charge?
+template <class Net, class Led, int Block>
+inline constexpr bool kHasLinear = false;
+template <class Net, class Spec, class Mode, int Block>
+inline constexpr bool kHasLinear<Net, Ledger<Net, Spec, Mode>, Block> = [] {
+  for (const Charge& charge : kCharges<Net, Spec>.charge)
+    for (int p = 0; p < charge.parts; ++p)
+      if (charge.power == 1 && charge.part[p].block == Block) return true;
+  return false;
+}();
 
 // Which lines of a block the ledger of this type wants.
 template <class Net, class Led>
@@ -132,7 +143,7 @@ struct BlockSweep {
   static constexpr Motion kMotion = Coefficients::kMotion;
   static constexpr bool kMemoryless = kMotion == Motion::plain;
   static constexpr bool kSplits = kPreconditioned<Rule> && kBlock.trained;
-  static constexpr bool kPredicting = Measuring && kPredicts<Led>;
+  static constexpr bool kPredicting = Measuring && kPredicts<Led>, kLawful = Measuring && kFollowsLaw<Led>;
 
   // One sample, a layer x W + b: the gradient is x dy^T and dy. Without memory the update is x (a0 dy)^T and a0 dy,
   // measured or not. A column takes dy for x and x for dy.
@@ -142,7 +153,7 @@ struct BlockSweep {
                                  !kIsWindowed<typename node_at<Net, kBlock.node>::layer> && !EMMY_GRADIENT_HOOKED;
   // Predicted, all that is wanted of its gradient are sums of squares, which |x| and |dy| tell.
   static constexpr bool kByNorms = kOuter && kPredicting;
-  static constexpr bool kByOuter = kOuter && Measuring && !kByNorms;
+  static constexpr bool kByOuter = kOuter && Measuring && !kLawful;
   template <Axis Line>
   static constexpr bool kWants = Measuring&& detail::Wants<Net, Led>::template kLine<Block, Line>;
   static constexpr bool kRows = kWants<kAlongRows> && !kByNorms, kColumns = kWants<kAlongColumns> && !kByNorms;
@@ -160,8 +171,14 @@ struct BlockSweep {
   S share = 0;  // of a column: a0 dy
   alignas(kAlign<S>) S v[kByOuter ? kStride : 1];
   // Row sums are kept until a vector of them can be booked, all of them; where lanes are one, each row is.
-  static constexpr int kKept = !kRows ? 0 : one_lane<S>() ? 1 : kBlock.lines;
-  Meter<S, kStride, kKept, kColumns, kMotion, kPredicting, kSplits> meter{};
+  static constexpr int kKept = !kRows ? 0 : one_lane<S>() && !(kOuter && kLawful) ? 1 : kBlock.lines;
+  // Of a line without linear charges the sum of the weights is of no use.
+  static constexpr Sums kSums = !kLawful                              ? Sums::all
+                                : kPredicting                         ? Sums::law
+                                : detail::kHasLinear<Net, Led, Block> ? Sums::squares_and_sums
+                                                                      : Sums::squares;
+  using Sum = Meter<S, kStride, kKept, kColumns, kMotion, kSums, kSplits && !kLawful>;
+  Sum meter{kOuter && kLawful && !kPredicting};
   [[no_unique_address]] inner::SharedLines<Net, Rule, Block> shared;
 
   // input and dy of the layer: read where kByOuter.
@@ -188,7 +205,7 @@ struct BlockSweep {
   // `count` lines from `unit` on, their sums `stride` apart, zero up to a whole vector.
   template <Axis Line>
   EMMY_INLINE void book(int unit, int count, const S* sums, int stride) noexcept {
-    if constexpr (kPredicting) predict_lines<Block, Line, kMotion>(ledger, unit, count, sums, stride, terms);
+    if constexpr (kLawful) book_by_law<Block, Line, Sum>(ledger, unit, count, sums, stride, terms);
     else book_lines<Block, Line, kMotion, kSplits>(ledger, unit, count, sums, stride, terms, batch);
   }
   EMMY_INLINE int kept(int row) const noexcept { return kKept > 1 ? row : 0; }
@@ -243,7 +260,15 @@ struct BlockSweep {
   EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept {
     if constexpr (kKept > 1) book_rows(0, kKept);
     if constexpr (kColumns) book<kAlongColumns>(0, kBlock.column ? kBlock.rows : kBlock.cols, meter.column[0], kStride);
+    if constexpr (kLawful && !kPredicting) ledger.slack.partner[Block] = terms.partner;
     if constexpr (kTracks) largest.assign(Block, range.theta, range.memory);
+  }
+  // theta of one sample, measured behind the law: input and dy as the block's rows see them, dy times `a0` and a row's entry
+  // of the input the motion; the gradient is `share` times that.
+  template <int Lines>
+  EMMY_INLINE void outer_by_law(S a0, const SummedRow<S>& input, const SummedRow<S>& dy) noexcept {
+    sweep_outer<Lines, kBlock.column ? kBlock.rows : kBlock.cols>(c.k, a0, theta, input, dy, meter);
+    if constexpr (kKept == 1) book_rows(0, 1);
   }
 };
 
@@ -258,8 +283,9 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   static constexpr bool kColumn = kPlan<Net>.block[kFirst].column;
   // One sample has no gradient that could be checked, a norm no x whose sums it must have.
   static constexpr bool kOuter = (At<Block>::kOuter && ...), kByNorms = (At<Block>::kByNorms && ...),
-                        kMeasuresOuter = kOuter && Measuring && !kByNorms && !kColumn,
-                        kChecks = Measuring && !kPredicts<Led> && !kMeasuresOuter && kIsAffine<typename N::layer>;
+                        kOuterByLaw = kOuter && Measuring && kMeasuresLaw<Led>,
+                        kMeasuresOuter = kOuter && Measuring && !kFollowsLaw<Led> && !kColumn,
+                        kChecks = Measuring && !kFollowsLaw<Led> && !kMeasuresOuter && kIsAffine<typename N::layer>;
   using Sums = std::conditional_t<kColumn, ExpectedColumn<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
   using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
 
@@ -321,6 +347,25 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       const S input_squares = summed_row<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input).squares,
               delta_squares = summed_row<N::out::kChannels, kPad>(delta).squares;
       (At<Block>::book_norms(input, delta, input_squares, delta_squares), ...);
+    }
+  }
+  EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kOuterByLaw) {
+    constexpr int kIn = N::in::kChannels, kOut = N::out::kChannels;
+    static constexpr S kOne = 1;
+    auto& weight = static_cast<At<kFirst>&>(*this);
+    const auto dy = summed_row<kOut, kPad>(delta);
+    if constexpr (kColumn) {
+      alignas(kAlign<S>) S work[padded<S>(kIn)];
+      const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
+      const S step = weight.c.a0 * delta[0];
+      weight.template outer_by_law<1>(S(1), SummedRow<S>{&step, step, dy.squares},
+                                      summed_row<kIn, padded<S>(kIn)>(row));
+    } else {
+      weight.template outer_by_law<kIn>(weight.c.a0, summed_row<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input), dy);
+    }
+    if constexpr (sizeof...(Block) == 2) {
+      auto& bias = static_cast<At<kFirst + 1>&>(*this);
+      bias.template outer_by_law<1>(bias.c.a0, SummedRow<S>{&kOne, S(1), S(1)}, dy);
     }
   }
   EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kMeasuresOuter) {

@@ -1,0 +1,414 @@
+// Charges by the exact discrete laws of theory.md section 2, with the Noether identity taken for granted: modes Predict and
+// Measure.
+//
+//   k = 1 - eta lam, u = eta m, P = B(buf, theta):  U = B(u, theta) = eta beta P + a0 N
+//   Q' = k^2 Q - 2 k U + |u|^2        P' = (k U - |u|^2) / eta + stored (k Q - U)
+// N: what the epsilon of a norm makes of B(g, theta) (Scale), else 0.
+// stored: what coupled decay puts into the buffer. Without memory beta = 0, u = a0 g. A linear charge C with Pc = sum buf:
+// C' = k C - eta beta Pc, Pc' = beta Pc + stored C. Only |g|^2 and |u|^2 come from the step; the weights are read once,
+// at the first step and after resync().
+//
+// Predict takes Q' for the charge: a fault in weights or gradients shows nowhere, `health` stays 0. Measure sums the weights
+// as they are written and takes that; what is left of Q' is the residual, and a fault where it is beyond its bound
+//   w_r [(1 + 1 / sqrt 2) ((2r+10) max |theta|^2 + (r+3) |u|^2) + 2 (a0 + k eta beta doubt) ...]
+// the first part as in booking.hpp, with sqrt 2 a b <= (a^2 + b^2) / sqrt 2; the rest is what rounding may make of N:
+// |N| <= w_r sum_b c_b |theta_b|, c_b = terms sqrt(sum of x^2 sum of dy^2) over all rows (theory.md section 2 with Cauchy-Schwarz),
+// and of U, where P carries the errors of the steps before: doubt' = k beta doubt + those of this step / eta.
+// The laws need one (k, eta) for both sides of a charge: a rule that has them overloads law_rates (optim/rule.hpp).
+// Test: tests/noether/predict_test.cpp.
+#pragma once
+
+#include <emmy/noether/closing.hpp>
+
+namespace emmy {
+
+// Has one of them a linear part and a quadratic one?
+template <class Net, class Spec>
+inline constexpr bool kHasMixed = [] {
+  for (const Charge& charge : kCharges<Net, Spec>.charge)
+    if (charge.is_mixed()) return true;
+  return false;
+}();
+
+// Is it a ledger of mode Predict, of mode Measure, of one of them?
+template <class Led>
+inline constexpr bool kPredicts = false;
+template <class Net, class Spec>
+inline constexpr bool kPredicts<Ledger<Net, Spec, Predict>> = true;
+template <class Led>
+inline constexpr bool kMeasuresLaw = false;
+template <class Net, class Spec>
+inline constexpr bool kMeasuresLaw<Ledger<Net, Spec, Measure>> = true;
+template <class Led>
+inline constexpr bool kFollowsLaw = kPredicts<Led> || kMeasuresLaw<Led>;
+
+}  // namespace emmy
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+// sum += term with the rounding error of the sum kept in `lost` (Kahan).
+template <class S>
+EMMY_INLINE void add_exactly(S term, S& sum, S& lost) noexcept {
+  const S y = term - lost, t = sum + y;
+  lost = (t - sum) - y;
+  sum = t;
+}
+}  // namespace inner
+
+// Charges and memories from the weights themselves.
+template <class Net, class Spec, class Mode, class S>
+EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, const S* buf) noexcept {
+  auto& units = ledger.units;
+  for (int u = 0; u < ledger.kUnits; ++u) {
+    for (int k = 0; k < kLawArrays; ++k) units.data[k * units.kStride + u] = S(0);
+    units[PerUnit::charge][u] = units[PerUnit::memory][u] = S(0);
+  }
+  S *lost = units[PerUnitLaw::won], *lost_memory = units[PerUnitLaw::lost];
+  for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>,
+                                                  std::integral_constant<int, Index>) EMMY_LAMBDA {
+    constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
+    if constexpr (Index < charge.parts) {
+      if (charge.of_loss && !ledger.translating) return;
+      constexpr ChargePart part = charge.part[Index];
+      constexpr auto block = kPlan<Net>.block[part.block];
+      const S weight = S(part.weight.numerator) / S(part.weight.denominator);
+      for (int i = 0; i < block.rows; ++i)
+        for (int o = 0; o < block.cols; ++o) {
+          const int unit = charge.is_whole
+                               ? kCharges<Net, Spec>.unit[At]
+                               : kCharges<Net, Spec>.unit[At] + charge.unit_of(part, part.axis == Axis::row ? i : o);
+          const S t = theta[block.offset + i * block.stride + o],
+                  b = buf == nullptr ? S(0) : buf[block.offset + i * block.stride + o];
+          const S memory = charge.power == 2 ? b * t : b;
+          inner::add_exactly(weight * (charge.power == 2 ? t * t : t), units[PerUnit::charge][unit], lost[unit]);
+          inner::add_exactly(weight * memory, units[PerUnit::memory][unit], lost_memory[unit]);
+          units[PerUnitLaw::size][unit] += magnitude(weight) * t * t;
+          units[PerUnitLaw::doubt][unit] += S(4) * magnitude(weight * memory);
+        }
+    }
+  });
+  for (int u = 0; u < ledger.kUnits; ++u) lost[u] = lost_memory[u] = S(0);
+  ledger.known = true;
+}
+
+namespace inner {
+// f(part) for every part of a charge, unrolled: what it computes of constants is one.
+template <int C, class Net, class Spec, class F>
+EMMY_INLINE void for_parts(F&& f) noexcept {
+  [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA { (f(kCharges<Net, Spec>.charge[C].part[P]), ...); }
+  (std::make_integer_sequence<int, kCharges<Net, Spec>.charge[C].parts>{});
+}
+
+// over / under becomes the larger of itself and a / b by lane, without a division. No denominator is 0.
+template <class V>
+EMMY_INLINE void keep_larger(V& over, V& under, V a, V b) noexcept {
+  const auto stays = simd::less_equal(simd::mul(a, under), simd::mul(over, b));
+  over = simd::select(stays, over, a), under = simd::select(stays, under, b);
+}
+
+// What rounding can make of 2 N of a charge, squared, but for the squares of its weights and of roundoff.
+template <int C, class Net, class Spec>
+EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Measure>& ledger) noexcept {
+  using S = typename Net::scalar;
+  constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
+  S all = 0;
+  [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA {
+    const auto part_slack = [&]<int Index>(std::integral_constant<int, Index>) EMMY_LAMBDA {
+      constexpr ChargePart part = charge.part[Index];
+      constexpr auto block = kPlan<Net>.block[part.block];
+      using N = node_at<Net, block.node>;
+      constexpr S kWeight = S(part.weight.numerator) / S(part.weight.denominator);
+      const auto& slack = ledger.slack;
+      const S rows = slack.rows[block.node], seen = slack.seen[block.node], delta = slack.delta[block.node];
+      S square;
+      if constexpr (charge.power == 2) {
+        constexpr int kWindow = kWindowOf<typename N::layer>;
+        constexpr int kTerms = kWindow * (part.is_incoming ? N::in::kChannels : N::out::kChannels) +
+                               (kIsComposed<typename N::layer> ? block.rows * block.cols : 0) +
+                               detail::kMostRoundings<Net>;
+        const S terms = S(4) * (S(kTerms) + rows) * slack.partner[part.block];
+        square = terms * terms * (S(kWindow) * seen * delta);
+      } else if constexpr (charge.by_unit) {
+        square = (rows + S(16)) * (rows + S(16)) * (rows * delta);
+      } else {
+        // The deltas of a row add up to 0 but for rounding, theirs and that of a softmax or a norm.
+        S own = S(2) * S(block.cols) + S(16);  // times 1 / batch, at most 1
+        if constexpr (charge.invariant >= 0) own = ledger.invariances.across_error[charge.invariant];
+        const S terms = rows + S(block.stride);
+        square = S(2) * seen * (terms * terms * (S(block.cols) * delta) + rows * own * own);
+      }
+      all += magnitude(kWeight) * square;
+    };
+    (part_slack(std::integral_constant<int, P>{}), ...);
+  }
+  (std::make_integer_sequence<int, kCharges<Net, Spec>.charge[C].parts>{});
+  return all;
+}
+
+// Which of its parts is booked first of those that go to the same sums (`lost`: of negative weight) and so sets them, where the
+// others add: -1 where none does, since a unit has several lines or the order is not that of the blocks.
+consteval bool is_lost(const Charge& charge, const ChargePart& part) {
+  return charge.power == 2 && part.weight.numerator < 0;
+}
+template <class Net, class Spec, int C>
+consteval int setting_part(bool lost) {
+  const Charge& charge = kCharges<Net, Spec>.charge[C];
+  const auto& blocks = kPlan<Net>.block;
+  int first = -1;
+  for (int p = 0; p < charge.parts; ++p)
+    if (is_lost(charge, charge.part[p]) == lost && (first < 0 || charge.part[p].block < charge.part[first].block))
+      first = p;
+  if (first < 0 || charge.is_whole) return -1;
+  const ChargePart& own = charge.part[first];
+  const PlannedBlock& block = blocks[own.block];
+  const int lines = own.axis == Axis::row ? block.rows : block.cols;
+  if (own.lines != 1 || lines != charge.units) return -1;
+  for (int p = 0; p < charge.parts; ++p) {
+    const ChargePart& other = charge.part[p];
+    if (p == first || is_lost(charge, other) != lost) continue;
+    if (other.block == own.block || (blocks[other.block].node == block.node && other.axis != own.axis)) return -1;
+  }
+  return first;
+}
+template <class Net, class Spec, int C, bool Lost>
+inline constexpr int kSettingPart = setting_part<Net, Spec, C>(Lost);
+}  // namespace inner
+
+// Adds what `count` lines of a block give to the sums of their charges (PerUnitLaw). sums: those of a MeterType, `stride`
+// apart.
+template <int Block, Axis Line, class MeterType, class Net, class Spec, class Mode, class S>
+EMMY_INLINE void book_by_law(Ledger<Net, Spec, Mode>& ledger, int line, int count, const S* sums, int stride,
+                             const BlockTerms<S>& b) noexcept {
+  constexpr bool kMeasured = __is_same(Mode, Measure);
+  using V = simd::Vec<S>;
+  for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>,
+                                                  std::integral_constant<int, Index>) EMMY_LAMBDA {
+    constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
+    constexpr ChargePart part = charge.part[Index];
+    if constexpr (Index < charge.parts && part.block == Block && part.axis == Line &&
+                  (kMeasured || charge.power == 2)) {
+      if (kMeasured && charge.of_loss && !ledger.translating) return;
+      constexpr auto kBlock = kPlan<Net>.block[Block];
+      constexpr int kLines = Line == Axis::row ? kBlock.rows : kBlock.cols,
+                    kRun = part.lines > 1 && !charge.is_whole ? charge.units : kLines;
+      constexpr S kWeight = S(part.weight.numerator) / S(part.weight.denominator),
+                  kSize = kWeight < S(0) ? -kWeight : kWeight;
+      // By sign only where the whole is wanted too.
+      constexpr bool kLost = kMeasured && charge.power == 2 && kWeight < S(0);
+      for_runs<kRun, kLines>(line, count, [&](int first, int n) EMMY_LAMBDA {
+        const int unit = kCharges<Net, Spec>.unit[At] + charge.unit_of(part, line + first);
+        for (int i = 0; i < n; i += static_cast<int>(simd::lanes<S>())) {
+          const auto sum = [&](int product) EMMY_LAMBDA {
+            const S* p = sums + product * stride + first + i;
+            if constexpr (charge.is_whole) return first_lane(simd::sum(simd::load(p)));
+            else return kRun == kLines ? simd::load(p) : load_units(p, n - i);
+          };
+          const int at = charge.is_whole ? unit : unit + i;
+          constexpr bool kSets = kMeasured && inner::kSettingPart<Net, Spec, At, kLost> == Index;
+          const auto add = [&](PerUnitLaw to, S factor, V v) EMMY_LAMBDA {
+            S* const own = ledger.units[to] + at;
+            v = simd::mul(simd::set(factor), v);
+            if constexpr (kSets) store_units(v, own, n - i);
+            else add_to(own, v);
+          };
+          constexpr S kOf = kMeasured ? kSize : kWeight;
+          add(kLost ? PerUnitLaw::plain_lost : PerUnitLaw::plain_won, kOf * b.a0 * b.a0, sum(MeterType::place(kGg)));
+          if constexpr (MeterType::kMotion != Motion::plain)
+            add(kLost ? PerUnitLaw::moved_lost : PerUnitLaw::moved_won, kOf, sum(MeterType::place(kUu)));
+          if constexpr (kMeasured) {
+            add(kLost || charge.power == 1 ? PerUnitLaw::lost : PerUnitLaw::won, kSize, sum(MeterType::place(kNn)));
+            if constexpr (charge.power == 1) add(PerUnitLaw::won, kWeight, sum(MeterType::place(kN1)));
+          }
+        }
+      });
+    }
+  });
+}
+
+namespace inner {
+// Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
+// its bound.
+template <int C, class Net, class Spec, class Mode, class Rule, class V>
+EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, typename Net::scalar share, V& over,
+                            V& under) noexcept {
+  using S = typename Net::scalar;
+  constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
+  constexpr bool kMeasured = __is_same(Mode, Measure), kQuadratic = charge.power == 2;
+  constexpr int kFirst = kCharges<Net, Spec>.unit[C], kUnits = kCharges<Net, Spec>.unit[C + 1] - kFirst;
+  const int lanes = static_cast<int>(simd::lanes<S>());
+  if (charge.of_loss && !ledger.translating) return;
+  const auto r = law_rates(rule);
+  const S km1 = r.k - S(1), per_eta = Rule::kHasMemory && r.eta > S(0) ? S(1) / r.eta : S(0);
+  if (!kMeasured && !Rule::kHasMemory && !kQuadratic && km1 == S(0)) return;  // it stays
+  auto& units = ledger.units;
+  const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
+  const V none = simd::zero<S>();
+  V decayed = none, carried = none, second = none, rounded = none;  // of all units
+  [[maybe_unused]] V of_rounding = none, of_linear = none;
+  [[maybe_unused]] S most = 0;  // roundings of a term
+  if constexpr (kMeasured) {
+    of_rounding = simd::set(share * share * slack_of<C>(ledger) + kLostToSquares<S> * kLostToSquares<S>);
+    S terms = 0;
+    for_parts<C, Net, Spec>([&](const ChargePart& part) EMMY_LAMBDA {
+      most = larger(most, part_terms<S>(charge, part, kPlan<Net>.block[part.block]).r);
+      terms += squared_terms<S>(charge, part, kPlan<Net>.block[part.block]);
+    });
+    if constexpr (!kQuadratic) {
+      of_rounding = simd::sqrt(of_rounding);
+      of_linear = simd::set(S(2) * terms);
+    }
+  }
+  const auto follow = [&](int u, int n) EMMY_LAMBDA {
+    const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + kFirst + u, n); };
+    const auto put = [&](V v, S* p) EMMY_LAMBDA { store_units(v, p + kFirst + u, n); };
+    const auto take = [&](PerUnitLaw of, auto lost) EMMY_LAMBDA {  // and clear it where the next step adds to it
+      const V v = own(units[of]);
+      if constexpr (!kMeasured || kSettingPart<Net, Spec, C, decltype(lost)::value> < 0) put(none, units[of]);
+      return v;
+    };
+    constexpr std::bool_constant<false> kWon{};
+    [[maybe_unused]] constexpr std::bool_constant<kQuadratic> kLost{};
+    const auto book = [&](Cause cause, V amount, V& sum) EMMY_LAMBDA {
+      S* total = units.total(static_cast<int>(cause));
+      put(simd::add(own(total), amount), total);
+      sum = simd::add(sum, amount);
+    };
+    const V q = own(units[PerUnit::charge]);
+    V of_epsilon = none;  // a0 N
+    if constexpr (kInvariants<Net> != 0)
+      of_epsilon =
+          times(ledger.invariances.share, of_norm(charge, static_cast<const S*>(ledger.invariances.along), u, n));
+    // |u|^2 of the plain step and of the whole one, signed and as sizes.
+    V gg = none, uu = none, moved = none;
+    if constexpr (kQuadratic || kMeasured) {
+      const V won = take(PerUnitLaw::plain_won, kWon);
+      if constexpr (kMeasured && kQuadratic) {
+        const V lost = take(PerUnitLaw::plain_lost, kLost);
+        gg = simd::sub(won, lost), moved = simd::add(won, lost);
+      } else {
+        gg = won, moved = won;
+      }
+      uu = gg;
+      if constexpr (Rule::kHasMemory) {
+        uu = take(PerUnitLaw::moved_won, kWon), moved = uu;
+        if constexpr (kMeasured && kQuadratic) {
+          const V lost = take(PerUnitLaw::moved_lost, kLost);
+          moved = simd::add(uu, lost), uu = simd::sub(uu, lost);
+        }
+      }
+    }
+    V law = q;
+    if (km1 != S(0)) {
+      V decay = times(kQuadratic ? km1 * (r.k + S(1)) : km1, q);
+      if constexpr (kQuadratic) decay = simd::neg_mul_add(simd::set(S(2) * km1), of_epsilon, decay);
+      if constexpr (kQuadratic && Rule::kHasMemory)
+        decay = simd::neg_mul_add(simd::set(S(2) * km1 * r.eta * r.beta), own(units[PerUnit::memory]), decay);
+      book(Cause::decay, decay, decayed);
+      law = simd::add(law, decay);
+    }
+    if constexpr (Rule::kHasMemory) {  // else buf = 0
+      const V memory = own(units[PerUnit::memory]), ut = times(r.eta * r.beta, memory);
+      V momentum = simd::neg(ut);
+      if constexpr (kQuadratic) {
+        momentum = simd::neg_mul_add(simd::set(S(2)), ut, simd::sub(uu, gg));
+        put(simd::mul_add(
+                simd::set(r.stored), simd::sub(times(r.k, q), simd::add(ut, of_epsilon)),
+                simd::mul_add(simd::set(per_eta), simd::sub(times(r.k, of_epsilon), uu), times(r.k * r.beta, memory))),
+            units[PerUnit::memory]);
+      } else {
+        put(simd::mul_add(simd::set(r.stored), q, times(r.beta, memory)), units[PerUnit::memory]);
+      }
+      book(Cause::momentum, momentum, carried);
+      law = simd::add(law, momentum);
+    }
+    if constexpr (kQuadratic) {
+      book(Cause::discretisation, gg, second);
+      law = simd::add(law, simd::neg_mul_add(simd::set(S(2)), of_epsilon, gg));
+    }
+    if constexpr (!kMeasured) {
+      put(law, units[PerUnit::charge]);
+    } else {
+      const V won = take(PerUnitLaw::won, kWon), lost = take(PerUnitLaw::lost, kLost),
+              size = kQuadratic ? simd::add(won, lost) : lost, after = kQuadratic ? simd::sub(won, lost) : won,
+              largest = simd::max(size, own(units[PerUnitLaw::size]));
+      put(after, units[PerUnit::charge]);
+      put(size, units[PerUnitLaw::size]);
+      const V squares = simd::mul_add(simd::set(S(2) * most + S(10)), largest, times(most + S(3), moved));
+      V of_noether = of_rounding, bound = none;
+      if constexpr (kQuadratic) of_noether = simd::sqrt(simd::mul(of_rounding, largest));
+      if constexpr (kInvariants<Net> != 0 && (kQuadratic || charge.by_unit))
+        of_noether = simd::mul_add(
+            simd::set(S(2) * ledger.invariances.share),
+            kQuadratic ? of_norm(charge, static_cast<const S*>(ledger.invariances.along_error), u, n)
+                       : load_units(ledger.invariances.across_error + (charge.by_unit ? charge.invariant : 0) + u, n),
+            of_noether);
+      if constexpr (kQuadratic) bound = simd::mul_add(simd::set(S(1.7072)), squares, of_noether);
+      else bound = simd::add(simd::sqrt(simd::mul(of_linear, squares)), of_noether);
+      if constexpr (Rule::kHasMemory) {
+        const V doubt = own(units[PerUnitLaw::doubt]);
+        bound = simd::mul_add(simd::set(S(2) * magnitude(r.k) * r.eta * r.beta), doubt, bound);
+        put(simd::mul_add(simd::set(magnitude(r.k) * r.beta), doubt,
+                          simd::mul_add(simd::set(per_eta), simd::add(of_noether, times(most + S(8), moved)),
+                                        simd::mul_add(simd::set(S(8) * per_eta), simd::sqrt(simd::mul(largest, moved)),
+                                                      times(magnitude(r.stored) * (most + S(8)), largest)))),
+            units[PerUnitLaw::doubt]);
+      }
+      const V residual = simd::sub(after, law), endless = simd::set(S(__builtin_inf()));
+      book(Cause::rounding, residual, rounded);
+      V off = simd::abs(residual);
+      off = simd::select(simd::less_equal(off, endless), off, endless);  // what is no number is a fault
+      bound = simd::mul_add(simd::set(kRoundoff<S>), bound, simd::set(kLostToZero<S>));
+      if (ledger.unbounded) bound = endless;
+      keep_larger(over, under, off, bound);
+      // Records are rare: to compare costs less than to write, and products less than quotients.
+      const V relative = own(units[PerUnitLaw::relative]), ratio = own(units[PerUnitLaw::residual_ratio]);
+      const auto breaks = [](V record, V amount) EMMY_LAMBDA { return simd::any<V>(simd::less(record, amount)); };
+      if (breaks(own(units[PerUnitLaw::residual]), off) || breaks(simd::mul(ratio, bound), off) ||
+          breaks(kQuadratic ? simd::mul(relative, size) : simd::mul(simd::mul(relative, relative), size),
+                 kQuadratic ? off : simd::mul(off, off))) {
+        const auto raise = [&](PerUnitLaw of, V v) EMMY_LAMBDA { put(simd::max(own(units[of]), v), units[of]); };
+        const V now = simd::div(off, kQuadratic ? size : simd::sqrt(size));
+        raise(PerUnitLaw::residual, off);
+        raise(PerUnitLaw::residual_ratio, simd::div(off, bound));
+        raise(PerUnitLaw::relative, simd::select(simd::less(none, size), now, none));
+      }
+    }
+  };
+  int u = 0;
+  for (; u + lanes <= kUnits; u += lanes) follow(u, lanes);
+  if (u < kUnits) follow(u, kUnits - u);
+  auto& last = ledger.last[C];
+  S sums[4];
+  simd::store_sums(decayed, carried, second, rounded, sums);
+  last[Cause::decay] = sums[0], last[Cause::momentum] = sums[1], last[Cause::discretisation] = sums[2],
+  last[Cause::rounding] = sums[3];
+  book_epsilon(ledger, C);
+}
+}  // namespace inner
+
+// Closes the books of a step by the laws.
+template <class Net, class Spec, class Mode, class Rule>
+EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, typename Net::scalar share) noexcept {
+  static_assert(
+      requires { law_rates(rule); },
+      "emmy: this rule has no closed law with equal rates on both sides of a charge; use Audit or Every<N> instead "
+      "of Predict and Measure");
+  static_assert(!kHasMixed<Net, Spec>,
+                "emmy: the law of an ExpUnit needs the gradient of its bias, which Predict and Measure do not read: "
+                "Watch<...> the "
+                "other symmetries, or use Audit or Every<N>");
+  if constexpr (requires { law_rates(rule); }) {
+    using S = typename Net::scalar;
+    auto over = simd::zero<S>(), under = simd::set(S(1));
+    [&]<int... C>(std::integer_sequence<int, C...>) EMMY_LAMBDA {
+      (inner::follow_law<C>(ledger, rule, share, over, under), ...);
+    }
+    (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges>{});
+    if constexpr (__is_same(Mode, Measure)) ledger.last_ratio = simd::max_lane(simd::div(over, under));
+    ledger.worst_ratio = ledger.worst_ratio > ledger.last_ratio ? ledger.worst_ratio : ledger.last_ratio;
+    ++ledger.measured;
+  }
+}
+
+}  // namespace emmy::inline EMMY_TARGET
