@@ -4,7 +4,8 @@
 #                 [LABELS <label>...] [QUICK <-O0 | -O1> <target>...])
 #       one GoogleTest program per target from the same sources, registered as <name>.<target>; all targets by default, none
 #       where TARGETS is an empty list.
-#       QUICK: less optimization on these targets, where a Release build by g++ takes long.
+#       QUICK: less optimization on these targets, where a Release build by g++ takes long; on this machine's processor no
+#       forced inlining either (EMMY_KEEP_CALLS).
 #       HOST: once, without flags, as <name>.host. A program whose target this CPU lacks is skipped with its reason.
 #       In a cross build it runs once on each CPU of the target, as <name>.<run> (cmake/EmmyTargets.cmake).
 #   emmy_add_refusal(<name> SOURCE <a.cpp>)
@@ -112,6 +113,9 @@ function(emmy_add_test_program name target)
     target_compile_options(${program} PRIVATE ${EMMY_QUICK_LEVEL})
   elseif(A_LEVEL)
     target_compile_options(${program} PRIVATE ${A_LEVEL})
+  endif()
+  if(A_LEVEL AND NOT CMAKE_CROSSCOMPILING)  # an emulator would run calls for longer than the compiler saves
+    target_compile_definitions(${program} PRIVATE EMMY_KEEP_CALLS)
   endif()
   emmy_precompile_headers(${program} ${target} "${A_LEVEL}")
   emmy_register_runs(${name} ${target} CPUS ${A_CPUS} LABELS ${A_LABELS})

@@ -17,14 +17,14 @@ foreign() {  # foreign <compiler and flags>...: what the object wants
 }
 
 status=0
-for level in -O0 -O2; do
+for level in "-O0 -DEMMY_KEEP_CALLS" -O2; do
   found=$(foreign "$@" $level)
   if [ -n "$found" ]; then
     echo "$level: the object wants" $found
     status=1
   fi
 done
-found=$(foreign "$@" -O0 -DEMMY_PLANTED)
+found=$(foreign "$@" -O0 -DEMMY_KEEP_CALLS -DEMMY_PLANTED)
 case $found in
   *exp*) ;;
   *)

@@ -3,12 +3,17 @@
 
 #include <cstddef>
 
-// On every function that exists outside the target namespace and on the small helpers of a kernel.
+// EMMY_INLINE: on every function that exists outside the target namespace and on the small helpers of a kernel.
+// EMMY_LAMBDA: after the parameter list of a lambda that is part of a kernel; a register tile is a chain of lambdas.
+#ifdef EMMY_KEEP_CALLS  // for tests of results alone, of one target a program: the compiler inlines what it likes
+#define EMMY_INLINE inline
+#define EMMY_LAMBDA
+#else
 #define EMMY_INLINE [[gnu::always_inline]] inline
+#define EMMY_LAMBDA __attribute__((always_inline))
+#endif
 // On the large parts of a step, each a function of its own: inlined, they would only make the compiler slow.
 #define EMMY_OUTLINE [[gnu::noinline]] inline
-// After the parameter list of a lambda that is part of a kernel: a register tile is a chain of lambdas.
-#define EMMY_LAMBDA __attribute__((always_inline))
 
 // Before a short loop whose counting would cost as much as its work.
 #if defined(__clang__)
