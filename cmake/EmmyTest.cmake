@@ -6,7 +6,7 @@
 #       where TARGETS is an empty list.
 #       QUICK: less optimization on these targets, where a Release build by g++ takes long; on this machine's processor no
 #       forced inlining either (EMMY_KEEP_CALLS).
-#       HOST: once, without flags, as <name>.host. A program whose target this CPU lacks is skipped with its reason.
+#       HOST: once, without flags, as <name>.host; -O0 in a Release build by g++. A program whose target this CPU lacks is skipped with its reason.
 #       In a cross build it runs once on each CPU of the target, as <name>.<run> (cmake/EmmyTargets.cmake).
 #   emmy_add_refusal(<name> SOURCE <a.cpp>)
 #       SOURCE must not compile where EMMY_REFUSED is defined, must say the text of its line "// refuses: <text>", and
@@ -72,10 +72,9 @@ endfunction()
 
 # The headers of others that every test includes, parsed once a target: by its first program. Once more for those of level
 # -O0, which cannot share what others parse.
-# Not for HOST programs: g++ 12 then takes std::string for the user's code and warns of it. Not for SVE: g++ 12 crashes
-# in what follows a precompiled header, whatever it holds.
+# Not for SVE: g++ 12 crashes in what follows a precompiled header, whatever it holds.
 function(emmy_precompile_headers program target level)
-  if(target MATCHES "^(host|sve)$")
+  if(target STREQUAL "sve")
     return()
   endif()
   set(first_program EMMY_FIRST_PROGRAM_${target})
@@ -91,7 +90,7 @@ function(emmy_precompile_headers program target level)
   set(headers <gtest/gtest.h> <vector> <cmath>)
   if(target MATCHES "^xsimd")
     list(APPEND headers <xsimd/xsimd.hpp>)
-  elseif(NOT target MATCHES "^(scalar|avx3)$")  # g++ 12 warns of its own AVX-512 header when it is precompiled
+  elseif(NOT target MATCHES "^(host|scalar|avx3)$")  # g++ 12 warns of its own AVX-512 header when it is precompiled
     list(APPEND headers <hwy/highway.h>)
   endif()
   target_precompile_headers(${program} PRIVATE ${headers})
@@ -149,7 +148,11 @@ function(emmy_add_test name)
   endif()
   set(common SOURCES ${A_SOURCES} LIBRARIES ${A_LIBRARIES} LABELS ${A_LABELS})
   if(A_HOST)
-    emmy_add_test_program(${name} host ${common})
+    set(level "")
+    if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      set(level -O0)
+    endif()
+    emmy_add_test_program(${name} host ${common} LEVEL ${level})
     return()
   endif()
   if(NOT A_TARGETS AND NOT TARGETS IN_LIST A_KEYWORDS_MISSING_VALUES)
