@@ -38,26 +38,26 @@ Status energy_identity(const double* const* given, double* const* made) noexcept
   NoLedger none;
   FullBatch<N, 8> data(given[4], given[5]);
   Layers::load(given, start);
-  const auto before = data.gradient(start, g);
+  const auto before = data.gradient_and_exact_loss(start, g);
   if (before.status != Status::ok) return before.status;
-  const S square = inner_product(g, g);
-  *made[0] = static_cast<double>(before.loss);
+  const auto square = static_cast<double>(inner_product(g, g));
+  *made[0] = before.loss;
   Layers::unload(g.data, made + 1);
-  *made[5] = static_cast<double>(square);
+  *made[5] = square;
   double* const* row = made + 6;
   for (int k = 0; k < Energy::kRates; ++k, row += 6) {
-    const S eta = S(given[6][k]);
+    const double eta = given[6][k];
     Params<N> params = start;
     State<N, BasicSgd<S>> state{};
-    BasicEnergyMeter<S> meter{};
-    if (const Status s = apply(params, state, g, BasicSgd<S>{eta}, none); s != Status::ok) return s;
+    BasicEnergyMeter<double> meter{};
+    if (const Status s = apply(params, state, g, BasicSgd<S>{S(eta)}, none); s != Status::ok) return s;
     meter.begin(before.loss, -eta * square);
-    const auto then = data.gradient(params, after);
+    const auto then = data.gradient_and_exact_loss(params, after);
     if (then.status != Status::ok) return then.status;
-    meter.end(then.loss, -eta * inner_product(g, after));
-    const S values[] = {
+    meter.end(then.loss, -eta * static_cast<double>(inner_product(g, after)));
+    const double values[] = {
         eta, meter.change, meter.first(), meter.trapezoid(), meter.kappa_loss(), meter.kappa_gradient()};
-    for (int v = 0; v < 6; ++v) *row[v] = static_cast<double>(values[v]);
+    for (int v = 0; v < 6; ++v) *row[v] = values[v];
   }
   return Status::ok;
 }

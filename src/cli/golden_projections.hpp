@@ -94,6 +94,18 @@ struct FullBatch {
   StepResult<S> gradient(const Params<N>& params, Gradient<N>& g) noexcept {
     return emmy::gradient<false>(params, buffers, scratch, x, y, SquaredError{}, Samples, S(1) / S(Samples), g);
   }
+  // The same with the loss of the outputs in double: the change of an f32 one is lost in the rounding of both.
+  StepResult<double> gradient_and_exact_loss(const Params<N>& params, Gradient<N>& g) noexcept {
+    S outputs[Samples * N::kOutputs];
+    const KeepOutputs<SquaredError, S> kept{{}, outputs};
+    const auto r = emmy::gradient<false>(params, buffers, scratch, x, y, kept, Samples, S(1) / S(Samples), g);
+    double loss = 0;
+    for (int i = 0; i < Samples * N::kOutputs; ++i) {
+      const double off = static_cast<double>(outputs[i]) - static_cast<double>(y[i]);
+      loss += off * off / (2 * Samples);
+    }
+    return {r.status, loss};
+  }
 };
 
 // Units with |in|^2 = a and |out|^2 = b to the charges q.
