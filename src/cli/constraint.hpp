@@ -15,7 +15,7 @@ namespace emmy::app {
 
 struct ConstraintReport {
   int groups = 0;
-  int collapsed = 0;        // below 1e-3 of the largest
+  int collapsed = 0;        // below 1e-3 of the largest; all of them, and nothing removed, where that is below 1e-6
   int removed = 0;          // collapsed and certified: exact zeros now
   int removed_alive = 0;    // of those, units that still fire (> 1 % of the rows) or weights with a live input and unit
   double worst_margin = 0;  // of the removed, in units of the strength
@@ -107,6 +107,11 @@ ConstraintReport certify(Session<C>& s) {
   for (int g = 0; g < kCount; ++g)
     removed[static_cast<std::size_t>(g)] = size[static_cast<std::size_t>(g)] < kTolerance * largest;
   report.collapsed = static_cast<int>(std::count(removed.begin(), removed.end(), true));
+  if (largest < 1e-6f) {  // the strength left nothing to compare with
+    report.collapsed = kCount;
+    report.accuracy_after = report.accuracy_before;
+    return report;
+  }
 
   // A unit that never fired still has the bias 0 that it began with, and without weights would be at the kink of its ReLU, where there
   // is no certificate. Just below 0 it is as dead as before, and stays so.

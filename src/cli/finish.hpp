@@ -18,6 +18,10 @@ inline void print_suggestion(const char* group, int number, double threshold, do
       group, number, threshold, epochs, suggested);
 }
 
+inline void print_nothing_left(const char* group) {
+  fmt::print("  no {} is left: the strength is above all that the data hold up; try a smaller --strength\n", group);
+}
+
 // A rank: what was dropped and certified.
 inline std::string finish_constraint(Session<LowRank16>& s, nlohmann::json& out) {
   const double before = s.score(s.test_data()).accuracy;
@@ -30,6 +34,7 @@ inline std::string finish_constraint(Session<LowRank16>& s, nlohmann::json& out)
              c.certified, s.train_data().rows, c.rank);
   if (gone > 0)
     fmt::print("  margin strength - |gradient| of the dropped: at least {:.3f} of the strength\n", c.worst_margin);
+  if (c.rank == 0) print_nothing_left("direction");
   if (c.certified < gone)
     fmt::print("  {} are not certified: try --strength {:.2g}\n", gone - c.certified, c.suggested);
   if (gone == 0 && c.suggested > 0)
@@ -78,11 +83,9 @@ std::string finish_constraint(Session<C>& s, nlohmann::json& out) {
     if (c.suggested > 0)
       fmt::print("  all of them would be certified as things are at --strength {:.2g}\n", c.suggested);
   }
-  if (c.smallest >= 0 && c.suggested > 0)
-    print_suggestion(units                      ? "unit"
-                     : r.constraint == "blocks" ? "block"
-                                                : "weight",
-                     c.smallest, c.threshold, c.suggested, r.epochs);
+  const char* one = units ? "unit" : r.constraint == "blocks" ? "block" : "weight";
+  if (c.collapsed == c.groups) print_nothing_left(one);
+  if (c.smallest >= 0 && c.suggested > 0) print_suggestion(one, c.smallest, c.threshold, c.suggested, r.epochs);
   fmt::print("  test accuracy {:.2f} % before the removal, {:.2f} % after; {} of {} classes changed\n",
              100 * c.accuracy_before, 100 * c.accuracy_after, c.changed_by_removal, s.test_data().rows);
   fmt::print("  folded to 64-{}-10: {:.1f} % of the dense net's multiply-adds{}, {} of {} classes differ\n",

@@ -31,7 +31,7 @@ path{fill:none}.grid{stroke:var(--line)}.bound{stroke:var(--bad);stroke-width:1.
 ul{list-style:none;margin:.5rem 0 0;padding:0}li{padding:.4rem 0;border-top:1px solid var(--line)}
 li b{display:block;overflow-wrap:anywhere}.good::before{content:"\2713\00a0";color:var(--good)}.bad::before{content:"\2717\00a0";color:var(--bad)}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}td,th{padding:.2rem .6rem .2rem 0;text-align:left;font-weight:normal;border-top:1px solid var(--line)}th{color:var(--soft)}
-td.n,th.n{text-align:right}td.n{white-space:nowrap}.bar{background:var(--pale);height:.7rem;border-radius:2px;min-width:1px}
+td.n,th.n{text-align:right}td.n{white-space:nowrap}@media(max-width:34rem){table{font-size:.74rem}td,th{padding-right:.3rem}td.n{white-space:normal}}.bar{background:var(--pale);height:.7rem;border-radius:2px;min-width:1px}
 )";
 
 }  // namespace

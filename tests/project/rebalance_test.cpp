@@ -337,6 +337,33 @@ TYPED_TEST(Rebalance, ConservesChargesForEver) {
 }
 
 // A ledger goes on over it: no residual above rounding, and the next charges are those that were held.
+// Units whose two sides cannot be told apart any more in rounding go round in circles: a few sweeps, not all that are allowed.
+TEST(Rebalance, RoundingThatGoesRoundInCirclesEnds) {
+  using N = Net<Input<5>, Dense<12>, Relu, Dense<3>>;
+  static Trainer<N, Sgd, kBatch> t;
+  static float x[kBatch * N::kInputs], y[kBatch * N::kOutputs];
+  int most = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    t = {};
+    Pcg32 rng{seed}, data{3};
+    fixture::randomise(t.params, rng, 0.6);
+    Targets<N> targets{};
+    measure_charges(t.params, targets);
+    for (int step = 0; step < 5000; ++step) {
+      for (float& v : x) v = 2 * data.uniform() - 1;
+      for (int r = 0; r < kBatch; ++r)
+        for (int o = 0; o < N::kOutputs; ++o) y[r * N::kOutputs + o] = std::sin(3 * x[r * N::kInputs + o]);
+      ASSERT_EQ(t.step(x, y, SquaredError{}, Sgd{.learning_rate = 0.02f}).status, Status::ok);
+      const auto swept = conserve(t.params, t.state, targets);
+      ASSERT_EQ(swept.status, Status::ok);
+      ASSERT_LT(swept.error, 4e-6f);
+      most = std::max(most, swept.sweeps);
+    }
+  }
+  std::printf("at most %d sweeps\n", most);
+  EXPECT_LT(most, 64);
+}
+
 TYPED_TEST(Rebalance, LedgerGoesOn) {
   using S = TypeParam;
   using N = fixture::OneHidden<S>;

@@ -108,7 +108,10 @@ Swept<typename Net::scalar> rebalance_all(List list, typename Net::scalar* theta
     result.error = seen.error;
     if (seen.is_fine) return result;
   }
-  for (S before = S(__builtin_inf()); result.sweeps < limits.most;) {
+  constexpr int kIdle = 8;  // sweeps without a smaller error: rounding goes round in circles
+  S least = S(__builtin_inf());
+  int idle = 0;
+  for (S before = least; result.sweeps < limits.most;) {
     SweepState<S> state{limits.tolerance, S(0), limits.tolerance < S(0)};
     bool moved = false;
     for_symmetries<Net>(list, [&](auto units, int first) EMMY_LAMBDA {
@@ -117,6 +120,9 @@ Swept<typename Net::scalar> rebalance_all(List list, typename Net::scalar* theta
     if (!moved) break;
     ++result.sweeps;
     if (state.is_fine && state.error >= before) break;
+    idle = state.error < least ? 0 : idle + 1;
+    least = state.error < least ? state.error : least;
+    if (limits.tolerance < S(0) && idle == kIdle) break;
     before = state.error;
   }
   SweepState<S> left{S(0), S(0), true};
