@@ -497,6 +497,7 @@ TYPED_TEST(Words, LaneFoldsTakeAsManyVectorsAsLanes) {
       EXPECT_NEAR(static_cast<double>(sums[r]), exact, kLanes * magnitude * std::numeric_limits<T>::epsilon()) << r;
       if constexpr (simd::kFoldsMaxima<T>) {
         EXPECT_EQ(maxima[r], largest) << r;
+        EXPECT_EQ(sums[r], simd::sum(simd::load(static_cast<const T*>(rows[r])))) << "not in its order";
       }
     }
   }

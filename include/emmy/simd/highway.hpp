@@ -302,41 +302,50 @@ EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
 }
 #undef EMMY_FOUR_SUMS
 
-// As many vectors as lanes are folded into one: neighbours meet in 128 bits, so that each block holds a number of every
-// vector, then the blocks. On AVX-512 15 operations and 30 shuffles where 16 sums take 64 of either.
-#if HWY_TARGET == HWY_AVX2
-template <class Op>
-EMMY_INLINE __m256 fold_blocks(Op op, __m256 a, __m256 b, __m256 c, __m256 d) noexcept {
-  const __m256d ab = _mm256_castps_pd(op(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b))),
-                cd = _mm256_castps_pd(op(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d)));
-  return op(_mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd)), _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd)));
-}
-template <class Op, class... R>
-EMMY_INLINE __m256 fold_lanes(Op op, __m256 a, __m256 b, __m256 c, __m256 d, R... rest) noexcept {
-  const __m256 low = fold_blocks(op, a, b, c, d), high = fold_blocks(op, rest...);
-  return op(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
-}
-#elif HWY_TARGET == HWY_AVX3
-template <class Op>
-EMMY_INLINE __m512 fold_blocks(Op op, __m512 a, __m512 b, __m512 c, __m512 d) noexcept {
-  const __m512d ab = _mm512_castps_pd(op(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b))),
-                cd = _mm512_castps_pd(op(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));
-  return op(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
-}
-template <class Op>
-EMMY_INLINE __m512 join_blocks(Op op, __m512 low, __m512 high) noexcept {
-  return op(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
-}
-template <class Op, class... R>
-EMMY_INLINE __m512 fold_lanes(Op op, __m512 a, __m512 b, __m512 c, __m512 d, __m512 e, __m512 f, __m512 g, __m512 h,
-                              R... rest) noexcept {
-  const __m512 low = join_blocks(op, fold_blocks(op, a, b, c, d), fold_blocks(op, e, f, g, h));
-  if constexpr (sizeof...(R) == 0) return low;
-  else return join_blocks(op, low, fold_lanes(op, rest...));
-}
-#endif
+// As many vectors as lanes are folded into one, halves first: each lane in the order of `sum`. On AVX-512 15 operations and
+// 30 shuffles where 16 sums take 64 of either.
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 #define EMMY_FOLDS_LANES
+// Pairs within 128 bits, then what is left of them: [a b c d] of four vectors that have four lanes each in this block.
+template <class Op>
+EMMY_INLINE __m256 fold_pairs(Op op, __m256 a, __m256 b) noexcept {
+  const __m256d x = _mm256_castps_pd(a), y = _mm256_castps_pd(b);
+  return op(_mm256_castpd_ps(_mm256_unpacklo_pd(x, y)), _mm256_castpd_ps(_mm256_unpackhi_pd(x, y)));
+}
+template <class Op>
+EMMY_INLINE __m256 fold_last(Op op, __m256 a, __m256 b) noexcept {
+  return op(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xdd));
+}
+template <class Op>
+EMMY_INLINE __m256 fold_lanes(Op op, __m256 a, __m256 b, __m256 c, __m256 d, __m256 e, __m256 f, __m256 g,
+                              __m256 h) noexcept {
+  const auto halves = [&](__m256 low, __m256 high) EMMY_LAMBDA {
+    return op(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+  };
+  return fold_last(op, fold_pairs(op, halves(a, e), halves(b, f)), fold_pairs(op, halves(c, g), halves(d, h)));
+}
+#if HWY_TARGET == HWY_AVX3
+// Lanes k, k + 4, k + 8 and k + 12 of the result are those of four vectors.
+template <class Op>
+EMMY_INLINE __m512 fold_four(Op op, __m512 a, __m512 b, __m512 c, __m512 d) noexcept {
+  const auto halves = [&](__m512 low, __m512 high) EMMY_LAMBDA {
+    return op(_mm512_shuffle_f32x4(low, high, 0x44), _mm512_shuffle_f32x4(low, high, 0xee));
+  };
+  const __m512 low = halves(a, b), high = halves(c, d);
+  return op(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+}
+template <class Op>
+EMMY_INLINE __m512 fold_lanes(Op op, __m512 a, __m512 b, __m512 c, __m512 d, __m512 e, __m512 f, __m512 g, __m512 h,
+                              __m512 i, __m512 j, __m512 k, __m512 l, __m512 m, __m512 n, __m512 o, __m512 p) noexcept {
+  const auto pairs = [&](__m512 low, __m512 high) EMMY_LAMBDA {
+    const __m512d x = _mm512_castps_pd(low), y = _mm512_castps_pd(high);
+    return op(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+  };
+  const __m512 low = pairs(fold_four(op, a, e, i, m), fold_four(op, b, f, j, n)),
+               high = pairs(fold_four(op, c, g, k, o), fold_four(op, d, h, l, p));
+  return op(_mm512_shuffle_ps(low, high, 0x88), _mm512_shuffle_ps(low, high, 0xdd));
+}
+#endif
 template <class V, class... R>
 EMMY_INLINE V lane_sums(V first, R... rest) noexcept {
   return V{fold_lanes([](auto a, auto b) EMMY_LAMBDA { return a + b; }, first.raw, rest.raw...)};
@@ -351,17 +360,8 @@ template <class V>
 EMMY_INLINE V lane_sums(V a, V b, V c, V d) noexcept {
   return V{join_sums(a.raw, b.raw, c.raw, d.raw)};
 }
-template <class V>
-EMMY_INLINE V lane_maxima(V a, V b, V c, V d) noexcept {
-#if HWY_ARCH_ARM_A64
-  return V{vpmaxq_f32(vpmaxq_f32(a.raw, b.raw), vpmaxq_f32(c.raw, d.raw))};
-#else
-  const auto meet = [](__m128 low, __m128 high) EMMY_LAMBDA {
-    return _mm_max_ps(_mm_shuffle_ps(low, high, 0x88), _mm_shuffle_ps(low, high, 0xdd));
-  };
-  return V{meet(meet(a.raw, b.raw), meet(c.raw, d.raw))};
-#endif
-}
+template <class V, class... R>
+V lane_maxima(V, R...) = delete;
 #else
 template <class V, class... R>
 V lane_sums(V, R...) = delete;
@@ -377,7 +377,7 @@ template <class T>
 inline constexpr bool kFoldsSums = false;
 #endif
 template <class T>
-inline constexpr bool kFoldsMaxima = kFoldsSums<T>;
+inline constexpr bool kFoldsMaxima = kFoldsSums<T> && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3);
 
 #if HWY_HAVE_SCALABLE
 template <class T>
