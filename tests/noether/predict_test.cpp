@@ -1,4 +1,6 @@
 // Predicted charges are the measured ones, for every rule that has a closed law, and read the weights again when told.
+#include <emmy/train/verbs.hpp>
+
 #include <tests/noether/charges.hpp>
 #include <tests/train/fixture.hpp>
 
@@ -29,6 +31,8 @@ struct Run {
 template <class S>
 using OneOutput = Net<Scalar<S>, Input<3>, Dense<9>, Relu, Dense<1>>;
 template <class S>
+using OneUnit = Net<Scalar<S>, Input<4>, Dense<1>, Relu, Dense<3>>;
+template <class S>
 using Normed = Net<Scalar<S>, Input<5>, Dense<7>, emmy::LayerNorm<WithBias, 1, 64>, Relu, Dense<6>,
                    emmy::RmsNorm<NoBias, 1, 64>, Dense<3>>;
 template <class S>
@@ -37,7 +41,8 @@ using Batched = Net<Scalar<S>, Input<5>, Dense<7>, emmy::BatchNorm<WithBias, 1, 
 template <class R>
 struct Predicted : testing::Test {};
 // One sample: from norms alone where the rule has no memory.
-using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<OneOutput<double>, BasicSgd<double>, 1>,
+using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<OneUnit<double>, BasicSgd<double>, 1>,
+                            Run<OneOutput<double>, BasicSgd<double>, 1>,
                             Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
                             Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
                             Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
@@ -54,7 +59,7 @@ void set(BasicSgd<S>& r, int k) {
 }
 template <class S, Decay kind>
 void set(BasicMomentum<S, kind>& r, int k) {
-  r = {S(0.05) / S(1 + k / 100), S(0.9), S(0.02), S(0.1)};
+  r = {k % 50 < 5 ? S(0) : S(0.05) / S(1 + k / 100), S(0.9), S(0.02), S(0.1)};  // warm-up: only the buffer moves
 }
 template <class R>
 void set(ClipByNorm<R>& r, int k) {
@@ -192,6 +197,44 @@ TEST(Measure, TakesTranslationAsItIsWhenTheLossTurnsToIt) {
     }
     ASSERT_LE(ledger.health(), 1.0f) << k;
     ASSERT_LE(audited.health(), 1.0f) << k;
+    if (k % 4 != 1) continue;
+    // The charges of the hidden units go on: a weight that changed before the loss turns is seen.
+    auto struck = trainer;
+    auto books = ledger;
+    auto audit = audited;
+    struck.params.template weight<Layer<2>>(k % 5, k % 9) += 0.05f;
+    copy = struck;
+    ASSERT_EQ(struck.step(data.x, data.label, CrossEntropy{}, rule, books).status, Status::ok);
+    ASSERT_EQ(copy.step(data.x, data.label, CrossEntropy{}, rule, audit).status, Status::ok);
+    EXPECT_GT(books.health(), 1.0f) << k;
+    EXPECT_GT(audit.health(), 1.0f) << k;
+  }
+}
+
+// A gradient from elsewhere need not have the symmetry: nothing is claimed of it, and the step behind it starts from what it left.
+TEST(Measure, ClaimsNothingOfAGivenGradient) {
+  using N = TwoHidden<float>;
+  Trainer<N, BasicMomentum<float>, 5> trainer{};
+  Ledger<N, WatchAll, Measure> ledger{};
+  fixture::Data<N, 5> data{};
+  Pcg32 rng{47};
+  fixture::randomise(trainer.params, rng, 0.7);
+  const BasicMomentum<float> rule{0.05f, 0.9f, 0.02f, 0.1f};
+  for (int k = 0; k < 200; ++k) {
+    data.refill(rng, false);
+    if (k % 3 == 2) {
+      Gradient<N> g{};
+      ASSERT_EQ((emmy::gradient<false>(trainer.params, trainer.buffers, trainer.scratch, data.x, data.label,
+                                       CrossEntropy{}, 5, 0.2f, g)
+                     .status),
+                Status::ok);
+      for (int b = 0; b < emmy::kPlan<N>.kBlocks; ++b) g.data[emmy::kPlan<N>.block[b].offset] += 0.1f;
+      ASSERT_EQ(emmy::apply(trainer.params, trainer.state, g, rule, ledger), Status::ok);
+      ASSERT_EQ(ledger.health(), 0.0f) << k;
+    } else {
+      ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, ledger).status, Status::ok);
+      ASSERT_LE(ledger.health(), 1.0f) << k;
+    }
   }
 }
 

@@ -368,7 +368,7 @@ EMMY_INLINE void sum_rows_of(const T* p, T* to, First&& first, Next&& next) noex
 }
 }  // namespace inner
 
-// The same with a meter of what the law needs and what the step leaves: theta' in the same bits, |g|^2 of a line from the
+// sweep_outer with a meter of what the law needs and what the step leaves: theta' in the same bits, |g|^2 of a line from the
 // squares of x and dy. Columns are summed while theta' is in registers, and rows with them; rows alone behind the sweep, where
 // a second look at short ones that are in L1 costs less. Columns have linear charges in blocks of one row only.
 template <int Rows, int Cols, class T, class MeterType>
@@ -442,8 +442,11 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const S
       for (int o = 0; o < kCovered; o += lanes) simd::store(simd::load(theta + o), &meter.column[kN1][o]);
   }
   if constexpr (MeterType::kRows) {
-    for (int i = 0; i < Rows; i += lanes)
-      simd::store(squared(load_units(x.p + i, Rows - i), dy.squares), &meter.row[kGg][i]);
+    // Of one row the squares of x are those of the gradient; its entry may hold the motion (a column).
+    if constexpr (Rows == 1) simd::store(simd::mul(load_units(&x.squares, 1), simd::set(dy.squares)), meter.row[kGg]);
+    else
+      for (int i = 0; i < Rows; i += lanes)
+        simd::store(squared(load_units(x.p + i, Rows - i), dy.squares), &meter.row[kGg][i]);
     if constexpr (!MeterType::kColumns)
       inner::sum_rows_of<Rows, Cols>(
           static_cast<const T*>(theta), meter.row[kNn], [](V v) EMMY_LAMBDA { return simd::mul(v, v); },

@@ -114,7 +114,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
       const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + u, n); };
       const V before = own(units[PerUnit::before]), after = own(units[PerUnit::after]),
               sum_before = own(units[PerUnit::sum_before]), sum_after = own(units[PerUnit::sum_after]);
-      if (ledger.known) {
+      if (ledger.known && !(charge.of_loss && ledger.turned)) {
         const V moved = simd::sub(before, own(units[PerUnit::charge]));
         if constexpr (kAuditsAll<Mode>) {
           // The same weights summed in the same order give the same bits.
@@ -130,7 +130,8 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
       const V weight = own(units[PerUnit::weight]), motion = own(units[PerUnit::motion]),
               size = own(units[PerUnit::size]), activity = own(units[PerUnit::activity]);
       V noether = own(units[PerUnit::noether]);
-      const V a = simd::sqrt(weight), b = simd::sqrt(motion);
+      const V a = simd::sqrt(simd::add(weight, simd::set(kLostToSquares<S> * kLostToSquares<S>))),
+              b = simd::sqrt(motion);
       const V of_plain_sum = simd::mul(terms, simd::mul_add(simd::set(S(1) / kRoot2), b, a));
       const bool quadratic = charge.power == 2;
       V charge_bound = quadratic && !charge.is_mixed() ? simd::zero<S>() : of_plain_sum;
@@ -175,6 +176,7 @@ EMMY_OUTLINE void end_step(Ledger<Net, Spec, Mode>& ledger) noexcept {
   }
   ledger.worst_ratio = larger(ledger.worst_ratio, ledger.last_ratio);
   ledger.known = true;
+  ledger.turned = false;
   ++ledger.measured;
 }
 

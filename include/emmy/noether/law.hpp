@@ -30,6 +30,15 @@ inline constexpr bool kHasMixed = [] {
   return false;
 }();
 
+// Do weights of one of them stay, so that (k, eta) is not one on both sides?
+template <class Net, class Spec>
+inline constexpr bool kHasFrozenParts = [] {
+  for (const Charge& charge : kCharges<Net, Spec>.charge)
+    for (int p = 0; p < charge.parts; ++p)
+      if (!kPlan<Net>.block[charge.part[p].block].trained) return true;
+  return false;
+}();
+
 // Is it a ledger of mode Predict, of mode Measure, of one of them?
 template <class Led>
 inline constexpr bool kPredicts = false;
@@ -60,16 +69,19 @@ EMMY_INLINE void add_exactly(S term, S& sum, S& lost) noexcept {
 template <class Net, class Spec, class Mode, class S>
 EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, const S* buf) noexcept {
   auto& units = ledger.units;
-  for (int u = 0; u < ledger.kUnits; ++u) {
-    for (int k = 0; k < kLawArrays; ++k) units.data[k * units.kStride + u] = S(0);
-    units[PerUnit::charge][u] = units[PerUnit::memory][u] = S(0);
-  }
+  const bool all = !ledger.known;  // else those alone that the last loss did not keep
+  for (int c = 0; c < ledger.kChargeCount; ++c)
+    for (int u = kCharges<Net, Spec>.unit[c]; u < kCharges<Net, Spec>.unit[c + 1]; ++u) {
+      if (!all && !kCharges<Net, Spec>.charge[c].of_loss) continue;
+      for (int k = 0; k < kLawArrays; ++k) units.data[k * units.kStride + u] = S(0);
+      units[PerUnit::charge][u] = units[PerUnit::memory][u] = S(0);
+    }
   S *lost = units[PerUnitLaw::won], *lost_memory = units[PerUnitLaw::lost];
   for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>,
                                                   std::integral_constant<int, Index>) EMMY_LAMBDA {
     constexpr const Charge& charge = kCharges<Net, Spec>.charge[At];
     if constexpr (Index < charge.parts) {
-      if (charge.of_loss && !ledger.translating) return;
+      if (charge.of_loss ? !ledger.translating : !all) return;
       constexpr ChargePart part = charge.part[Index];
       constexpr auto block = kPlan<Net>.block[part.block];
       const S weight = S(part.weight.numerator) / S(part.weight.denominator);
@@ -88,8 +100,12 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
         }
     }
   });
-  for (int u = 0; u < ledger.kUnits; ++u) lost[u] = lost_memory[u] = S(0);
+  for (int c = 0; c < ledger.kChargeCount; ++c)
+    if (all || kCharges<Net, Spec>.charge[c].of_loss)
+      for (int u = kCharges<Net, Spec>.unit[c]; u < kCharges<Net, Spec>.unit[c + 1]; ++u)
+        lost[u] = lost_memory[u] = S(0);
   ledger.known = true;
+  ledger.turned = false;
 }
 
 namespace inner {
@@ -227,6 +243,9 @@ EMMY_INLINE void book_by_law(Ledger<Net, Spec, Mode>& ledger, int line, int coun
 }
 
 namespace inner {
+// Below this rate u tells nothing of the gradient that the buffer took in.
+template <class S>
+inline constexpr S kLeastRate = S(0x1p-60);
 // Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
 // its bound.
 template <int C, class Net, class Spec, class Mode, class Rule, class V>
@@ -239,19 +258,19 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
   const int lanes = static_cast<int>(simd::lanes<S>());
   if (charge.of_loss && !ledger.translating) return;
   const auto r = law_rates(rule);
-  const S km1 = r.k - S(1), per_eta = Rule::kHasMemory && r.eta > S(0) ? S(1) / r.eta : S(0);
+  const S km1 = r.k - S(1), per_eta = Rule::kHasMemory && r.eta >= kLeastRate<S> ? S(1) / r.eta : S(0);
   if (!kMeasured && !Rule::kHasMemory && !kQuadratic && km1 == S(0)) return;  // it stays
   auto& units = ledger.units;
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const V none = simd::zero<S>();
   V decayed = none, carried = none, second = none, rounded = none;  // of all units
   [[maybe_unused]] V of_rounding = none, of_linear = none;
-  [[maybe_unused]] S most = 0;  // roundings of a term
+  [[maybe_unused]] S roundings = 0;  // of a term
   if constexpr (kMeasured) {
     of_rounding = simd::set(share * share * slack_of<C>(ledger) + kLostToSquares<S> * kLostToSquares<S>);
     S terms = 0;
     for_parts<C, Net, Spec>([&](const ChargePart& part) EMMY_LAMBDA {
-      most = larger(most, part_terms<S>(charge, part, kPlan<Net>.block[part.block]).r);
+      roundings = larger(roundings, part_terms<S>(charge, part, kPlan<Net>.block[part.block]).r);
       terms += squared_terms<S>(charge, part, kPlan<Net>.block[part.block]);
     });
     if constexpr (!kQuadratic) {
@@ -334,7 +353,7 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
               largest = simd::max(size, own(units[PerUnitLaw::size]));
       put(after, units[PerUnit::charge]);
       put(size, units[PerUnitLaw::size]);
-      const V squares = simd::mul_add(simd::set(S(2) * most + S(10)), largest, times(most + S(3), moved));
+      const V squares = simd::mul_add(simd::set(S(2) * roundings + S(10)), largest, times(roundings + S(3), moved));
       V of_noether = of_rounding, bound = none;
       if constexpr (kQuadratic) of_noether = simd::sqrt(simd::mul(of_rounding, largest));
       if constexpr (kInvariants<Net> != 0 && (kQuadratic || charge.by_unit))
@@ -348,10 +367,14 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
       if constexpr (Rule::kHasMemory) {
         const V doubt = own(units[PerUnitLaw::doubt]);
         bound = simd::mul_add(simd::set(S(2) * magnitude(r.k) * r.eta * r.beta), doubt, bound);
-        put(simd::mul_add(simd::set(magnitude(r.k) * r.beta), doubt,
-                          simd::mul_add(simd::set(per_eta), simd::add(of_noether, times(most + S(8), moved)),
-                                        simd::mul_add(simd::set(S(8) * per_eta), simd::sqrt(simd::mul(largest, moved)),
-                                                      times(magnitude(r.stored) * (most + S(8)), largest)))),
+        // What this step adds: of |u|^2 / eta and of theta u / eta, of a linear charge of u / eta; of what decay stores.
+        const V stored = kQuadratic ? times(roundings + S(8), largest) : simd::sqrt(simd::mul(of_linear, largest)),
+                added = kQuadratic ? simd::mul_add(simd::set(S(8)), simd::sqrt(simd::mul(largest, moved)),
+                                                   times(roundings + S(8), moved))
+                                   : simd::sqrt(simd::mul(of_linear, moved));
+        put(simd::mul_add(
+                simd::set(magnitude(r.k) * r.beta), doubt,
+                simd::mul_add(simd::set(per_eta), simd::add(of_noether, added), times(magnitude(r.stored), stored))),
             units[PerUnitLaw::doubt]);
       }
       const V residual = simd::sub(after, law), endless = simd::set(S(__builtin_inf()));
@@ -359,7 +382,7 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
       V off = simd::abs(residual);
       off = simd::select(simd::less_equal(off, endless), off, endless);  // what is no number is a fault
       bound = simd::mul_add(simd::set(kRoundoff<S>), bound, simd::set(kLostToZero<S>));
-      if (ledger.unbounded) bound = endless;
+      if (ledger.unbounded) bound = endless, off = none;  // nothing is claimed
       keep_larger(over, under, off, bound);
       // Records are rare: to compare costs less than to write, and products less than quotients.
       const V relative = own(units[PerUnitLaw::relative]), ratio = own(units[PerUnitLaw::residual_ratio]);
@@ -398,6 +421,10 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
                 "emmy: the law of an ExpUnit needs the gradient of its bias, which Predict and Measure do not read: "
                 "Watch<...> the "
                 "other symmetries, or use Audit or Every<N>");
+  static_assert(
+      !kHasFrozenParts<Net, Spec>,
+      "emmy: a charge of this net has frozen weights, whose law Predict and Measure do not know: Watch<...> the "
+      "other symmetries, or use Audit or Every<N>");
   if constexpr (requires { law_rates(rule); }) {
     using S = typename Net::scalar;
     auto over = simd::zero<S>(), under = simd::set(S(1));
@@ -407,6 +434,8 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
     (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges>{});
     if constexpr (__is_same(Mode, Measure)) ledger.last_ratio = simd::max_lane(simd::div(over, under));
     ledger.worst_ratio = ledger.worst_ratio > ledger.last_ratio ? ledger.worst_ratio : ledger.last_ratio;
+    // What the buffer took in unseen: the next step reads it.
+    if (Rule::kHasMemory && (ledger.unbounded || law_rates(rule).eta < inner::kLeastRate<S>)) ledger.known = false;
     ++ledger.measured;
   }
 }

@@ -66,7 +66,7 @@ enum class PerUnit : int {
   motion,
   gradient,
   activity,
-  // At the end of the last measured step; B(buf, theta), or the sum of buf (Predict only); change by cause since the last
+  // At the end of the last measured step; B(buf, theta), or the sum of buf (Predict and Measure); change by cause since the last
   // reset, an array each.
   charge,
   sum,
@@ -288,7 +288,9 @@ struct Ledger {
   long long steps, measured;
   bool known;        // are the recorded charges those of the current weights?
   bool translating;  // did the last loss keep the translation symmetry?
-  bool unbounded;    // the last step had no activations to bound its Noether residuals with (`apply`)
+  bool turned;       // ... as one before it did not, so that these charges were not followed?
+  bool
+      unbounded;  // the last step had no activations to bound its Noether residuals with (`apply`); Measure then claims nothing
   [[no_unique_address]] Invariances<scalar, kInvariants<Net>> invariances;
   [[no_unique_address]] std::conditional_t<__is_same(Mode, Measure), Slack<scalar, Net::kNodes, kPlan<Net>.kBlocks>,
                                            NoSlack>

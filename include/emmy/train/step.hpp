@@ -249,7 +249,7 @@ EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>&
     for (auto& step : ledger.last) step = {};
     const typename Net::scalar* buf = nullptr;
     if constexpr (Rule::kHasMemory) buf = state.buf;
-    if (!ledger.known) read_charges(ledger, params.data, buf);
+    if (!ledger.known || ledger.turned) read_charges(ledger, params.data, buf);
   } else {
     begin_step(ledger);
   }
@@ -328,7 +328,7 @@ EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
   static_assert(detail::Watched<Net, Spec>::kAll || kShiftInvariant<Loss> || !kWatchesLoss<Net, Spec>,
                 "emmy: Translation is no symmetry of this loss: it needs one that ignores a number added to all logits "
                 "(CrossEntropy)");
-  if (kShiftInvariant<Loss> && !ledger.translating) ledger.known = false;  // such charges were not followed
+  ledger.turned = ledger.turned || (kShiftInvariant<Loss> && !ledger.translating);
   ledger.translating = kShiftInvariant<Loss>;
 }
 template <class Loss>

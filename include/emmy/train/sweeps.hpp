@@ -214,6 +214,8 @@ struct BlockSweep {
   }
   template <int M>
   EMMY_INLINE void rows(int row, const S* g) noexcept {
+    if constexpr (kOuter && kLawful && !kPredicting)
+      if (row == 0) meter = Sum{};  // a layer whose gradients take no `outer`
     if constexpr (kKept == 1 && M > 1) {
       for (int m = 0; m < M; ++m) rows<1>(row + m, g + m * kStride);
     } else {
@@ -263,8 +265,8 @@ struct BlockSweep {
     if constexpr (kLawful && !kPredicting) ledger.slack.partner[Block] = terms.partner;
     if constexpr (kTracks) largest.assign(Block, range.theta, range.memory);
   }
-  // theta of one sample, measured behind the law: input and dy as the block's rows see them, dy times `a0` and a row's entry
-  // of the input the motion; the gradient is `share` times that.
+  // theta of one sample, measured behind the step: input and dy as the block's rows in memory see them; input times a0 dy is the
+  // motion, the squares of both are those of the gradient.
   template <int Lines>
   EMMY_INLINE void outer_by_law(S a0, const SummedRow<S>& input, const SummedRow<S>& dy) noexcept {
     sweep_outer<Lines, kBlock.column ? kBlock.rows : kBlock.cols>(c.k, a0, theta, input, dy, meter);
