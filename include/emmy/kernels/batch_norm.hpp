@@ -33,19 +33,6 @@ inline constexpr int kBatchNormKept = 3;
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
-// Three numbers a row at once.
-template <class V>
-struct Three {
-  V a, b, c;
-};
-template <class V>
-EMMY_INLINE V plus(V a, V b) noexcept {
-  return simd::add(a, b);
-}
-template <class V>
-EMMY_INLINE Three<V> plus(const Three<V>& p, const Three<V>& q) noexcept {
-  return {simd::add(p.a, q.a), simd::add(p.b, q.b), simd::add(p.c, q.c)};
-}
 // The sum of f(r) over the rows; two sums, for an addition waits for the last one.
 template <int Rows, class F>
 EMMY_INLINE auto column_sum(F&& f) noexcept {
@@ -54,11 +41,11 @@ EMMY_INLINE auto column_sum(F&& f) noexcept {
     auto other = f(1);
     int r = 2;
     for (; r + 1 < Rows; r += 2) {
-      sum = plus(sum, f(r));
-      other = plus(other, f(r + 1));
+      sum = simd::add(sum, f(r));
+      other = simd::add(other, f(r + 1));
     }
-    if (r < Rows) sum = plus(sum, f(r));
-    sum = plus(sum, other);
+    if (r < Rows) sum = simd::add(sum, f(r));
+    sum = simd::add(sum, other);
   }
   return sum;
 }
@@ -155,14 +142,23 @@ EMMY_INLINE void batch_norm_backward(const T* x, const T* gain, const T* kept, c
     const auto m = simd::load(kept + c);
     const auto d = [&](int r) EMMY_LAMBDA { return simd::load(dy + r * kStride + c); };
     const auto z = [&](int r) EMMY_LAMBDA { return simd::sub(simd::load(x + r * kStride + c), m); };
-    const auto sums = inner::column_sum<Rows>([&](int r) EMMY_LAMBDA {
-      const auto a = d(r), b = z(r);
-      return inner::Three<simd::Vec<T>>{a, b, simd::mul(a, b)};
-    });
-    const auto mean = simd::mul(sums.a, per_row);
+    // column_sum of d, z and d z in one pass.
+    auto of_d = d(0), of_z = z(0), of_both = simd::mul(of_d, of_z);
+    if constexpr (Rows > 1) {
+      auto d1 = d(1), z1 = z(1), both1 = simd::mul(d1, z1);
+      const auto meet = [&](int r, auto& a, auto& b, auto& ab) EMMY_LAMBDA {
+        const auto dr = d(r), zr = z(r);
+        a = simd::add(a, dr), b = simd::add(b, zr), ab = simd::add(ab, simd::mul(dr, zr));
+      };
+      int r = 2;
+      for (; r + 1 < Rows; r += 2) meet(r, of_d, of_z, of_both), meet(r + 1, d1, z1, both1);
+      if (r < Rows) meet(r, of_d, of_z, of_both);
+      of_d = simd::add(of_d, d1), of_z = simd::add(of_z, z1), of_both = simd::add(of_both, both1);
+    }
+    const auto mean = simd::mul(of_d, per_row);
     const auto square = simd::add(simd::load(kept + kStride + c), simd::set(epsilon));
-    const auto along = simd::div(simd::mul(simd::neg_mul_add(mean, sums.b, sums.c), per_row), square);
-    const auto across = simd::neg_mul_add(simd::mul(sums.b, per_row), along, mean);
+    const auto along = simd::div(simd::mul(simd::neg_mul_add(mean, of_z, of_both), per_row), square);
+    const auto across = simd::neg_mul_add(simd::mul(of_z, per_row), along, mean);
     const auto factor = simd::mul(simd::load(gain + c), simd::load(kept + 2 * kStride + c));
     for (int r = 0; r < Rows; ++r)
       put_dx<kAdd>(Below{}, x, dx, r * kStride + c,

@@ -2,6 +2,7 @@
 // booking.hpp.
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
 
 #include <emmy/noether/watch.hpp>
@@ -108,15 +109,19 @@ struct KineticSplit {
   S memory, kinetic;
 };
 
-// A vector that begins at the last units of an array ends in the next one: there it adds zeros. Long vectors find the arrays
-// aligned, since one that crosses a cache line waits.
+// A vector that begins at the last units of an array ends in the next one: there it adds zeros. On x86 the arrays are
+// aligned: a long vector that crosses a cache line waits.
 template <class S, int Units, int Causes, bool Split = false>
 struct UnitArrays {
   static constexpr int kFirstKinetic = static_cast<int>(PerUnit::total) + Causes;
-  static constexpr int kStride = kAlign<S> > 16 ? padded<S>(Units) : Units;
-  alignas(kAlign<S> > 16
-              ? kAlign<S>
-              : alignof(S)) S data[(kFirstKinetic + (Split ? kKineticArrays : 0)) * kStride + padded<S>(1) - 1];
+#if defined(__x86_64__) || defined(__i386__)
+  static constexpr int kStride = padded<S>(Units);
+  static constexpr std::size_t kAligned = kAlign<S>;
+#else
+  static constexpr int kStride = Units;
+  static constexpr std::size_t kAligned = alignof(S);
+#endif
+  alignas(kAligned) S data[(kFirstKinetic + (Split ? kKineticArrays : 0)) * kStride + padded<S>(1) - 1];
 
   EMMY_INLINE constexpr S* operator[](PerUnitKinetic quantity) noexcept requires Split {
     return data + (kFirstKinetic + static_cast<int>(quantity)) * kStride;
