@@ -4,7 +4,7 @@
 #include <emmy/kernels/block_sparse.hpp>
 #include <emmy/kernels/column.hpp>
 #include <emmy/kernels/held_row.hpp>
-#include <emmy/kernels/update_sweep.hpp>
+#include <emmy/kernels/outer_sweep.hpp>
 #include <emmy/layers/activations.hpp>
 #include <emmy/optim/momentum.hpp>
 #include <emmy/optim/sgd.hpp>

@@ -1,5 +1,5 @@
 // emmy/kernels/update_sweep.hpp: every rule against its double loop, and what the meter and the range say of the step.
-#include <emmy/kernels/update_sweep.hpp>
+#include <emmy/kernels/outer_sweep.hpp>
 #include <emmy/optim/momentum.hpp>
 #include <emmy/optim/sgd.hpp>
 

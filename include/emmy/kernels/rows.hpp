@@ -101,6 +101,7 @@ EMMY_INLINE void store_units(V v, T* p, int n) noexcept {
   if (n < static_cast<int>(simd::lanes<T>())) simd::store_first(v, p, static_cast<std::size_t>(n));
   else simd::store(v, p);
 }
+
 // to = a from, `count` values in whole vectors; `to` may be `from`.
 template <class T>
 EMMY_INLINE void scaled(T a, const T* from, int count, T* to) noexcept {
@@ -118,13 +119,9 @@ EMMY_INLINE void add_scaled(T a, const T* from, int count, T* to) noexcept {
 // `count` zeros in whole vectors. Few, so not by memset, which compilers make of such a loop (rep stos: 40 cycles to begin).
 template <class T>
 EMMY_INLINE void clear(T* to, int count) noexcept {
-  if constexpr (!one_lane<T>()) {
-    T zero = 0;
-    __asm__("" : "+m"(zero));
-    for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>())) simd::store(simd::set(zero), to + at);
-    return;
-  }
-  for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>())) simd::store(simd::zero<T>(), to + at);
+  T zero = 0;
+  if constexpr (!one_lane<T>()) __asm__("" : "+m"(zero));
+  for (int at = 0; at < count; at += static_cast<int>(simd::lanes<T>())) simd::store(simd::set(zero), to + at);
 }
 
 // The pad lanes of Rows padded rows of Cols values: 0.

@@ -109,10 +109,10 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
 }
 
 namespace inner {
-// f(part) for every part of a charge, unrolled: what it computes of constants is one.
+// f(constant<index>) for every part of a charge, unrolled: what it computes of constants is one.
 template <int C, class Net, class Spec, class F>
 EMMY_INLINE void for_parts(F&& f) noexcept {
-  [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA { (f(kCharges<Net, Spec>.charge[C].part[P]), ...); }
+  [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA { (f(std::integral_constant<int, P>{}), ...); }
   (std::make_integer_sequence<int, kCharges<Net, Spec>.charge[C].parts>{});
 }
 
@@ -127,38 +127,34 @@ EMMY_INLINE void keep_larger(V& over, V& under, V a, V b) noexcept {
 template <int C, class Net, class Spec>
 EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Measure>& ledger) noexcept {
   using S = typename Net::scalar;
-  constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
   S all = 0;
-  [&]<int... P>(std::integer_sequence<int, P...>) EMMY_LAMBDA {
-    const auto part_slack = [&]<int Index>(std::integral_constant<int, Index>) EMMY_LAMBDA {
-      constexpr ChargePart part = charge.part[Index];
-      constexpr auto block = kPlan<Net>.block[part.block];
-      using N = node_at<Net, block.node>;
-      constexpr S kWeight = S(part.weight.numerator) / S(part.weight.denominator);
-      const auto& slack = ledger.slack;
-      const S rows = slack.rows[block.node], seen = slack.seen[block.node], delta = slack.delta[block.node];
-      S square;
-      if constexpr (charge.power == 2) {
-        constexpr int kWindow = kWindowOf<typename N::layer>;
-        constexpr int kTerms = kWindow * (part.is_incoming ? N::in::kChannels : N::out::kChannels) +
-                               (kIsComposed<typename N::layer> ? block.rows * block.cols : 0) +
-                               detail::kMostRoundings<Net>;
-        const S terms = S(4) * (S(kTerms) + rows) * slack.partner[part.block];
-        square = terms * terms * (S(kWindow) * seen * delta);
-      } else if constexpr (charge.by_unit) {
-        square = (rows + S(16)) * (rows + S(16)) * (rows * delta);
-      } else {
-        // The deltas of a row add up to 0 but for rounding, theirs and that of a softmax or a norm.
-        S own = S(2) * S(block.cols) + S(16);  // times 1 / batch, at most 1
-        if constexpr (charge.invariant >= 0) own = ledger.invariances.across_error[charge.invariant];
-        const S terms = rows + S(block.stride);
-        square = S(2) * seen * (terms * terms * (S(block.cols) * delta) + rows * own * own);
-      }
-      all += magnitude(kWeight) * square;
-    };
-    (part_slack(std::integral_constant<int, P>{}), ...);
-  }
-  (std::make_integer_sequence<int, kCharges<Net, Spec>.charge[C].parts>{});
+  for_parts<C, Net, Spec>([&](auto index) EMMY_LAMBDA {
+    constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
+    constexpr ChargePart part = charge.part[decltype(index)::value];
+    constexpr auto block = kPlan<Net>.block[part.block];
+    using N = node_at<Net, block.node>;
+    constexpr S kWeight = S(part.weight.numerator) / S(part.weight.denominator);
+    const auto& slack = ledger.slack;
+    const S rows = slack.rows[block.node], seen = slack.seen[block.node], delta = slack.delta[block.node];
+    S square;
+    if constexpr (charge.power == 2) {
+      constexpr int kWindow = kWindowOf<typename N::layer>;
+      constexpr int kTerms = kWindow * (part.is_incoming ? N::in::kChannels : N::out::kChannels) +
+                             (kIsComposed<typename N::layer> ? block.rows * block.cols : 0) +
+                             detail::kMostRoundings<Net>;
+      const S terms = S(4) * (S(kTerms) + rows) * slack.partner[part.block];
+      square = terms * terms * (S(kWindow) * seen * delta);
+    } else if constexpr (charge.by_unit) {
+      square = (rows + S(16)) * (rows + S(16)) * (rows * delta);
+    } else {
+      // The deltas of a row add up to 0 but for rounding, theirs and that of a softmax or a norm.
+      S own = S(2) * S(block.cols) + S(16);  // times 1 / batch, at most 1
+      if constexpr (charge.invariant >= 0) own = ledger.invariances.across_error[charge.invariant];
+      const S terms = rows + S(block.stride);
+      square = S(2) * seen * (terms * terms * (S(block.cols) * delta) + rows * own * own);
+    }
+    all += magnitude(kWeight) * square;
+  });
   return all;
 }
 
@@ -269,7 +265,8 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
   if constexpr (kMeasured) {
     of_rounding = simd::set(share * share * slack_of<C>(ledger) + kLostToSquares<S> * kLostToSquares<S>);
     S terms = 0;
-    for_parts<C, Net, Spec>([&](const ChargePart& part) EMMY_LAMBDA {
+    for_parts<C, Net, Spec>([&](auto index) EMMY_LAMBDA {
+      constexpr ChargePart part = kCharges<Net, Spec>.charge[C].part[decltype(index)::value];
       roundings = larger(roundings, part_terms<S>(charge, part, kPlan<Net>.block[part.block]).r);
       terms += squared_terms<S>(charge, part, kPlan<Net>.block[part.block]);
     });

@@ -306,25 +306,21 @@ EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
 // 30 shuffles where 16 sums take 64 of either.
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 #define EMMY_FOLDS_LANES
-// Pairs within 128 bits, then what is left of them: [a b c d] of four vectors that have four lanes each in this block.
-template <class Op>
-EMMY_INLINE __m256 fold_pairs(Op op, __m256 a, __m256 b) noexcept {
-  const __m256d x = _mm256_castps_pd(a), y = _mm256_castps_pd(b);
-  return op(_mm256_castpd_ps(_mm256_unpacklo_pd(x, y)), _mm256_castpd_ps(_mm256_unpackhi_pd(x, y)));
-}
-template <class Op>
-EMMY_INLINE __m256 fold_last(Op op, __m256 a, __m256 b) noexcept {
-  return op(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xdd));
-}
+#if HWY_TARGET == HWY_AVX2
 template <class Op>
 EMMY_INLINE __m256 fold_lanes(Op op, __m256 a, __m256 b, __m256 c, __m256 d, __m256 e, __m256 f, __m256 g,
                               __m256 h) noexcept {
   const auto halves = [&](__m256 low, __m256 high) EMMY_LAMBDA {
     return op(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
   };
-  return fold_last(op, fold_pairs(op, halves(a, e), halves(b, f)), fold_pairs(op, halves(c, g), halves(d, h)));
+  const auto pairs = [&](__m256 low, __m256 high) EMMY_LAMBDA {
+    const __m256d x = _mm256_castps_pd(low), y = _mm256_castps_pd(high);
+    return op(_mm256_castpd_ps(_mm256_unpacklo_pd(x, y)), _mm256_castpd_ps(_mm256_unpackhi_pd(x, y)));
+  };
+  const __m256 low = pairs(halves(a, e), halves(b, f)), high = pairs(halves(c, g), halves(d, h));
+  return op(_mm256_shuffle_ps(low, high, 0x88), _mm256_shuffle_ps(low, high, 0xdd));
 }
-#if HWY_TARGET == HWY_AVX3
+#else
 // Lanes k, k + 4, k + 8 and k + 12 of the result are those of four vectors.
 template <class Op>
 EMMY_INLINE __m512 fold_four(Op op, __m512 a, __m512 b, __m512 c, __m512 d) noexcept {

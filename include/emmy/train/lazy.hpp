@@ -8,7 +8,7 @@
 // Test: tests/train/lazy_test.cpp.
 #pragma once
 
-#include <emmy/kernels/update_sweep.hpp>
+#include <emmy/kernels/outer_sweep.hpp>
 #include <emmy/optim/rule.hpp>
 #include <emmy/train/passes.hpp>
 
