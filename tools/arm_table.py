@@ -80,7 +80,7 @@ def link_alone(what, roots, folder):
 
 
 def step_object(what):
-    return [o for o in what["objects"].split(";") if os.path.basename(o).startswith(("step.", "zoo.", "blocks.", "parametrisations_test."))][0]
+    return [o for o in what["objects"].split(";") if os.path.basename(o).startswith(("step.", "zoo.", "blocks.", "models.", "parametrisations_test."))][0]
 
 
 def section_sizes(what, image):

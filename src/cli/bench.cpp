@@ -1,5 +1,4 @@
 // emmy bench
-#include <cstdlib>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "cli/bench_nets.hpp"
 #include "cli/options.hpp"
 #include "cli/refuse.hpp"
+#include "cli/target.hpp"
 #include "io/file.hpp"
 #include "timing/check.hpp"
 #include "timing/rows.hpp"
@@ -66,8 +66,7 @@ std::string as_json(const std::vector<std::string>& rows) {
 int run_bench(const BenchOptions& options) {
   constexpr int kMaxRounds = 100000;
   if (options.rounds < 0 || options.rounds > kMaxRounds) return refuse(fmt::format("--rounds is 0 to {}", kMaxRounds));
-  std::string wanted = options.target;
-  if (const char* from = std::getenv("EMMY_TARGET"); wanted.empty() && from != nullptr) wanted = from;
+  const std::string wanted = wanted_target(options.target);
   const std::vector<Path> paths = find_paths(wanted);
   if (paths.empty()) return refuse("this CPU or build has no target '" + wanted + "' (scalar, sse4, avx2, avx3)");
   std::vector<std::size_t> chosen;

@@ -8,6 +8,7 @@
 #include "cli/faults_nets.hpp"
 #include "cli/options.hpp"
 #include "cli/refuse.hpp"
+#include "cli/target.hpp"
 #include "io/digits.hpp"
 #include "io/file.hpp"
 
@@ -94,8 +95,9 @@ int run_faults(const FaultsOptions& options) {
     if (with_tables(page, "").empty())
       return refuse(io::shown_path(options.page) + ": has no lines <!-- emmy faults: begin --> and end");
   }
-  const auto* table = find_table<faults::Campaign>(nullptr);
-  if (table == nullptr) return refuse("emmy faults was built for a target that this CPU has not");
+  const std::string wanted = wanted_target();
+  const auto* table = find_table<faults::Campaign>(wanted.empty() ? nullptr : wanted.c_str());
+  if (table == nullptr) return refuse(no_target<faults::Campaign>(wanted, "emmy faults"));
   const io::Dataset digits = io::draw_digits(2000, options.seed);
   faults::Result result[kNets] = {};
   for (int n = 0; n < kNets; ++n) {

@@ -48,6 +48,41 @@ Folded fold_to_live(const Params<DenseNet>& plain) {
   return net;
 }
 
+Folded fold_pair(const Params<LowRankNet>& pair, const Params<DenseNet>& plain) {
+  using P = inner::LinearPair<LowRankNet, Layer<0>>;
+  Folded net = fold_to_live(plain);
+  std::vector<int> units, directions;
+  for (int j = 0; j < kHidden; ++j)
+    if (unit_is_live<DenseNet, 2>(plain, j)) units.push_back(j);
+  const auto u = [&](int i, int r) { return pair.data[P::u.offset + i * P::u.stride + r]; };
+  const auto v = [&](int r, int j) { return pair.data[P::v.offset + r * P::v.stride + j]; };
+  for (int r = 0; r < kMostRank; ++r)
+    if (std::any_of(units.begin(), units.end(), [&](int j) { return v(r, j) != 0.0f; })) directions.push_back(r);
+  const int rank = static_cast<int>(directions.size());
+  if (rank == 0 || (kInputs + net.hidden) * rank >= kInputs * net.hidden) return net;
+  std::vector<float> weights;
+  for (int i = 0; i < kInputs; ++i)
+    for (const int r : directions) weights.push_back(u(i, r));
+  for (const int r : directions)
+    for (const int j : units) weights.push_back(v(r, j));
+  weights.insert(weights.end(), net.weights.begin() + kInputs * net.hidden, net.weights.end());
+  return {net.hidden, std::move(weights), rank};
+}
+
+namespace {
+// One layer in the place of a pair.
+Folded joined(const Folded& net) {
+  const auto rank = static_cast<std::size_t>(net.rank), hidden = static_cast<std::size_t>(net.hidden);
+  const float *u = net.weights.data(), *v = u + kInputs * rank;
+  Folded one{net.hidden, std::vector<float>(kInputs * hidden)};
+  for (std::size_t i = 0; i < kInputs; ++i)
+    for (std::size_t r = 0; r < rank; ++r)
+      for (std::size_t j = 0; j < hidden; ++j) one.weights[i * hidden + j] += u[i * rank + r] * v[r * hidden + j];
+  one.weights.insert(one.weights.end(), v + rank * hidden, u + net.weights.size());
+  return one;
+}
+}  // namespace
+
 Folded keep_units(const Params<DenseNet>& plain) {
   Folded net{kHidden, std::vector<float>(static_cast<std::size_t>(kPlan<DenseNet>.weights))};
   copy_blocks<DenseNet, true>(plain, net.weights);
@@ -58,6 +93,7 @@ Folded keep_units(const Params<DenseNet>& plain) {
 }
 
 std::vector<float> outputs(const Folded& net, const float* x, std::size_t rows) {
+  if (net.rank > 0) return outputs(joined(net), x, rows);
   std::vector<float> y(rows * kClasses);
   with_width(net.hidden, [&]<int H>(std::integral_constant<int, H>) {
     auto exact = std::make_unique<Params<Exact<H>>>();

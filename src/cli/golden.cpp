@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <utility>
 
 #include "cli/golden_case.hpp"
 #include "cli/golden_table.hpp"
+#include "cli/target.hpp"
 
 namespace emmy::golden {
 namespace {
@@ -348,8 +348,7 @@ int complain_of_target(const std::string& wanted) {
 }
 
 int run_files(const app::GoldenOptions& options) {
-  std::string wanted = options.target;
-  if (const char* from = std::getenv("EMMY_TARGET"); wanted.empty() && from != nullptr) wanted = from;
+  const std::string wanted = app::wanted_target(options.target);
   const std::vector<const Runner*> runners = find_runners(wanted.empty() ? nullptr : wanted.c_str());
   if (runners.empty()) return complain_of_target(wanted);
   if (options.files.empty()) return complain("no file of golden cases");

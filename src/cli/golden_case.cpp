@@ -34,7 +34,10 @@ void collect_expected(const Field& c, const Field& at, const std::string& path,
       collect_expected(c, value, fmt::format("{}.{}", path, row++), reference_only, all);
     return;
   }
-  if (at.is_truth_value()) return;  // has no tolerance: the numbers beside it say the same
+  if (at.is_truth_value()) {  // has no tolerance
+    all.push_back({path, {at.truth_value() ? 1.0 : 0.0}, 0.5, 0.5});
+    return;
+  }
   const bool is_weight = path.compare(0, 6, "final.") == 0 || path.compare(0, 10, "final_buf.") == 0;
   const Array turned = is_weight && is_attention(c) ? outputs_first(at.array()) : channels_last(at.array());
   all.push_back({path, turned.values, c.at("tol_f64").at(path).number(1e-300, 1e300),

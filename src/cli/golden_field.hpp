@@ -42,6 +42,7 @@ class Field {
     return json_->is_array() && !json_->empty() && json_->front().is_object();
   }
   [[nodiscard]] bool is_truth_value() const { return json_->is_boolean(); }
+  [[nodiscard]] bool truth_value() const { return json_->get<bool>(); }
   [[nodiscard]] const std::string& path() const { return path_; }
 
   // Keys and values of an object; elements of an array.

@@ -23,13 +23,14 @@ ArrayCase constrained(const char* kind, bool holds, const std::vector<int>& u) {
                                 {"params.u", u},
                                 {"params.z", {2}}} +
                   kRates,
-              {{"first_losses", {10}}, {"theta", {6}}, {"constraint_value", {2}}}};
+              {{"first_losses", {10}}, {"theta", {6}}, {"constraint_value", {2}}, {"holds", {}}}};
   if (holds) c.made.push_back({"margin", u});
   return c;
 }
 // The results of a run under a path.
 std::vector<Slot> noise_run(const std::string& path) {
-  return {{path + "eta", {}}, {path + "u", {}}, {path + "w", {}}, {path + "size", {}}, {path + "lyapunov", {}}};
+  return {{path + "eta", {}},  {path + "u", {}},        {path + "w", {}},
+          {path + "size", {}}, {path + "lyapunov", {}}, {path + "collapsed", {}}};
 }
 std::vector<Slot> syre_run(const std::string& path) {
   return {{path + "losses_at_1000s", {4}}, {path + "W", {4, 3}}, {path + "a", {4}}, {path + "spread", {}}};

@@ -162,7 +162,7 @@ Status deep_factor(const double* const* given, double* const* made) noexcept {
 }
 
 // theta' A theta / 2 - b' theta under O' theta = 0. Given: A, b, O, phi, u, z, eta, lam, steps. Made: first_losses, theta,
-// constraint_value and, where the constraint holds, margin.
+// constraint_value, holds (1: every column is exactly 0 after the snap) and, where the case says so, margin.
 template <class S, class Penalty, bool Holds>
 Status constrained(const double* const* given, double* const* made) noexcept {
   constexpr int kSize = 6;
@@ -202,7 +202,10 @@ Status constrained(const double* const* given, double* const* made) noexcept {
   give(plain.data, made[1], kSize);
   give(value, made[2], O::kCount);
   if (r.status == Status::ok) r.status = margins<Layer<0>, N>(plain, full, S(given[7][0]), margin);
-  if constexpr (Holds) give(margin, made[3], Groups<N, Layer<0>>::kCount);
+  made[3][0] = 1;
+  for (const S v : value)
+    if (v != S(0)) made[3][0] = 0;
+  if constexpr (Holds) give(margin, made[4], Groups<N, Layer<0>>::kCount);
   return r.status;
 }
 
@@ -279,12 +282,13 @@ Status outgoing_groups(const double* const* given, double* const* made) noexcept
   return after.status;
 }
 
-// (u w - k_t)^2 / 2 at two rates. Given: u, w, k, etas, steps. Made: eta, u, w, size, lyapunov of each.
+// (u w - k_t)^2 / 2 at two rates. Given: u, w, k, etas, steps. Made: eta, u, w, size, lyapunov, collapsed (size below
+// 1e-6) of each.
 template <class S>
 Status mirror_noise(const double* const* given, double* const* made) noexcept {
   using N = Net<Scalar<S>, Input<1>, Parametrized<Dense<1, NoBias>, Product>>;
   const S one = 1, half = root(S(0.5)), step = sizeof(S) == 4 ? S(0x1p-10) : S(0x1p-20);
-  for (int run = 0; run < 2; ++run, made += 5) {
+  for (int run = 0; run < 2; ++run, made += 6) {
     const S eta = S(given[3][run]);
     Trainer<N, BasicSgd<S>, 1> trainer{};
     S &u = *block_of(trainer.params, 0), &w = *block_of(trainer.params, 1);
@@ -309,6 +313,7 @@ Status mirror_noise(const double* const* given, double* const* made) noexcept {
     made[2][0] = static_cast<double>(w);
     made[3][0] = static_cast<double>(root(u * u + w * w));
     made[4][0] = static_cast<double>(lyapunov.exponent());
+    made[5][0] = made[3][0] < 1e-6;
   }
   return Status::ok;
 }

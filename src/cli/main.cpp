@@ -164,9 +164,10 @@ CLI::App* add_reproduce(CLI::App& app, ReproduceOptions& o) {
       ->check(
           [](const std::string& path) { return path.empty() ? "--digits needs the name of a folder" : std::string(); });
   reproduce->add_option("--seeds", o.seeds, "Seeds of each row of --digits")->capture_default_str();
-  reproduce->add_option(
-      "--save", o.save,
-      "Write the dense, units, blocks and elements nets of --digits to this folder, folded, as models for emmy export");
+  reproduce->add_option("--save", o.save,
+                        "Write the dense, units, blocks and elements nets of --digits to this folder, folded, as "
+                        "models for emmy export, and "
+                        "nets.hpp with the deployed net of each row");
   reproduce->add_flag("--spoil", o.spoiled, "Make every experiment otherwise than predicted: all must fail")->group("");
   return reproduce;
 }

@@ -13,6 +13,7 @@
 #include "cli/reproduce_digits.hpp"
 #include "cli/reproduce_dynamics.hpp"
 #include "cli/reproduce_equivariance.hpp"
+#include "cli/target.hpp"
 #include "io/controller.hpp"
 #include "io/digits.hpp"
 #include "io/file.hpp"
@@ -115,11 +116,13 @@ std::string run_experiments(const ReproduceOptions& options, std::vector<report:
     known = known || options.only == about.name;
   }
   if (!known) return "there is no experiment '" + options.only + "': " + names;
-  const auto* constraints = find_table<Constraints>(nullptr);
-  const auto* dynamics = find_table<Dynamics>(nullptr);
-  const auto* equivariance = find_table<Equivariance>(nullptr);
+  const std::string wanted = wanted_target();
+  const char* const target = wanted.empty() ? nullptr : wanted.c_str();
+  const auto* constraints = find_table<Constraints>(target);
+  const auto* dynamics = find_table<Dynamics>(target);
+  const auto* equivariance = find_table<Equivariance>(target);
   if (constraints == nullptr || dynamics == nullptr || equivariance == nullptr)
-    return "emmy reproduce was built for a target that this CPU has not";
+    return no_target<Constraints, Dynamics, Equivariance>(wanted, "emmy reproduce");
   std::vector<reproduce::Run> runs(std::begin(constraints->run), std::end(constraints->run));
   runs.insert(runs.end(), std::begin(dynamics->run), std::end(dynamics->run));
   runs.insert(runs.end(), std::begin(equivariance->run), std::end(equivariance->run));

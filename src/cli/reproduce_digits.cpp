@@ -5,21 +5,24 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cli/constrained_nets.hpp"
 #include "cli/constraint.hpp"
-#include "cli/folded.hpp"
+#include "cli/net_text.hpp"
 #include "cli/refuse.hpp"
 #include "cli/reproduce_digits.hpp"
+#include "cli/target.hpp"
 #include "io/csv.hpp"
+#include "io/file.hpp"
 
 namespace emmy::app {
 namespace {
 
 constexpr int kAll = kInputs * kHidden + kHidden * kClasses;  // multiply-adds of the dense net
-constexpr const char* kTarget = "avx2";
+constexpr const char* kTarget = "avx2";  // of the figures in docs/constraints.md, unless EMMY_TARGET says otherwise
 
 enum class Kind { dense, units, blocks, elements, rank, mirror, invariant };
 // How a net is trained: the rate falls to 0 along half a cosine; then, where something is removed, again under the mask.
@@ -58,6 +61,7 @@ struct Seed {
   int removed = 0;
   double certified = 1, still = 1;  // share of what collapsed; of the zeros, with the final weights
   double margin = 1;                // the worst of what collapsed, in units of the strength
+  NetText net;                      // as deployed, where it is to be saved
 
   void dense(int weights, int biases) {
     multiply_adds = static_cast<double>(weights) / kAll;
@@ -160,8 +164,11 @@ Seed measure(const Form& form, const Table<C>& table, std::uint64_t number, cons
     const Params<DenseNet> plain = folded(*s.trainer);
     const Folded exact = fold_to_live(plain);
     taken = classes(exact, s.test_data());
-    if (!options.save.empty())
+    if (!options.save.empty()) {
       seed.refused = save(plain, fmt::format("{}/{}-{}.model", options.save, form.name, number));
+      constexpr bool kBlocks = __is_same(C, Blocks16);
+      seed.net = text_of(kBlocks ? keep_units(plain) : exact, kBlocks);
+    }
     if constexpr (__is_same(C, Sparse16)) count_groups<1>(plain, seed);
     else if constexpr (__is_same(C, Blocks16)) count_groups<kBlock>(plain, seed);
     else {
@@ -172,6 +179,15 @@ Seed measure(const Form& form, const Table<C>& table, std::uint64_t number, cons
     taken = s.classes(s.test_data());
     constexpr int kPairs = kHidden / 2;  // halves of sums and of differences; the even head folds to a Dense
     if constexpr (!kRank) seed.dense(2 * kPairs * kInputs / 2 + kHidden * kClasses, kPairs + kClasses);
+    if (!options.save.empty()) {
+      if constexpr (kRank) {
+        seed.net = text_of(fold_pair(s.trainer->params, folded(*s.trainer)), false);
+      } else {
+        Params<MirrorNet> plain;
+        fold(s.trainer->params, plain);
+        seed.net = text_of(plain);
+      }
+    }
   }
   int right = 0;
   for (std::size_t r = 0; r < taken.size(); ++r) right += taken[r] == s.test_data().labels[r];
@@ -180,10 +196,16 @@ Seed measure(const Form& form, const Table<C>& table, std::uint64_t number, cons
 }
 
 struct Tables {
-  const Table<Dense16>* dense = find_table<Dense16>(kTarget);
-  const Table<Units16>* units = find_table<Units16>(kTarget);
-  const Table<Sparse16>* sparse = find_table<Sparse16>(kTarget);
-  const Table<ConstrainedNets>* others = find_table<ConstrainedNets>(kTarget);
+  const Table<Dense16>* dense;
+  const Table<Units16>* units;
+  const Table<Sparse16>* sparse;
+  const Table<ConstrainedNets>* others;
+
+  explicit Tables(const char* target)
+      : dense(find_table<Dense16>(target)),
+        units(find_table<Units16>(target)),
+        sparse(find_table<Sparse16>(target)),
+        others(find_table<ConstrainedNets>(target)) {}
 };
 Seed measure(const Form& form, const Tables& tables, std::uint64_t seed, const ReproduceOptions& options,
              const io::TrainAndTest& sets) {
@@ -256,6 +278,29 @@ void check(const Form& form, const Row& row, double dense, reproduce::Result& ou
   }
 }
 
+// The nets that are deployed, of each row that of the seed with the most weights: nets.hpp, for tools/digits-table.sh.
+struct Header {
+  std::string nets, names;
+
+  void add(const Form& form, const Row& row) {
+    std::string name = form.name;
+    std::ranges::replace(name, '-', '_');
+    const auto largest = std::ranges::max_element(row.seed, {}, [](const Seed& seed) { return seed.net.weights; });
+    names += fmt::format(" X({})", name);
+    nets += fmt::format("// {}: {}, seed {}\nnamespace {} {{\n{}}}\n\n", form.name, largest->net.shape,
+                        largest - row.seed.begin() + 1, name, definitions(largest->net));
+  }
+  std::string write(const std::string& folder) const {
+    const std::string text = fmt::format(
+        "// Written by emmy reproduce --digits --save: the net of each row, and {} input and output pairs to check it "
+        "with.\n#pragma once\n\n#include <emmy/emmy.hpp>\n#include <emmy/layers/mirrored.hpp>\n\n#define "
+        "EMMY_MODELS(X){}\n\nnamespace emmy_models {{\n\n{}\n{}}}  // namespace emmy_models\n",
+        checked_inputs().rows, names, inputs_text(), nets);
+    const auto written = io::replace_file(folder + "/nets.hpp", std::as_bytes(std::span(text)));
+    return written ? "" : written.error().message;
+  }
+};
+
 std::string table_line(const Form& form, const Row& row) {
   const bool asks = form.strength > 0, groups = asks && form.kind != Kind::rank;
   const auto share = [](bool shown, double v) { return shown ? fmt::format("{:.1f}", 100 * v) : std::string("-"); };
@@ -291,9 +336,10 @@ std::string reproduce_digits(const ReproduceOptions& options, std::vector<report
   if (train_rows->rows < static_cast<std::size_t>(Dense16::kBatch) || test_rows->rows == 0)
     return io::shown_path(options.digits) + ": too few rows";
   if (const std::string why = unwritable_folder(options.save); !why.empty()) return why;
-  const Tables tables;
+  const std::string asked = wanted_target(), target = asked.empty() ? kTarget : asked;
+  const Tables tables(target.c_str());
   if (tables.dense == nullptr || tables.units == nullptr || tables.sparse == nullptr || tables.others == nullptr)
-    return fmt::format("emmy reproduce --digits needs {}: this CPU or this build has it not", kTarget);
+    return no_target<Dense16, Units16, Sparse16, ConstrainedNets>(target, "emmy reproduce --digits");
   if (std::error_code error; !options.save.empty()) std::filesystem::create_directory(options.save, error);
   const io::TrainAndTest sets{std::move(*train_rows), std::move(*test_rows)};
 
@@ -305,6 +351,7 @@ std::string reproduce_digits(const ReproduceOptions& options, std::vector<report
       sets.train.rows, sets.test.rows, options.seeds);
   double dense = -1;
   Row reference;
+  Header header;
   for (const Form& form : kForms) {
     const bool wanted = options.only.empty() || options.only == form.name;
     if (!wanted && form.kind != Kind::dense) continue;
@@ -317,6 +364,7 @@ std::string reproduce_digits(const ReproduceOptions& options, std::vector<report
     if (form.kind == Kind::dense && row.mean() > dense) dense = row.mean(), reference = row;
     fmt::print("{}", table_line(form, row));
     std::fflush(stdout);
+    if (!options.save.empty()) header.add(form, row);
     if (!wanted) continue;
     check(form, row, dense, result);
     result.name_curves("dense", "under the constraint");
@@ -325,6 +373,8 @@ std::string reproduce_digits(const ReproduceOptions& options, std::vector<report
     done.push_back(shown(about(form), result));
   }
   fmt::print("\n");
+  if (!options.save.empty())
+    if (const std::string why = header.write(options.save); !why.empty()) return why;
   for (const report::Experiment& e : done) fmt::print("{}", report::to_text(e));
   return "";
 }

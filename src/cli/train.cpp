@@ -1,7 +1,6 @@
 // emmy train
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <span>
 #include <type_traits>
@@ -14,6 +13,7 @@
 #include "cli/finish.hpp"
 #include "cli/refuse.hpp"
 #include "cli/report.hpp"
+#include "cli/target.hpp"
 #include "io/crc32.hpp"
 #include "io/file.hpp"
 #include "report/record.hpp"
@@ -365,8 +365,7 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
 
 template <class C>
 int run_on_target(const TrainOptions& options, const Recipe& recipe, const io::Checkpoint* resumed) {
-  std::string wanted = options.target;
-  if (const char* from = std::getenv("EMMY_TARGET"); wanted.empty() && from != nullptr) wanted = from;
+  const std::string wanted = wanted_target(options.target);
   const Table<C>* table = table_for<C>(wanted.empty() ? nullptr : wanted.c_str());
   auto data = load(C::kSource, options, recipe);
   if (!data) return refuse(data.error().message);

@@ -97,9 +97,10 @@ inline std::string expect_done(const Words& words, const std::string& target = "
 }
 
 // A run that must be refused: status 2, one line on stderr that holds `text`, and nothing new in `folder`.
-inline void expect_refused(const Words& words, const std::string& text, const Folder& folder) {
+inline void expect_refused(const Words& words, const std::string& text, const Folder& folder,
+                           const std::string& target = "") {
   const long before = folder.files();
-  const Outcome o = emmy(words);
+  const Outcome o = emmy(words, target);
   EXPECT_EQ(o.status, 2) << shown(words) << "\n" << o.out << o.err;
   EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << shown(words) << "\n" << o.err;
   EXPECT_TRUE(o.err.starts_with("emmy: ") && o.err.ends_with('\n')) << shown(words) << "\n" << o.err;

@@ -9,12 +9,21 @@ namespace {
 
 using namespace emmy_model;
 
-constexpr float kFirst = kParams.bias<emmy::Layer<0>>(0);  // a constant expression: the whole object is one
-static_assert(kFirst == blocks::kBias0[0]);
+#ifdef PAIR  // two layers in the place of the first one
+constexpr int kSite = 1;
+constexpr auto& kBias = blocks::kBias1;
+constexpr auto& kHeadBias = blocks::kBias3;
+#else
+constexpr int kSite = 0;
+constexpr auto& kBias = blocks::kBias0;
+constexpr auto& kHeadBias = blocks::kBias2;
+#endif
+constexpr float kFirst = kParams.bias<emmy::Layer<kSite>>(0);  // a constant expression: the whole object is one
+static_assert(kFirst == kBias[0]);
 static_assert(alignof(decltype(kParams)) >= 16);
 static_assert(kPairs == 16);
 
-constexpr int kIn = 64, kOut = 10, kHidden = sizeof(blocks::kBias0) / sizeof(float);
+constexpr int kIn = 64, kOut = 10, kHidden = sizeof(kBias) / sizeof(float);
 
 // W[i, o] of a layer from its array.
 template <int Out, class Bias>
@@ -29,20 +38,33 @@ double weight(emmy::BlockSparse<Out, Pattern, Bias>, const float* w, int i, int 
     if (Pattern::kInput[k + n] == i) return static_cast<double>(w[4 * (k + n) + o % 4]);
   return 0;
 }
-constexpr emmy::node_at<Net, 0>::layer kFirstLayer{};
-constexpr emmy::node_at<Net, 2>::layer kSecondLayer{};
+constexpr emmy::node_at<Net, kSite>::layer kFirstLayer{};
+constexpr emmy::node_at<Net, kSite + 2>::layer kSecondLayer{};
+#ifdef PAIR
+double first(int i, int j) {
+  constexpr int kRank = sizeof(blocks::kWeights0) / sizeof(float) / kIn;
+  double w = 0;
+  for (int r = 0; r < kRank; ++r)
+    w += static_cast<double>(blocks::kWeights0[i * kRank + r]) * weight(kFirstLayer, blocks::kWeights1, r, j);
+  return w;
+}
+double second(int j, int o) { return weight(kSecondLayer, blocks::kWeights3, j, o); }
+#else
+double first(int i, int j) { return weight(kFirstLayer, blocks::kWeights0, i, j); }
+double second(int j, int o) { return weight(kSecondLayer, blocks::kWeights2, j, o); }
+#endif
 
 // The net as plain loops over the blocks.
 void reference(const float* x, double* y) {
   double h[kHidden];
   for (int j = 0; j < kHidden; ++j) {
-    h[j] = static_cast<double>(blocks::kBias0[j]);
-    for (int i = 0; i < kIn; ++i) h[j] += static_cast<double>(x[i]) * weight(kFirstLayer, blocks::kWeights0, i, j);
+    h[j] = static_cast<double>(kBias[j]);
+    for (int i = 0; i < kIn; ++i) h[j] += static_cast<double>(x[i]) * first(i, j);
     h[j] = std::max(h[j], 0.0);
   }
   for (int o = 0; o < kOut; ++o) {
-    y[o] = static_cast<double>(blocks::kBias2[o]);
-    for (int j = 0; j < kHidden; ++j) y[o] += h[j] * weight(kSecondLayer, blocks::kWeights2, j, o);
+    y[o] = static_cast<double>(kHeadBias[o]);
+    for (int j = 0; j < kHidden; ++j) y[o] += h[j] * second(j, o);
   }
 }
 

@@ -1,5 +1,5 @@
 // emmy export: the header compiles with the project's compiler, and its net is the trained one.
-#include <cli/nets.hpp>
+#include <cli/constrained_nets.hpp>
 #include <cstring>
 #include <io/checkpoint.hpp>
 #include <sstream>
@@ -105,6 +105,55 @@ TEST(Export, UnitsAtTheirExactWidth) {
 TEST(Export, SparseAtItsExactWidth) {
   expect_exported<app::SparseNet>(
       {"--constraint", "sparse", "--epochs", "12", "--strength", "0.006", "--fine-tune", "0"}, {kScalar}, true);
+}
+
+// Two layers while that takes fewer multiply-adds than the product does.
+TEST(Export, RankAsTwoLayers) {
+  const Folder folder;
+  const std::string model = folder.path("model"), header = folder.path("model.hpp");
+  expect_done({"train", "--constraint", "rank", "--strength", "0.01", "--epochs", "12", "--save", model, "--json",
+               folder.path("j")});
+  const int rank = folder.json("j").at("constraint").at("rank");
+  ASSERT_LT(rank, 16);
+  const std::string out = expect_done({"export", model, "--header", header});
+  EXPECT_NE(out.find(": 64-" + std::to_string(rank) + "-32-10, "), std::string::npos) << out;
+  EXPECT_NE(folder.get("model.hpp").find("emmy::Dense<" + std::to_string(rank) + ", emmy::NoBias>, emmy::Dense<32>"),
+            std::string::npos);
+  expect_same(plain_of_saved<app::LowRankNet>(model), checked(folder, header, kNative + Words{"-DPAIR"}), 32, false);
+}
+
+// The nets of the table on real digits, here of drawn ones, as bench/arm/models.cpp puts them on boards.
+TEST(Export, NetsOfTheTable) {
+  if (!has_target("avx2")) GTEST_SKIP() << "no AVX2";
+  const Folder folder;
+  (void)folder.put("optdigits.tra", joined(drawn_lines(600, 1)));
+  (void)folder.put("optdigits.tes", joined(drawn_lines(200, 2)));
+  (void)emmy({"reproduce", "--digits", folder.path(""), "--seeds", "1", "--save", folder.path("nets")});
+  const std::string sources = EMMY_INCLUDE "/..";
+  const Words compile{"-std=c++20",
+                      "-ffp-contract=off",
+                      "-O0",
+                      "-Wall",
+                      "-Wextra",
+                      "-Wconversion",
+                      "-Wshadow",
+                      "-Werror",
+                      "-DEMMY_KEEP_CALLS",
+                      "-DEMMY_BACKEND_SCALAR",
+                      "-I" EMMY_INCLUDE,
+                      "-I" + sources,
+                      "-DEMMY_BENCH_NETS=\"" + folder.path("nets/nets.hpp") + "\"",
+                      sources + "/bench/arm/models.cpp",
+                      sources + "/platforms/host/host.cpp",
+                      "-o",
+                      folder.path("models")};
+  const Outcome compiled = run(EMMY_COMPILER, compile);
+  ASSERT_EQ(compiled.status, 0) << compiled.err;
+  const Outcome o = run(folder.path("models"), {});
+  EXPECT_EQ(o.status, 0) << o.out << o.err;
+  for (const char* row :
+       {"dense", "dense_fast", "units", "blocks", "elements", "few_elements", "rank", "mirror", "invariant"})
+    EXPECT_NE(o.out.find("emmy_bench_infer_" + std::string(row) + " calls 16\n"), std::string::npos) << o.out << o.err;
 }
 
 TEST(Export, BadInput) {

@@ -54,6 +54,7 @@ TEST(Faults, Refused) {
   expect_refused({"faults", "--seed", "x"}, "--seed", folder);
   expect_refused({"faults", "--page", page}, "has no lines <!-- emmy faults: begin -->", folder);
   expect_refused({"faults", "--page", folder.path("none")}, "none", folder);
+  expect_refused({"faults"}, "emmy faults has no target 'avx9' in this build", folder, "avx9");
 }
 
 }  // namespace

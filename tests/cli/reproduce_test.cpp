@@ -111,6 +111,11 @@ TEST(Reproduce, Refused) {
   expect_refused({"reproduce", "--only", "nothing"}, "there is no experiment 'nothing': sparsity, low-rank", folder);
   expect_refused({"reproduce", "--page", ""}, "--page needs the name of a file", folder);
   expect_refused({"reproduce", "--page", folder.path("none/page.html")}, "none", folder);
+  expect_refused({"reproduce"}, "emmy reproduce has no target 'avx9' in this build", folder, "avx9");
+  (void)folder.put("optdigits.tra", joined(drawn_lines(16, 1)));
+  (void)folder.put("optdigits.tes", joined(drawn_lines(1, 2)));
+  expect_refused({"reproduce", "--digits", folder.path("")}, "--digits has no target 'avx9' in this build", folder,
+                 "avx9");
 }
 
 }  // namespace

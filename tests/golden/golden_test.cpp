@@ -294,6 +294,41 @@ TEST_F(Golden, RunsKindsOfTheirOwn) {
   expect_refusal(run_json(file), {"case it", "data.q is missing"});
 }
 
+// |theta - b|^2 / 2 with its first two weights held to 0 by decay 1, above |(b_0, b_1)| = 0.5.
+Json held_case() {
+  Json a = Json::array(), o = Json::array();
+  Values b{0.3, 0.4, 1, -1, 0.5, 0.25}, theta = b;
+  theta[0] = theta[1] = 0;
+  for (int i = 0; i < 6; ++i) {
+    Values row(6, 0.0);
+    row[static_cast<std::size_t>(i)] = 1;
+    a.push_back(row);
+    o.push_back(Values(row.begin(), row.begin() + 2));
+  }
+  Json tolerances{{"theta", 1e-5}, {"constraint_value", 1e-5}, {"margin", 1e-5}};
+  return {{"kind", "dcs_joint"},
+          {"optimizer", {{"kind", "gd"}, {"eta", 0.0625}, {"lam", 1.0}, {"steps", 2000}}},
+          {"data", {{"A", a}, {"b", b}}},
+          {"constants", {{"O", o}}},
+          {"params", {{"phi", Values(6, 0.0)}, {"u", 0.5}, {"z", {0.5, -0.25}}}},
+          {"expected", {{"theta", theta}, {"constraint_value", {0.0, 0.0}}, {"margin", 0.5}, {"holds", true}}},
+          {"reference_only", Json::array()},
+          {"tol_f64", tolerances},
+          {"tol_f32", tolerances}};
+}
+
+TEST_F(Golden, ComparesTruthValues) {
+  Json file{{"it", held_case()}};
+  const Printed good = run_json(file);
+  EXPECT_TRUE(ends_with(good.out, totals(1, 0, 0))) << good.out;
+  file["it"]["expected"]["holds"] = false;
+  const Printed wrong = run_json(file);
+  EXPECT_TRUE(ends_with(wrong.out, totals(0, 1, 0))) << wrong.out;
+  EXPECT_NE(wrong.out.find("1 of its numbers; the worst holds[0] = 1, expected 0"), std::string::npos) << wrong.out;
+  file["it"]["expected"]["released"] = true;
+  EXPECT_NE(run_json(file).out.find("nothing computes expected.released"), std::string::npos);
+}
+
 TEST_F(Golden, RefusesWhatIsNoFileOfCases) {
   expect_refusal(run({folder_.path("nowhere.json")}), {"nowhere.json"});
   expect_refusal(run({folder_.path()}), {folder_.path()});

@@ -10,6 +10,8 @@
 // behind it, where the gradient is 0 whatever the unit would do: margin -infinity, Status::not_differentiable. Only such units are
 // looked for: where one has weights, rows of data that make its sum exactly 0 (inputs that are 0, no bias) count as they do in the
 // gradient.
+// A margin is of a group that is 0. Where one is alive and at rest, |gradient| = lambda: its margin is 0 up to rounding, of either sign,
+// and says nothing of zero, so snap first (a healthy group that is deleted by hand shows what zero would: a negative margin).
 // Source: theory.md section 4 (certificate and snap). Test: tests/parametrize/certificate_test.cpp.
 #pragma once
 
@@ -184,7 +186,7 @@ Status margins(const Params<plain_of<Net>>& plain, const Gradient<plain_of<Net>>
   return status;
 }
 
-// What a margin says of a group that is 0: is it certified, by how much, or by how much not, and the decay that would do.
+// What a margin says of a group that is 0 (of a live one it says nothing): is it certified, by how much, or by how much not, and the decay that would do.
 // Of a margin of -infinity no decay would: both are infinite.
 template <class S>
 struct Verdict {
