@@ -40,7 +40,7 @@ NETS = ["64-32-10", "2-16-1"]
 ZOO = ["digits-conv", "digits-norm", "exercises", "exercises-gru", "controller"]  # sizes alone
 PARAMETRISATIONS = ["plain", "product", "product_by_input", "product_by_output", "product_by_block", "product_by_channel",
                     "product_by_unit", "product_of_depth", "diagonal_product", "constrained", "constrained_elementwise", "low_rank", "tied", "equivariant",
-                    "mirrored", "syre", "weight_norm"]  # of tests/device/parametrisations_test.cpp: sizes alone
+                    "mirrored", "syre", "weight_norm", "rnn", "low_rank_of_rnn", "low_rank_states", "on_states"]  # of tests/device/parametrisations_test.cpp: sizes alone
 SIZES = ["flash", "ram", "ram_ledger", "stack"]
 GROWING = [*SIZES, "train_instructions", "unchecked_instructions", "infer_instructions"]
 GROWTH = 1.03
@@ -289,7 +289,7 @@ def table(rows):
         lines.append(f"| {row['net']} | {row['batch']} | {row['target']} | {row['flash']:,} | {row['ram']:,} | {row['ram_ledger']:,} | {row['stack']:,} |")
     boards = ["m4f", "m55-helium-gcc"]
     found = {(r["net"], r["target"]): r for r in rows}
-    lines += ["", "**Parametrisations** of the last layer of 6-8-5, batch 2, `Momentum`", "",
+    lines += ["", "**Parametrisations** of the last layer of 6-8-5, from `rnn` on of an `Rnn` of 5 on 3 x 6; batch 2, `Momentum`", "",
               "| weights | " + " | ".join(f"{b}: {column} B" for b in boards for column in ("flash", "RAM", "stack")) + " |",
               "|---|" + "--:|" * (3 * len(boards))]
     for name in PARAMETRISATIONS:

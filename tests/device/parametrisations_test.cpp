@@ -5,10 +5,13 @@
 #include <emmy/parametrize/channel_product.hpp>
 #include <emmy/parametrize/constrained.hpp>
 #include <emmy/parametrize/deep_product.hpp>
+#include <emmy/parametrize/low_rank_states.hpp>
+#include <emmy/parametrize/on_states.hpp>
 #include <emmy/parametrize/syre.hpp>
 #include <emmy/parametrize/tied.hpp>
 #include <tests/device/check.hpp>
 #include <tests/device/reference.hpp>
+#include <tests/reference/recurrent.hpp>
 #include <tests/reference/weight_norm.hpp>
 
 namespace {
@@ -16,6 +19,8 @@ namespace {
 using emmy::Dense, emmy::Parametrized, emmy::Signed;
 constexpr int kBatch = 2, kIn = 6, kHidden = 8, kOut = 5, kRank = 2, kWeight = kHidden * kOut, kAll = kWeight + kOut;
 constexpr int kFirst = (kIn + 1) * kHidden;  // parameters of the first layer, which is plain
+constexpr int kTime = 3, kStates = kOut * kOut,
+              kRnn = (kIn + kOut + 1) * kOut;  // of an Rnn in the place of both layers
 constexpr int kMost = kFirst + 3 * kWeight + kOut;
 
 // Two orthonormal columns.
@@ -128,36 +133,68 @@ void plain(const double* t, double* w) {
   for (int k = 0; k < kAll; ++k) w[k] = t[k];
 }
 
+// To those of an Rnn, [kIn][kOut] of the input, [kOut][kOut] of the states, bias
+void rnn(const double* t, double* w) {
+  for (int k = 0; k < kRnn; ++k) w[k] = t[k];
+}
+void low_rank_of_rnn(const double* t, double* w) {
+  const double *u = t, *v = t + kIn * kRank;
+  for (int k = 0; k < kRnn; ++k) w[k] = k < kIn * kOut ? 0 : v[k + (kRank - kIn) * kOut];
+  for (int k = 0; k < kIn * kOut; ++k)
+    for (int r = 0; r < kRank; ++r) w[k] += u[k / kOut * kRank + r] * v[r * kOut + k % kOut];
+}
+void low_rank_states(const double* t, double* w) {
+  const double *a = t + kIn * kOut, *b = a + kOut * kRank;
+  for (int k = 0; k < kIn * kOut; ++k) w[k] = t[k];
+  for (int k = 0; k < kStates; ++k) {
+    w[kIn * kOut + k] = 0;
+    for (int r = 0; r < kRank; ++r) w[kIn * kOut + k] += a[k / kOut * kRank + r] * b[r * kOut + k % kOut];
+  }
+  for (int o = 0; o < kOut; ++o) w[kRnn - kOut + o] = b[kRank * kOut + o];
+}
+void on_states(const double* t, double* w) {  // blocks of four states and one
+  const double *z = t + kIn * kOut, *u = t + kRnn;
+  for (int k = 0; k < kRnn; ++k) w[k] = t[k];
+  for (int k = 0; k < kStates; ++k) w[kIn * kOut + k] = u[k / kOut * 2 + (k % kOut == 4)] * z[k];
+}
+
 // ---- On the board
 
 template <class Layer>
-using NetOf = emmy::Net<emmy::Input<kIn>, Dense<kHidden>, emmy::Relu, Layer>;
+struct Behind {  // a hidden layer
+  using net = emmy::Net<emmy::Input<kIn>, Dense<kHidden>, emmy::Relu, Layer>;
+  static constexpr int kPlain = kFirst;
+};
 template <class Layer>
-constinit emmy::Trainer<NetOf<Layer>, emmy::Momentum, kBatch> trainer{};
+struct OverTime {
+  using net = emmy::Net<emmy::Input<kTime, kIn>, Layer, emmy::Last>;
+  static constexpr int kPlain = 0;
+};
+template <class Of>
+constinit emmy::Trainer<typename Of::net, emmy::Momentum, kBatch> trainer{};
 
 constexpr float kRate = 0.125f, kBeta = 0.75f, kDecay = 0.015625f;
-template <class Layer>
+template <class Of>
 [[gnu::always_inline]] inline float step(const float* x, const int* labels) {
   const auto result =
-      trainer<Layer>.step(x, labels, emmy::CrossEntropy{},
-                          emmy::Momentum{.learning_rate = kRate, .momentum = kBeta, .weight_decay = kDecay});
+      trainer<Of>.step(x, labels, emmy::CrossEntropy{},
+                       emmy::Momentum{.learning_rate = kRate, .momentum = kBeta, .weight_decay = kDecay});
   return result.status == emmy::Status::ok ? result.loss : -1.0f;
 }
 
 // ---- Beside it
 
-constinit float x[kBatch * kIn] = {};
+constinit float x[kBatch * kTime * kIn] = {};
 constinit int labels[kBatch] = {};
 constinit double theta[kMost] = {}, slope[kMost] = {}, buf[kMost] = {};
 
-// The loss; `slope` of the parameters. W is of second degree at most in each parameter, so that a difference over 2 h is the
-// slope for any h; WeightNorm alone wants a small one.
-double reference_gradient(void (*weights)(const double*, double*), int parameters, double h) {
-  static double in[kBatch * kIn], hidden[kBatch * kHidden], out[kBatch * kOut], d_hidden[kBatch * kHidden], w[kAll],
-      dw[kAll], above[kAll], below[kAll];
-  double *const own = theta + kFirst, *const d_own = slope + kFirst;
+// What the parameters make, and its slope.
+constinit double w[kRnn] = {}, dw[kRnn] = {};
+static_assert(kRnn >= kAll);
+
+double behind_a_layer() {
+  static double in[kBatch * kIn], hidden[kBatch * kHidden], out[kBatch * kOut], d_hidden[kBatch * kHidden];
   for (int i = 0; i < kBatch * kIn; ++i) in[i] = static_cast<double>(x[i]);
-  weights(own, w);
   reference::dense(in, theta, theta + kIn * kHidden, hidden, kBatch, kIn, kHidden);
   reference::relu(hidden, kBatch * kHidden);
   reference::dense(hidden, w, w + kWeight, out, kBatch, kHidden, kOut);
@@ -166,6 +203,32 @@ double reference_gradient(void (*weights)(const double*, double*), int parameter
   reference::relu_backward(d_hidden, hidden, kBatch * kHidden);
   reference::dense_backward(in, theta, d_hidden, slope, slope + kIn * kHidden, static_cast<double*>(nullptr), kBatch,
                             kIn, kHidden);
+  return loss;
+}
+double over_time() {
+  constexpr reference::Window window{kBatch, kTime, kIn, kOut};
+  static double in[kBatch * kTime * kIn], states[kBatch * kTime * kOut], d_states[kBatch * kTime * kOut],
+      out[kBatch * kOut];
+  for (int i = 0; i < kBatch * kTime * kIn; ++i) in[i] = static_cast<double>(x[i]);
+  const double *const wh = w + kIn * kOut, *const b = wh + kStates;
+  reference::rnn_forward(states, in, w, wh, b, window, reference::tanh);
+  reference::last_forward(out, states, kBatch, kTime, kOut);
+  const double loss = reference::cross_entropy(out, labels, kBatch, kOut);  // out becomes its gradient
+  reference::clear(d_states), reference::clear(dw);
+  reference::last_backward(d_states, out, kBatch, kTime, kOut);
+  reference::rnn_backward(static_cast<double*>(nullptr), dw, dw + kIn * kOut, dw + kIn * kOut + kStates, d_states,
+                          states, in, static_cast<const double*>(w), wh, window, [](double y) { return 1 - y * y; });
+  return loss;
+}
+
+// The loss; `slope` of the parameters. W is of second degree at most in each parameter, so that a difference over 2 h is the
+// slope for any h; WeightNorm alone wants a small one.
+double reference_gradient(void (*weights)(const double*, double*), int first, int parameters, double h) {
+  static double above[kRnn], below[kRnn];
+  double *const own = theta + first, *const d_own = slope + first;
+  const int count = first > 0 ? kAll : kRnn;
+  weights(own, w);
+  const double loss = first > 0 ? behind_a_layer() : over_time();
   for (int k = 0; k < parameters; ++k) {
     const double kept = own[k];
     own[k] = kept + h;
@@ -174,15 +237,15 @@ double reference_gradient(void (*weights)(const double*, double*), int parameter
     weights(own, below);
     own[k] = kept;
     d_own[k] = 0;
-    for (int n = 0; n < kAll; ++n) d_own[k] += dw[n] * (above[n] - below[n]) / (2 * h);
+    for (int n = 0; n < count; ++n) d_own[k] += dw[n] * (above[n] - below[n]) / (2 * h);
   }
   return loss;
 }
 
-template <class Layer>
+template <class Of>
 void train(const char* name, float (*board_step)(const float*, const int*), void (*weights)(const double*, double*),
            int factors_doubled = 0, double h = 1) {
-  using N = NetOf<Layer>;
+  using N = typename Of::net;
   constexpr auto& plan = emmy::kPlan<N>;
   static_assert(plan.weights <= kMost);
   check::begin(name);
@@ -193,18 +256,19 @@ void train(const char* name, float (*board_step)(const float*, const int*), void
         for (int o = 0; o < block.cols; ++o) f(block.offset + i * block.stride + o, n++);
   };
   emmy::Pcg32 rng{5};
-  emmy::init(trainer<Layer>.params, rng);
-  for_weights([](int at, int n) { theta[n] = static_cast<double>(trainer<Layer>.params.data[at]), buf[n] = 0; });
+  emmy::init(trainer<Of>.params, rng);
+  for_weights([](int at, int n) { theta[n] = static_cast<double>(trainer<Of>.params.data[at]), buf[n] = 0; });
   double first = 0, last = 0;
   for (int t = 0; t < 24; ++t) {
     for (int s = 0; s < kBatch; ++s) {
       labels[s] = (t + 2 * s) % kOut;
-      for (int i = 0; i < kIn; ++i) x[s * kIn + i] = 2 * rng.uniform() - 1 + (i == labels[s] ? 1.0f : 0.0f);
+      for (int k = 0; k < N::kInputs; ++k)
+        x[s * N::kInputs + k] = 2 * rng.uniform() - 1 + (k % kIn == labels[s] ? 1.0f : 0.0f);
     }
-    const double loss = reference_gradient(weights, plan.weights - kFirst, h);
+    const double loss = reference_gradient(weights, Of::kPlain, plan.weights - Of::kPlain, h);
     for (int n = 0; n < plan.weights; ++n) {
       // A DiagonalProduct hands on the gradients of U + Z and U - Z: twice the slopes.
-      const double g = slope[n] * (n >= kFirst && n < kFirst + factors_doubled ? 2 : 1);
+      const double g = slope[n] * (n >= Of::kPlain && n < Of::kPlain + factors_doubled ? 2 : 1);
       buf[n] = static_cast<double>(kBeta) * buf[n] + g + static_cast<double>(kDecay) * theta[n];
       theta[n] -= static_cast<double>(kRate) * buf[n];
     }
@@ -213,15 +277,16 @@ void train(const char* name, float (*board_step)(const float*, const int*), void
   }
   CHECK(last < first);
   for_weights([](int at, int n) {
-    CHECK_NEAR(static_cast<double>(trainer<Layer>.params.data[at]), theta[n], 1e-5);
-    CHECK_NEAR(static_cast<double>(trainer<Layer>.state.buf[at]), buf[n], 1e-5);
+    CHECK_NEAR(static_cast<double>(trainer<Of>.params.data[at]), theta[n], 1e-5);
+    CHECK_NEAR(static_cast<double>(trainer<Of>.state.buf[at]), buf[n], 1e-5);
   });
 }
 
 }  // namespace
 
 // Its step, that tools/arm_table.py finds by its name: neither inlined nor changed for its caller; and its training.
-#define EMMY_TRAINED(name, ...)                                                                     \
+#define EMMY_TRAINED(name, ...) EMMY_TRAINED_IN(name, Behind<__VA_ARGS__>)
+#define EMMY_TRAINED_IN(name, ...)                                                                  \
   namespace {                                                                                       \
   using name##_layer = __VA_ARGS__;                                                                 \
   }                                                                                                 \
@@ -246,6 +311,10 @@ EMMY_TRAINED(equivariant, Parametrized<Dense<kOut>, emmy::Equivariant<Turn>>)
 EMMY_TRAINED(mirrored, emmy::Mirrored<kOut, Reversed<kHidden>, Reversed<kOut>>)
 EMMY_TRAINED(syre, Parametrized<Dense<kOut>, emmy::Syre<Offset>>)
 EMMY_TRAINED(weight_norm, Parametrized<Dense<kOut>, emmy::WeightNorm>)
+EMMY_TRAINED_IN(rnn, OverTime<emmy::Rnn<kOut>>)
+EMMY_TRAINED_IN(low_rank_of_rnn, OverTime<emmy::LowRank<emmy::Rnn<kOut>, kRank>>)
+EMMY_TRAINED_IN(low_rank_states, OverTime<Parametrized<emmy::Rnn<kOut>, emmy::LowRankStates<kRank>>>)
+EMMY_TRAINED_IN(on_states, OverTime<Parametrized<emmy::Rnn<kOut>, emmy::OnStates<emmy::ProductByBlock<4>>>>)
 
 int main() {
 #define EMMY_TRAIN(name, ...) train<name##_layer>(#name, emmy_bench_##name, __VA_ARGS__)
@@ -266,5 +335,9 @@ int main() {
   EMMY_TRAIN(mirrored, mirrored);
   EMMY_TRAIN(syre, offset);
   EMMY_TRAIN(weight_norm, normed, 0, 1e-4);
+  EMMY_TRAIN(rnn, rnn);
+  EMMY_TRAIN(low_rank_of_rnn, low_rank_of_rnn);
+  EMMY_TRAIN(low_rank_states, low_rank_states);
+  EMMY_TRAIN(on_states, on_states);
   return check::end();
 }
