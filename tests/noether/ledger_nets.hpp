@@ -75,6 +75,7 @@ inline const UnitCharge kGated{2, {{0, false, 1}, {1, false, 1}, {4, true, -1}}}
 inline const UnitCharge kFirstExp{2, {{5, false, 2, 0, 1}, {6, true, -1}}},
     kSecondExp{2, {{9, false, 2, 0, 1}, {10, true, -1}}};
 inline const UnitCharge kBalanceByOutput{2, {{0, false, 1}, {1, false, -1}, {2, false, -1}}};
+inline const UnitCharge kBalanceByElement{2, {{3, true, 1}, {4, true, -1}}};
 inline const UnitCharge kBalanceByInput{2, {{5, false, 1}, {6, true, -1}}};
 
 // Of what a Gru reads.

@@ -77,6 +77,7 @@ struct Books {
     if constexpr (std::is_same_v<N, Factored<double>>) {
       compare(FactorBalance<Layer<0>>{}, kBalanceByOutput, 0, 6);
       compare(Rescaling<Layer<1>>{}, kFactoredFirst, 0, 6);
+      compare(FactorBalance<Layer<2>>{}, kBalanceByElement, 0, 6);
       compare(Rescaling<Layer<3>>{}, kFactoredSecond, 0, 5);
       compare(FactorBalance<Layer<4>>{}, kBalanceByInput, 0, 5);
     } else if constexpr (std::is_same_v<N, Windows<double>>) {

@@ -35,12 +35,19 @@ static_assert(std::is_same_v<symmetries_of<States<float>>,
 using Recurrent = Net<Scalar<double>, Input<4, 3>, Parametrized<Rnn<4, Relu>, OnStates<ProductByChannel>>,
                       Parametrized<Gru<4>, OnStates<ProductByBlock<3>>>,
                       Parametrized<Rnn<3, Relu>, OnStates<ProductOfDepth<3>>>, Last, Dense<2>>;
-static_assert(std::is_same_v<symmetries_of<Recurrent>, Symmetries<FactorBalance<Layer<0>>, Rescaling<Layer<0>>,
-                                                                  Rescaling<Layer<3>>, Translation<Layer<4>>>>);
+static_assert(std::is_same_v<symmetries_of<Recurrent>,
+                             Symmetries<FactorBalance<Layer<0>>, Rescaling<Layer<0>>, FactorBalance<Layer<1>>,
+                                        FactorBalance<Layer<2>>, Rescaling<Layer<3>>, Translation<Layer<4>>>>);
+
+// By element: one charge an input.
+using Elements = Net<Scalar<float>, Input<7>, Parametrized<Dense<9>, Product>, Relu,
+                     Parametrized<Dense<4, NoBias>, Product>, Tanh, Parametrized<Dense<2>, Product>>;
+static_assert(std::is_same_v<symmetries_of<Elements>, Symmetries<FactorBalance<Layer<0>>, Rescaling<Layer<1>>,
+                                                                 FactorBalance<Layer<2>>, FactorBalance<Layer<4>>>>);
 
 template <class N>
 struct ChannelProduct : fixture::RandomNet<N> {};
-using Nets = testing::Types<Windows<float>, States<double>, OfImages, Recurrent>;
+using Nets = testing::Types<Windows<float>, States<double>, OfImages, Recurrent, Elements>;
 TYPED_TEST_SUITE(ChannelProduct, Nets);
 
 TYPED_TEST(ChannelProduct, FunctionIsThatOfTheFoldedNet) {

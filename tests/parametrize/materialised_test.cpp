@@ -78,8 +78,10 @@ using States =
 
 template <class N>
 struct Materialised : fixture::RandomNet<N> {};
-static_assert(std::is_same_v<symmetries_of<Products<float>>, Symmetries<Rescaling<Layer<1>>>>,
-              "of the sum and the difference of factors there is none");
+static_assert(
+    std::is_same_v<symmetries_of<Products<float>>, Symmetries<FactorBalance<Layer<0>>, Rescaling<Layer<1>>,
+                                                              FactorBalance<Layer<2>>, FactorBalance<Layer<6>>>>,
+    "of the sum and the difference of factors there is none");
 static_assert(std::is_same_v<symmetries_of<Linear<double>>,
                              Symmetries<FactorBalance<Layer<0>>, FactorBalance<Layer<2>>, FactorBalance<Layer<6>>>>);
 using Nets = testing::Types<Products<float>, Linear<double>, Ties<double>, Windows<double>, States<double>>;

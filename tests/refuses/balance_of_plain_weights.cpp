@@ -1,4 +1,4 @@
-// refuses: emmy: this layer has no factors to balance: FactorBalance needs Parametrized<..., ProductByInput>, ProductByOutput or WeightNorm
+// refuses: emmy: this layer has no factors to balance: FactorBalance needs a Parametrized<...> product (not DiagonalProduct), Constrained or WeightNorm
 #include <emmy/layers/activations.hpp>
 #include <emmy/layers/dense.hpp>
 #include <emmy/noether/ledger.hpp>

@@ -82,8 +82,10 @@ static_assert(
     "logits of factors do not translate");
 static_assert(kHasExactly<ByOutput, FactorBalance<Layer<0>>, Rescaling<Layer<1>>, FactorBalance<Layer<2>>,
                           Rescaling<Layer<3>>, Translation<Layer<4>>>);
-static_assert(kHasExactly<ByElement, Rescaling<Layer<1>>, Translation<Layer<2>>>, "one charge a weight: not watched");
-static_assert(kHasExactly<Factors, Rescaling<Layer<1>>, Rescaling<Layer<3>>, Rescaling<Layer<5>>, Rescaling<Layer<7>>>);
+static_assert(kHasExactly<ByElement, FactorBalance<Layer<0>>, Rescaling<Layer<1>>, Translation<Layer<2>>>);
+static_assert(kHasExactly<Factors, FactorBalance<Layer<0>>, Rescaling<Layer<1>>, FactorBalance<Layer<2>>,
+                          Rescaling<Layer<3>>, FactorBalance<Layer<4>>, Rescaling<Layer<5>>, FactorBalance<Layer<6>>,
+                          Rescaling<Layer<7>>, FactorBalance<Layer<8>>>);
 static_assert(
     kHasExactly<Of<Input<7>, Parametrized<Dense<9>, emmy::DiagonalProduct>, Relu, Dense<3>>, Translation<Layer<2>>>,
     "P + M and P - M are no sums over blocks");

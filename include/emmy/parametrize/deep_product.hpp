@@ -9,7 +9,9 @@
 // certificate; a small or a wrong sign collapses for good. Blocks of N neighbouring outputs of a row are what vectors of a
 // kernel can skip. A DiagonalProduct hands on P g and - M g, the gradients of U + Z and U - Z, twice the slopes of P and M: its rates are
 // those of Product, and with plain decay its steps too (with momentum as well: all is linear).
-// Rescalings of units go through F_1 and through Z (theory.md section 1 #26); P and M have none, for U and Z are no blocks.
+// Rescalings of units go through F_1 and through Z (theory.md section 1 #26). Charges: FactorBalance<Site>, one a row of the weights,
+// |F_1[i, :]|^2 - |F_2[i, :]|^2 and |u[i, :]|^2 - |Z[i, :]|^2, sums of those of single weights and blocks. P and M have neither: U and Z
+// are no blocks.
 // Source: theory.md section 4 (deep factorisation, better arithmetic). Test: tests/parametrize/materialised_test.cpp.
 #pragma once
 
@@ -101,6 +103,16 @@ consteval int group_count(DiagonalProduct, M) {
 template <int Size, class M>
 consteval int group_count(ProductByBlock<Size>, M) {
   return detail::kWeight<M>.rows * detail::kRowBlocks<Size, M>;
+}
+
+// Rows, not columns: a row has all of its blocks.
+template <int Depth, int Blocks>
+requires(Depth > 1) consteval auto balanced(ProductOfDepth<Depth>, std::integral_constant<int, Blocks>) {
+  return Parts<2>{{{0, Axis::row, 1}, {1, Axis::row, -1}}};
+}
+template <int Size, int Blocks>
+consteval auto balanced(ProductByBlock<Size>, std::integral_constant<int, Blocks>) {
+  return Parts<2>{{{Blocks, Axis::row, 1}, {0, Axis::row, -1}}};
 }
 
 }  // namespace emmy

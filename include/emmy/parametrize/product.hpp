@@ -59,7 +59,12 @@ template <int Out, class Bias, class P>
 requires(detail::kIsProduct<P>) consteval auto outgoing(Parametrized<Dense<Out, Bias>, P>) {
   return Parts<1>{{{1, Axis::row, 1}}};
 }
-// u_i against Z[i, :], u_o against z[:, o] and zb_o. Element-wise there is one charge a weight: not watched.
+// U[i, :] against Z[i, :] (each weight has a charge of its own: their sum over the outputs of an input is watched), u_i against
+// Z[i, :], u_o against z[:, o] and zb_o.
+template <int Out, class Bias>
+consteval auto internal(Parametrized<Dense<Out, Bias>, Product>) {
+  return Parts<2>{{{0, Axis::row, 1}, {1, Axis::row, -1}}};
+}
 template <int Out, class Bias>
 consteval auto internal(Parametrized<Dense<Out, Bias>, ProductByInput>) {
   return Parts<2>{{{0, Axis::column, 1}, {1, Axis::row, -1}}};

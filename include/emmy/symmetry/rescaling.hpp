@@ -22,7 +22,7 @@ struct Rescaling {
 };
 
 // A parametrised layer's factors: W[:, j] = u_j z[:, j] is unchanged by u -> c u, z -> z / c. Site: that layer.
-// Charge: u_j^2 - |z_j|^2 (with the factored bias). Of a WeightNorm, v -> c v alone: |v_j|^2. Source: theory.md section 1 #14, #26.
+// Charge: u_j^2 - |z_j|^2 (with the factored bias). Of factors by element or block: |U[i, :]|^2 - |Z[i, :]|^2 of each row. Of a WeightNorm, v -> c v alone: |v_j|^2. Source: theory.md section 1 #14, #26.
 template <class Site>
 struct FactorBalance {
   static constexpr Kind kKind = Kind::factor_balance;
@@ -154,8 +154,8 @@ consteval auto charges_of(FactorBalance<Site>) {
   constexpr int kSite = kNodeOf<Net, Site>;
   static_assert(kSite >= 0, "emmy: this net has no such layer (Layer<1> is the second one after Input)");
   static_assert(detail::has_factors<Net, kSite>(),
-                "emmy: this layer has no factors to balance: FactorBalance needs Parametrized<..., ProductByInput>, "
-                "ProductByOutput or WeightNorm");
+                "emmy: this layer has no factors to balance: FactorBalance needs a Parametrized<...> product (not "
+                "DiagonalProduct), Constrained or WeightNorm");
   constexpr auto inner = detail::internal_of<typename node_at<Net, kSite>::layer>();
   Charges<1> c;
   c.charge[0].incoming_node = c.charge[0].outgoing_node = kSite;
