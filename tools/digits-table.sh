@@ -4,7 +4,7 @@
 #
 #   tools/digits-table.sh [FOLDER of optdigits.tra and optdigits.tes] [the emmy command]
 #
-# Fails where a bar of emmy reproduce --digits is missed, or where blocks or units take more than 60 % of the dense net's instructions.
+# The cross compiler and QEMU: tools/setup-arm.sh. Fails where a bar of emmy reproduce --digits is missed, or where blocks or units take more than 60 % of the dense net's instructions.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$emmy_root"
