@@ -1,5 +1,6 @@
 // A net of convolutions and pools over positions against double loops: loss and gradient, then steps with momentum and
-// decay whose charges keep their budgets; and the same net position by position.
+// decay whose charges keep their budgets; and the same net position by position. A net of the units that no other device test
+// has: a depthwise filter, squares, exponentials, sigmoids.
 #include <tests/device/reference.hpp>
 #include <tests/device/twin.hpp>
 #include <tests/reference/conv.hpp>
@@ -57,10 +58,49 @@ void stream() {
   }
 }
 
+#if !defined(EMMY_BOARD_RAM_KIB) || EMMY_BOARD_RAM_KIB >= 32  // a second net
+using Units = emmy::Net<emmy::Input<6, 2>, emmy::DepthwiseConv1d<3>, emmy::PowerRelu<2>, emmy::Flatten, emmy::Dense<5>,
+                        emmy::Exp, emmy::Dense<4>, emmy::Sigmoid, emmy::Dense<3>>;
+static_assert(emmy::kPlan<Units>.weights == 3 * 2 + 2 + 8 * 5 + 5 + 5 * 4 + 4 + 4 * 3 + 3);
+constinit Twin<Units, kBatch> units{.labels = {1, 2}};
+constinit emmy::Ledger<Units> units_ledger{};
+
+double units_gradient() {
+  constexpr reference::Grid kFilter{1, 6, 1, 3};
+  static double in[kBatch * 12], filtered[kBatch * 8], squared[kBatch * 8], second[kBatch * 5], third[kBatch * 4],
+      out[kBatch * 3], d_third[kBatch * 4], d_second[kBatch * 5], d_squared[kBatch * 8];
+  const double *w1 = units.theta, *b1 = w1 + 6, *w2 = b1 + 2, *b2 = w2 + 40, *w3 = b2 + 5, *b3 = w3 + 20, *w4 = b3 + 4,
+               *b4 = w4 + 12;
+  double *g1 = units.slope, *gb1 = g1 + 6, *g2 = gb1 + 2, *gb2 = g2 + 40, *g3 = gb2 + 5, *gb3 = g3 + 20, *g4 = gb3 + 4,
+         *gb4 = g4 + 12;
+  for (int i = 0; i < kBatch * 12; ++i) in[i] = static_cast<double>(units.x[i]);
+  reference::depthwise_forward(filtered, in, w1, b1, kBatch, kFilter, 2);
+  for (int i = 0; i < kBatch * 8; ++i) squared[i] = filtered[i] > 0 ? filtered[i] * filtered[i] : 0;
+  reference::dense(squared, w2, b2, second, kBatch, 8, 5);
+  for (double& v : second) v = reference::exp(v);
+  reference::dense(second, w3, b3, third, kBatch, 5, 4);
+  for (double& v : third) v = reference::sigmoid(v);
+  reference::dense(third, w4, b4, out, kBatch, 4, 3);
+  const double loss = reference::cross_entropy(out, units.labels, kBatch, 3);  // out becomes its gradient
+  reference::clear(units.slope);
+  reference::dense_backward(third, w4, out, g4, gb4, d_third, kBatch, 4, 3);
+  for (int i = 0; i < kBatch * 4; ++i) d_third[i] *= third[i] * (1 - third[i]);
+  reference::dense_backward(second, w3, d_third, g3, gb3, d_second, kBatch, 5, 4);
+  for (int i = 0; i < kBatch * 5; ++i) d_second[i] *= second[i];
+  reference::dense_backward(squared, w2, d_second, g2, gb2, d_squared, kBatch, 8, 5);
+  for (int i = 0; i < kBatch * 8; ++i) d_squared[i] *= filtered[i] > 0 ? 2 * filtered[i] : 0;
+  reference::depthwise_backward(nullptr, g1, gb1, d_squared, in, w1, kBatch, kFilter, 2);
+  return loss;
+}
+#endif
+
 }  // namespace
 
 int main() {
   twin.check_all(reference_gradient, ledger);
+#if !defined(EMMY_BOARD_RAM_KIB) || EMMY_BOARD_RAM_KIB >= 32
+  units.check_all(units_gradient, units_ledger);
+#endif
   check::begin("stream");
   stream();
   return check::end();
