@@ -64,21 +64,6 @@ struct Table<app::ConstrainedNets> {
   Table<app::Invariant16> invariant;
 };
 
-namespace app {
-
-// The table of C, which may be one of them.
-template <class C>
-const Table<C>* table_for(const char* target) {
-  const auto of_constrained = [&](auto member) -> const Table<C>* {
-    const auto* all = find_table<ConstrainedNets>(target);
-    return all != nullptr ? &(all->*member) : nullptr;
-  };
-  if constexpr (__is_same(C, Blocks16)) return of_constrained(&Table<ConstrainedNets>::blocks);
-  else if constexpr (__is_same(C, LowRank16)) return of_constrained(&Table<ConstrainedNets>::low_rank);
-  else return find_table<C>(target);
-}
-
-}  // namespace app
 }  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {

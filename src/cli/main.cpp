@@ -33,7 +33,10 @@ void fill_defaults(Recipe& r, const CLI::App& train) {
   if (!given("--learning-rate") && r.governor) r.learning_rate = 1e-4;
   if (!given("--momentum") && r.governor) r.momentum = 0;
   if (!given("--schedule") && r.governor) r.schedule = "constant";
-  if (!given("--learning-rate") && r.rule != "momentum") r.learning_rate = 0.001;
+  if (const RuleOption* rule = rule_option(r.rule); rule != nullptr && rule->name != "momentum") {
+    if (!given("--learning-rate")) r.learning_rate = rule->learning_rate;
+    if (!given("--momentum") && rule->memory.empty()) r.momentum = 0;
+  }
   if (!given("--strength")) r.strength = sparse ? 5e-4 : blocks ? 9e-4 : units || rank ? 5e-3 : 0.0;
   if (!given("--partner-decay"))
     r.partner = sparse ? r.strength : blocks ? r.strength * 5 / 9 : units ? r.strength / 16 : 0.0;
@@ -85,7 +88,8 @@ void add_train(CLI::App& app, TrainOptions& o) {
       ->capture_default_str();
   train->add_option(
       "--learning-rate", r.learning_rate,
-      "Learning rate at the start (default 0.05; 0.1 for sparse, blocks and exercises-gru, 0.001 for adam)");
+      "Learning rate at the start (default 0.05; 0.1 for sparse, blocks and exercises-gru, 0.001 for adam, rmsprop and "
+      "sign, 0.0003 for lion)");
   train->add_flag("--governor", r.governor,
                   "The learning rate follows the curvature of the loss: plain steps, no momentum, a constant schedule "
                   "and a start at 0.0001 unless given");
@@ -95,9 +99,13 @@ void add_train(CLI::App& app, TrainOptions& o) {
       ->capture_default_str();
   train
       ->add_option("--rule", r.rule,
-                   "digits: momentum, adam or adam-shared (one second moment for what symmetries tie together)")
+                   "momentum; digits: sgd, nesterov, momentum-decoupled (decay is no part of the gradient), "
+                   "momentum-clipped (entry by entry), adam, adam-shared (one second moment for what symmetries tie "
+                   "together), rmsprop, lion or sign; digits-norm: adam or adam-shared")
       ->capture_default_str();
-  train->add_option("--momentum", r.momentum, "Momentum (of adam beta 1)")->capture_default_str();
+  train->add_option("--momentum", r.momentum, "Momentum (of adam and lion beta 1; sgd, rmsprop and sign have none)")
+      ->capture_default_str();
+  train->add_option("--clip", r.clip, "momentum-clipped: the largest entry of a gradient")->capture_default_str();
   train->add_option("--decay", r.decay,
                     "Weight decay of weights that no constraint decays (default 0; 0.001 for exercises)");
   train
@@ -235,13 +243,17 @@ int run(int argc, char** argv) {
     if (sub->get_option("--epochs")->count() > 0) train.epochs = train.recipe.epochs;
     for (const char* name : {"--net", "--split", "--idle-as-other", "--draw", "--batch", "--learning-rate",
                              "--schedule", "--governor", "--rule", "--momentum", "--decay", "--seed", "--constraint",
-                             "--strength", "--partner-decay", "--fine-tune", "--label-noise"})
+                             "--strength", "--partner-decay", "--fine-tune", "--label-noise", "--clip"})
       train.overrides_recipe = train.overrides_recipe || sub->get_option(name)->count() > 0;
     for (const char* name : {"--strength", "--partner-decay", "--fine-tune"})
       if (train.recipe.constraint == "none" && train.resume.empty() && sub->get_option(name)->count() > 0) {
         std::fprintf(stderr, "emmy: %s needs --constraint sparse, blocks, units or rank\n", name);
         return kBadInput;
       }
+    if (train.recipe.rule != "momentum-clipped" && train.resume.empty() && sub->get_option("--clip")->count() > 0) {
+      std::fprintf(stderr, "emmy: --clip needs --rule momentum-clipped\n");
+      return kBadInput;
+    }
     for (const char* name : {"--split", "--idle-as-other"})
       if (!is_of_exercises(train.recipe.net) && train.resume.empty() && sub->get_option(name)->count() > 0) {
         std::fprintf(stderr, "emmy: %s needs --net exercises\n", name);

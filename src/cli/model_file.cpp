@@ -26,6 +26,7 @@ io::Section section_of_recipe(const Recipe& r) {
                             {"idle_as_other", r.idle_as_other},
                             {"label_noise", r.label_noise},
                             {"governor", r.governor},
+                            {"clip", r.clip},
                             {"rule", r.rule}};
   const std::string text = j.dump();
   io::Section s{kRecipe, std::vector<std::byte>(text.size())};
@@ -57,6 +58,7 @@ io::Result<Recipe> read_recipe(const io::Checkpoint& file, std::string_view path
     j.at("idle_as_other").get_to(r.idle_as_other);
     r.label_noise = j.value("label_noise", 0.0);
     r.governor = j.value("governor", false);
+    r.clip = j.value("clip", r.clip);
     j.at("rule").get_to(r.rule);
     return r;
   } catch (const nlohmann::json::exception&) {

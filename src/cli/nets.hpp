@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string_view>
+#include <type_traits>
 
 #include <emmy/train/dispatch.hpp>
 #include <emmy/train/shared_adam.hpp>
@@ -32,10 +33,20 @@ using ControllerNet = Net<Input<13>, Dense<64>, Relu, Dense<64>, Relu, Dense<4>>
 // What --data holds, and what Emmy draws without.
 enum class Source { digits, exercises, controller };
 
+// Rates by block, for constraints; a rule that clips sees the gradient before them.
+template <class Rule, class NetType>
+struct ByBlock {
+  using type = PerBlock<Rule, NetType>;
+};
+template <class Rule, class NetType>
+struct ByBlock<ClipByValue<Rule>, NetType> {
+  using type = ClipByValue<PerBlock<Rule, NetType>>;
+};
+
 // One configuration of the command: net, batch size, what it learns from.
 template <class NetType, int Batch, Source From, class LossType = CrossEntropy, class TargetType = int,
           class Books = emmy::Ledger<NetType>, class RuleType = Momentum>
-struct Trained : Config<NetType, PerBlock<RuleType, NetType>, Batch, LossType, TargetType, Books> {
+struct Trained : Config<NetType, typename ByBlock<RuleType, NetType>::type, Batch, LossType, TargetType, Books> {
   static constexpr Source kSource = From;
   static constexpr bool kConstrained = !__is_same(NetType, plain_of<NetType>);
 };
@@ -45,9 +56,11 @@ struct Digits : Trained<NetType, Batch, Source::digits> {
   static constexpr const char* kText = "64-32-10, ReLU, softmax cross-entropy";
 };
 
+// A rule with a preconditioner takes a ledger that splits what it breaks.
+template <class NetType, class Rule>
+using BooksOf = emmy::Ledger<NetType, WatchAll, std::conditional_t<kPreconditioned<Rule>, Kinetic, Audit>>;
 template <class RuleType>
-struct DigitsByRule
-    : Trained<DenseNet, 16, Source::digits, CrossEntropy, int, emmy::Ledger<DenseNet, WatchAll, Kinetic>, RuleType> {
+struct DigitsByRule : Trained<DenseNet, 16, Source::digits, CrossEntropy, int, BooksOf<DenseNet, RuleType>, RuleType> {
   static constexpr const char* kName = "digits";
   static constexpr const char* kText = "64-32-10, ReLU, softmax cross-entropy";
 };
@@ -59,15 +72,27 @@ struct Sparse16 : Digits<SparseNet, 16> {};
 struct Units16 : Digits<UnitsNet, 16> {};
 struct AdamDigits : DigitsByRule<Adam> {};
 struct SharedAdamDigits : DigitsByRule<SharedAdam<DenseNet>> {};
+struct SgdDigits : DigitsByRule<Sgd> {};
+struct DecoupledDigits : DigitsByRule<MomentumW> {};
+struct NesterovDigits : DigitsByRule<Nesterov> {};
+struct ClippedDigits : DigitsByRule<ClipByValue<Momentum>> {};
+struct RmsPropDigits : DigitsByRule<RmsProp> {};
+struct LionDigits : DigitsByRule<Lion> {};
+struct SignDigits : DigitsByRule<SignSgd> {};
 struct ConvDigits : Trained<ConvDigitsNet, 16, Source::digits> {
   static constexpr const char* kName = "digits-conv";
   static constexpr const char* kText =
       "8x8, conv 8 3x3 same, ReLU, max pool 2x2, conv 16 3x3, ReLU, dense 10, softmax cross-entropy";
 };
-struct NormDigits : Trained<NormDigitsNet, 16, Source::digits> {
+template <class RuleType>
+struct NormDigitsByRule
+    : Trained<NormDigitsNet, 16, Source::digits, CrossEntropy, int, BooksOf<NormDigitsNet, RuleType>, RuleType> {
   static constexpr const char* kName = "digits-norm";
   static constexpr const char* kText = "64-32-10, batch norm, ReLU, softmax cross-entropy";
 };
+struct NormDigits : NormDigitsByRule<Momentum> {};
+struct AdamNormDigits : NormDigitsByRule<Adam> {};
+struct SharedAdamNormDigits : NormDigitsByRule<SharedAdam<NormDigitsNet>> {};
 struct Exercises : Trained<ExercisesNet, 16, Source::exercises> {
   static constexpr const char* kName = "exercises";
   static constexpr const char* kText =
@@ -90,6 +115,8 @@ template <class Result, class F>
 Result with_configuration(std::string_view net, std::string_view rule, std::string_view constraint, int batch,
                           Result otherwise, F f) {
   if (net == ConvDigits::kName) return f(ConvDigits{});
+  if (net == NormDigits::kName && rule == "adam") return f(AdamNormDigits{});
+  if (net == NormDigits::kName && rule == "adam-shared") return f(SharedAdamNormDigits{});
   if (net == NormDigits::kName) return f(NormDigits{});
   if (net == Exercises::kName) return f(Exercises{});
   if (net == GruExercises::kName) return f(GruExercises{});
@@ -97,6 +124,13 @@ Result with_configuration(std::string_view net, std::string_view rule, std::stri
   if (net != Dense16::kName) return otherwise;
   if (rule == "adam") return f(AdamDigits{});
   if (rule == "adam-shared") return f(SharedAdamDigits{});
+  if (rule == "sgd") return f(SgdDigits{});
+  if (rule == "momentum-decoupled") return f(DecoupledDigits{});
+  if (rule == "momentum-clipped") return f(ClippedDigits{});
+  if (rule == "nesterov") return f(NesterovDigits{});
+  if (rule == "rmsprop") return f(RmsPropDigits{});
+  if (rule == "lion") return f(LionDigits{});
+  if (rule == "sign") return f(SignDigits{});
   if (constraint == "sparse") return f(Sparse16{});
   if (constraint == "units") return f(Units16{});
   if (batch == Dense1::kBatch) return f(Dense1{});

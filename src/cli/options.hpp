@@ -14,16 +14,38 @@ inline bool is_of_exercises(std::string_view net) { return net.substr(0, 9) == "
 // Exit statuses of the command.
 inline constexpr int kOk = 0, kFailed = 1, kBadInput = 2;
 
+// What `emmy train --rule` takes. `memory`: what --momentum is to it, empty where it has none.
+struct RuleOption {
+  std::string_view name, memory;
+  double learning_rate;  // unless --learning-rate is given
+};
+inline constexpr RuleOption kRules[] = {{"momentum", "momentum", 0.05},
+                                        {"sgd", "", 0.05},
+                                        {"nesterov", "momentum", 0.05},
+                                        {"momentum-decoupled", "momentum", 0.05},
+                                        {"momentum-clipped", "momentum", 0.05},
+                                        {"adam", "beta 1", 0.001},
+                                        {"adam-shared", "beta 1", 0.001},
+                                        {"rmsprop", "", 0.001},
+                                        {"lion", "beta 1", 0.0003},
+                                        {"sign", "", 0.001}};
+inline constexpr const RuleOption* rule_option(std::string_view name) {
+  for (const RuleOption& r : kRules)
+    if (r.name == name) return &r;
+  return nullptr;
+}
+
 // What decides the course of a training run; saved with the model, so that resuming needs no options.
 struct Recipe {
   std::string net = "digits";       // digits, digits-conv, digits-norm, exercises, exercises-gru, controller
   std::string constraint = "none";  // none, sparse, blocks, units, rank
-  std::string rule = "momentum";    // momentum, adam, adam-shared
+  std::string rule = "momentum";    // one of kRules
   std::string schedule = "linear";  // linear or cosine (to 0 at the last epoch), constant
   int epochs = 20;
   int batch = 16;
   double learning_rate = 0.05;
-  double momentum = 0.9;  // beta 1 of adam
+  double momentum = 0.9;  // beta 1 of adam and lion
+  double clip = 0.01;     // momentum-clipped: the largest entry of a gradient
   double decay = 0.0;     // of every weight that the constraint does not decay itself
   double strength = 0.0;  // decay of the constraint's factors
   double partner = 0.0;   // decay of the layer that could take over their weight
@@ -35,6 +57,12 @@ struct Recipe {
   bool governor = false;       // the learning rate follows the curvature; learning_rate is where it starts
   bool idle_as_other = false;  // exercises: windows in which nobody moves are of class other
 };
+
+inline bool in_range(double x, double low, double high) { return x >= low && x <= high; }  // false for NaN
+// Has the net of this constraint no ledger?
+inline bool is_bookless(std::string_view constraint) { return constraint == "blocks" || constraint == "rank"; }
+// What is wrong with a recipe, empty if nothing.
+[[nodiscard]] std::string complaint(const Recipe& recipe);
 
 struct TrainOptions {
   Recipe recipe;

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
+#include <emmy/noether/bounds.hpp>
 #include <emmy/noether/learning_dynamics.hpp>
 
 #include "cli/report.hpp"
@@ -30,21 +33,50 @@ class Recording {
       for (std::size_t u = 0; u < units.size(); ++u) units[u].from = units[u].last = totals<Symmetry>(ledger, u);
     });
   }
+  // Is a moment read behind the step after `done` of them?
+  [[nodiscard]] bool ends_interval(std::int64_t done) const { return steps_ + 1 == interval_ || done + 1 == last_; }
   // After step number `step`. The first one also tells what the charges were before it.
   template <class Led>
   void step(const Led& ledger, std::int64_t step, double loss, const ScaleRates<double>& rates) {
-    if (record.point.empty()) add_point(ledger, {step - 1, loss, rates.learning_rate, 0, {}});
+    if (record.point.empty()) add_point(ledger, {step - 1, loss, rates.learning_rate, 0, {}, {}});
     turn(ledger, rates);
     sum_ += loss;
     ++steps_;
     health_ = std::max(health_, finite(ledger.health()));
     if (steps_ < interval_ && step != last_) return;
-    add_point(ledger, {step, sum_ / static_cast<double>(steps_), rates.learning_rate, health_, {}});
+    add_point(ledger, {step, sum_ / static_cast<double>(steps_), rates.learning_rate, health_, energy, {}});
+    energy = {};
     sum_ = health_ = 0;
     steps_ = 0;
   }
 
+  // How large the weights of each rescaled unit are, and what its charge allows. Behind the last step.
+  template <class Led, class Params>
+  void add_bounds(const Led& ledger, const Params& params) {
+    each(ledger, typename Led::symmetries{}, [&]<class Symmetry>(Symmetry, std::vector<Unit>& units) {
+      if constexpr (Symmetry::kKind == Kind::rescaling) {
+        double most = 0, charge = 0, start = 0, size = 0;
+        for (std::size_t u = 0; u < units.size(); ++u) {
+          const Sides<double> now = sides<typename Led::net>(charges_of<typename Led::net>(Symmetry{}).charge[0],
+                                                             params, static_cast<int>(u));
+          most = std::max({most, now.incoming, now.outgoing});
+          charge = std::max(charge, std::fabs(now.incoming - now.outgoing));
+          start = std::max(start, std::fabs(units[u].start));
+          size = std::max(size, std::sqrt(now.incoming * now.outgoing));
+        }
+        record.result.push_back(
+            {"weights of " + symmetry_name(Symmetry{}),
+             fmt::format(
+                 "|in|^2 or |out|^2 of a unit at most {:.4g}; bound (|q| + sqrt(q^2 + 4 |in|^2 |out|^2))/2 of the "
+                 "largest charge and size {:.4g}, of the largest charge at the start {:.4g}",
+                 most, sides_of_unit(charge, size).incoming, sides_of_unit(start, size).incoming)});
+      }
+    });
+  }
+
   report::Record record;
+  bool heavy_ball = true;  // its law is that of ScaleRecursion
+  report::Energy energy;   // of the step that ends the interval, to be set before `step`
 
  private:
   struct Unit {
@@ -70,6 +102,22 @@ class Recording {
   static constexpr bool kDeadBiases = Symmetry::kKind ==
                                       Kind::translation&& charges_of<typename Led::net>(Symmetry{}).charge[0].by_unit;
 
+  // Squares of the weights on either side of a unit.
+  template <class Net>
+  static Sides<double> sides(const Charge& charge, const Params<Net>& params, int unit) {
+    Sides<double> sum{0, 0};
+    for (int p = 0; p < charge.parts; ++p) {
+      const ChargePart& part = charge.part[p];
+      const PlannedBlock& block = kPlan<Net>.block[part.block];
+      for (int i = 0; i < block.rows; ++i)
+        for (int o = 0; o < block.cols; ++o) {
+          if (charge.unit_of(part, part.axis == Axis::row ? i : o) != unit) continue;
+          const auto w = static_cast<double>(params.data[block.offset + i * block.stride + o]);
+          (part.is_incoming ? sum.incoming : sum.outgoing) += w * w;
+        }
+    }
+    return sum;
+  }
   template <class Symmetry>
   static constexpr bool kQuadratic = Symmetry::kKind == Kind::scale || Symmetry::kKind == Kind::rescaling;
 
@@ -93,7 +141,7 @@ class Recording {
   // How far the weights turned, of charges that are their squared norm.
   template <class Led>
   void turn(const Led& ledger, const ScaleRates<double>& rates) {
-    if (record.adaptive) return;  // each weight then has a rate of its own
+    if (!heavy_ball) return;
     if (rates.weight_decay > 0) settled_ += 1 / rates.time_constant();
     each(ledger, typename Led::symmetries{}, [&]<class Symmetry>(Symmetry, std::vector<Unit>& units) {
       if constexpr (kQuadratic<Symmetry>)
@@ -142,8 +190,7 @@ class Recording {
       c.predicted += unit.start;
       c.drift += std::fabs(charge - unit.start);
       c.largest = std::max(c.largest, std::fabs(charge - unit.start));
-      if (kQuadratic<Symmetry> && !kHasFactors<typename Led::net> &&
-          !record.adaptive) {  // factors decay at their own rate
+      if (kQuadratic<Symmetry> && !kHasFactors<typename Led::net> && heavy_ball) {  // factors decay at their own rate
         c.law_second += std::fabs(unit.second);
         c.law_first += std::fabs(charge - unit.start - unit.second);
       }

@@ -34,6 +34,7 @@ class Session {
   static constexpr int kBatch = C::kBatch, kFeatures = Net::kInputs, kOutputs = Net::kOutputs;
   static constexpr bool kLabels = __is_same(Target, int);
   static constexpr int kTargets = kLabels ? 1 : kOutputs;
+  static constexpr bool kClipsByValue = requires(Rule r) { r.limit; };
 
   Session(const Recipe& recipe, const Table<C>& table, io::TrainAndTest sets)
       : recipe_(recipe),
@@ -54,17 +55,19 @@ class Session {
 
   // The rates of a step when `done` of `total` steps are done.
   Rule rule(double learning_rate, std::int64_t done, std::int64_t total, double strength, double partner) const {
-    Rule r{};
+    Rule all{};
+    auto& r = by_block(all);
     r.rule.learning_rate = static_cast<float>(learning_rate * left(done, total));
     if constexpr (requires { r.rule.momentum; }) r.rule.momentum = static_cast<float>(recipe_.momentum);
-    else r.rule.beta1 = static_cast<float>(recipe_.momentum);
+    else if constexpr (requires { r.rule.beta1; }) r.rule.beta1 = static_cast<float>(recipe_.momentum);
     r.rule.weight_decay = static_cast<float>(recipe_.decay);
+    if constexpr (kClipsByValue) all.limit = static_cast<float>(recipe_.clip);
     r.fill();
     for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
       if constexpr (!__is_same(Net, Plain))
         r.rates[b].weight_decay = static_cast<float>(is_factor(b) ? strength : is_partner(b) ? partner : recipe_.decay);
     }
-    return r;
+    return all;
   }
 
   // One pass over the training data in a new order; the tail that does not fill a batch is left out.
@@ -80,7 +83,9 @@ class Session {
         copy_sample(order_[static_cast<std::size_t>(s) * kBatch + static_cast<std::size_t>(i)], i);
       const bool looks = governed_ != nullptr && governed_->due(done);
       const Rule r = rule(governed_ != nullptr ? governed_->rate() : learning_rate, done, total, strength, partner);
+      const bool probes = probe_ != nullptr && recording->ends_interval(done);
       if (looks) governed_->begin(*trainer, x_, targets_);
+      if (probes) probe_->begin(*trainer, x_, targets_);
       const auto from = std::chrono::steady_clock::now();
       const auto [status, loss] = table_->step(*trainer, x_, targets_, r, *ledger);
       step_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
@@ -90,13 +95,18 @@ class Session {
         continue;
       }
       if (looks) governed_->end(*trainer, x_, targets_, left(done, total));
+      if (probes && probe_->end(*trainer, x_, targets_)) {
+        const BasicEnergyMeter<float>& meter = probe_->meter;
+        recording->energy = {meter.change, meter.slope, meter.end_slope,
+                             -static_cast<double>(reference(r).learning_rate) * probe_->square()};
+      }
       ++done;
       ++timed_steps;
       sum += static_cast<double>(loss);
       if constexpr (kIsLedger<typename C::Ledger>)
         if (recording)
           recording->step(*ledger, done, static_cast<double>(loss),
-                          ScaleRates<double>{r.rule.learning_rate, recipe_.momentum, r.rule.weight_decay});
+                          ScaleRates<double>{reference(r).learning_rate, recipe_.momentum, reference(r).weight_decay});
     }
     return {Status::ok, sum / static_cast<double>(steps_per_epoch_)};
   }
@@ -133,12 +143,17 @@ class Session {
   std::unique_ptr<Trainer<Net, Rule, kBatch>> trainer = std::make_unique<Trainer<Net, Rule, kBatch>>();
   std::unique_ptr<typename C::Ledger> ledger = std::make_unique<typename C::Ledger>();
   Progress progress{};
-  std::unique_ptr<Recording> recording;  // of the steps of `epoch`, where there is one
+  std::unique_ptr<Recording> recording;  // of the steps of `epoch`, where there is one: see record()
   double step_seconds = 0;
   std::int64_t timed_steps = 0;
 
   // The rate that the next step has, before the schedule.
   double learning_rate() const { return governed_ != nullptr ? governed_->rate() : recipe_.learning_rate; }
+  // From here on steps are recorded, and the energy of some.
+  void record() {
+    recording = std::make_unique<Recording>();
+    if constexpr (__is_same(Net, Plain)) probe_ = std::make_unique<EnergyProbe<C>>(*table_);
+  }
   // From here on a governor sets it.
   void govern() {
     if constexpr (__is_same(Net, Plain))
@@ -153,6 +168,10 @@ class Session {
     return recipe_.schedule == "linear"   ? 1.0 - share
            : recipe_.schedule == "cosine" ? (1.0 + std::cos(std::numbers::pi * share)) / 2
                                           : 1.0;
+  }
+  static auto& by_block(Rule& rule) {
+    if constexpr (kClipsByValue) return rule.rule;
+    else return rule;
   }
   // A factor of the parametrised layer: of a LowRank one the weights of its two layers.
   static constexpr bool is_factor(int block) {
@@ -237,6 +256,7 @@ class Session {
   const Table<C>* table_;
   io::Dataset train_, test_;
   std::unique_ptr<Governed<C>> governed_;
+  std::unique_ptr<EnergyProbe<C>> probe_;
   std::vector<std::uint32_t> order_;
   std::int64_t steps_per_epoch_ = 0;
   std::unique_ptr<Scratch<Net, kBatch, Infer>> scratch_ = std::make_unique<Scratch<Net, kBatch, Infer>>();

@@ -13,6 +13,7 @@
 #include "cli/finish.hpp"
 #include "cli/refuse.hpp"
 #include "cli/report.hpp"
+#include "cli/tables.hpp"
 #include "cli/target.hpp"
 #include "io/crc32.hpp"
 #include "io/file.hpp"
@@ -22,63 +23,13 @@ namespace emmy::app {
 
 namespace {
 
-constexpr int kSplits = 3, kMostRecordings = 10000;
-
-// Nets without a ledger.
-bool is_bookless(const std::string& constraint) { return constraint == "blocks" || constraint == "rank"; }
 template <class C>
 constexpr bool kHasBooks = kIsLedger<typename C::Ledger>;
+// Do charges follow the recursion of ScaleRates?
+template <class Rule>
+constexpr bool kIsHeavyBall = __is_same(plain_rule<Rule>, Momentum) || __is_same(plain_rule<Rule>, Sgd);
 template <class C>
 constexpr std::size_t kLedgerBytes = kHasBooks<C> ? sizeof(typename C::Ledger) : 0;
-
-bool in_range(double x, double low, double high) { return x >= low && x <= high; }  // false for NaN
-
-// What is wrong with the recipe, empty if nothing.
-std::string complaint(const Recipe& r) {
-  const bool bookless = is_bookless(r.constraint);  // of the batch size of the others
-  const int wanted = with_configuration(r.net, r.rule, bookless ? "units" : r.constraint, r.batch, 0,
-                                        []<class C>(C) { return C::kBatch; });
-  if (wanted == 0)
-    return "--net is digits, digits-conv, digits-norm, exercises, exercises-gru or controller, not '" + r.net + "'";
-  if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units" && !bookless)
-    return "--constraint is none, sparse, blocks, units or rank, not '" + r.constraint + "'";
-  if (r.schedule != "linear" && r.schedule != "cosine" && r.schedule != "constant")
-    return "--schedule is linear, cosine or constant, not '" + r.schedule + "'";
-  if (r.epochs < 1 || r.epochs > 1000000) return "--epochs is 1 to 1000000";
-  const bool digits = r.net == Dense16::kName;
-  if (r.rule != "momentum" && r.rule != "adam" && r.rule != "adam-shared")
-    return "--rule is momentum, adam or adam-shared, not '" + r.rule + "'";
-  if (r.rule != "momentum" && (!digits || r.constraint != "none"))
-    return "--rule " + r.rule + " is for --net digits without a constraint";
-  if (!digits && r.constraint != "none") return "--constraint " + r.constraint + " is for --net digits";
-  if (r.batch != wanted && !digits)
-    return fmt::format("--batch is {} for --net {}: it is known at compile time", wanted, r.net);
-  if (r.batch != wanted)
-    return r.constraint == "none" && r.rule == "momentum"
-               ? "--batch is 1, 16 or 64: every size is known at compile time"
-               : "--batch is 16 with a constraint or another rule than momentum";
-  if (!in_range(r.learning_rate, 0, 10)) return "--learning-rate is 0 to 10";
-  if (r.governor && r.constraint != "none") return "--governor is for --constraint none";
-  if (r.governor && r.rule != "momentum") return "--governor is for --rule momentum";
-  if (r.governor && r.momentum != 0) return "--governor is for plain steps: --momentum 0";
-  if (r.governor && r.learning_rate <= 0) return "--governor needs a --learning-rate above 0 to start from";
-  if (!in_range(r.momentum, 0, 0.999)) return "--momentum is 0 to 0.999";
-  if (!in_range(r.decay, 0, 1) || r.decay * r.learning_rate > 1)
-    return "--decay is 0 to 1, times --learning-rate at most 1";
-  if (!in_range(r.label_noise, 0, 1)) return "--label-noise is 0 to 1";
-  if (r.label_noise > 0 && r.net == Controller::kName) return "--label-noise is for nets that tell classes apart";
-  if (!in_range(r.strength, 0, 1) || r.strength * r.learning_rate > 1)
-    return "--strength is 0 to 1, times --learning-rate at most 1";
-  if (!in_range(r.partner, 0, 1) || r.partner * r.learning_rate > 1)
-    return "--partner-decay is 0 to 1, times --learning-rate at most 1";
-  if (r.fine_tune < 0 || r.fine_tune > 1000000) return "--fine-tune is 0 to 1000000";
-  if (r.fine_tune > 0 && r.constraint == "rank") return "--fine-tune is not for --constraint rank";
-  if (r.drawn < 64 || r.drawn > 1000000) return "--draw is 64 to 1000000";
-  if (is_of_exercises(r.net) && r.drawn > kMostRecordings)
-    return fmt::format("--draw is 64 to {} recordings", kMostRecordings);
-  if (r.split < 0 || r.split >= kSplits) return fmt::format("--split is 0 to {}", kSplits - 1);
-  return "";
-}
 
 // A file that is written must not be one that is read, however its path is spelled. A resumed run may be saved over.
 std::string overwrites(const TrainOptions& o) {
@@ -189,9 +140,13 @@ template <class C>
 void describe(const Session<C>& s, report::Record& record) {
   const Recipe& r = s.recipe();
   record.net = C::kText;
-  record.rule = fmt::format("{} {:g}, learning rate {:g} ({}{}), decay {:g}",
-                            r.rule == "momentum" ? "momentum" : r.rule + ", beta 1", r.momentum, r.learning_rate,
-                            r.schedule, r.governor ? ", governed from there" : "", r.decay);
+  const std::string_view memory = rule_option(r.rule)->memory;
+  record.rule = r.rule;
+  if (memory == r.rule) record.rule += fmt::format(" {:g}", r.momentum);
+  else if (!memory.empty()) record.rule += fmt::format(", {} {:g}", memory, r.momentum);
+  if (Session<C>::kClipsByValue) record.rule += fmt::format(", entries clipped at {:g}", r.clip);
+  record.rule += fmt::format(", learning rate {:g} ({}{}), decay {:g}", r.learning_rate, r.schedule,
+                             r.governor ? ", governed from there" : "", r.decay);
   if (r.constraint != "none") record.rule += fmt::format(", constraint {} of strength {:g}", r.constraint, r.strength);
   if (r.label_noise > 0) record.rule += fmt::format(", label noise {:g}", r.label_noise);
   record.target = fmt::format("{} ({})", s.table().target, s.table().backend);
@@ -277,8 +232,9 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
   if constexpr (kHasBooks<C>) {
     if (resumed != nullptr && s.progress.epoch < until) s.ledger->resync();
     if (!options.report.empty()) {
-      s.recording = std::make_unique<Recording>();
+      s.record();
       describe(s, s.recording->record);
+      s.recording->heavy_ball = kIsHeavyBall<typename C::Rule>;
       s.recording->start(*s.ledger, s.progress.step, until * s.steps_per_epoch());
     }
   }
@@ -321,6 +277,8 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
         Session<C>::kLabels
             ? report::Figure{"test accuracy", fmt::format("{:.2f} %", 100 * test_score.accuracy)}
             : report::Figure{"test mean squared error", fmt::format("{:.5f}", test_score.mean_squared_error)}};
+    if constexpr (kHasBooks<C>)
+      if (!recording->record.point.empty()) recording->add_bounds(*s.ledger, s.trainer->params);
     if (recording->record.point.empty()) fmt::print("no step was taken: no report\n");
     else if (const std::string why = write_report(recording->record, options.report); !why.empty()) return refuse(why);
   }
@@ -374,8 +332,8 @@ int run_on_target(const TrainOptions& options, const Recipe& recipe, const io::C
     return refuse("this CPU or build has no target '" + wanted + "' for --constraint " + recipe.constraint +
                   " (it has those of emmy reproduce)");
   if (table == nullptr)
-    return refuse("this CPU or build has no target '" + wanted + "' for --net " + C::kName +
-                  " (scalar, sse4, avx2, avx3)");
+    return refuse("this CPU or build has no target '" + wanted + "' for --net " + C::kName + ", --rule " + recipe.rule +
+                  (kIsOfRules<C> ? " (scalar, avx2)" : " (scalar, sse4, avx2, avx3)"));
   return run(options, recipe, *table, resumed, std::move(data->sets));
 }
 

@@ -22,17 +22,18 @@ std::string others(const Causes& share, std::size_t first) {
   return text;
 }
 
-std::string breaking(const Record& record, std::size_t s, double share, double largest) {
-  const Symmetry& symmetry = record.symmetry[s];
+std::string breaking(const Record& record, double share) {
   if (!record.adaptive)
     return fmt::format("{} breaking: rates that differ between blocks, frozen weights or clipping by tensor or element",
                        percent(share));
-  if (symmetry.dead_biases)
-    return fmt::format(
-        "biases drift {:.2g} with zero gradient: {} amplifies rounding; freeze them or project the gradient", largest,
-        record.rule);
-  return fmt::format("{} kinetic breaking: {}; with one second moment for each connected block this charge is kept",
-                     percent(share), record.rule);
+  return fmt::format("{} kinetic breaking: {}; block-shared Adam (--rule adam-shared) keeps this charge",
+                     percent(share), record.rule.substr(0, record.rule.find(',')));
+}
+
+// Have biases without a gradient gone further than one step of the rate? A preconditioner divides rounding by its own size.
+bool rounding_amplified(const Record& record, std::size_t symmetry) {
+  return record.adaptive && record.symmetry[symmetry].dead_biases &&
+         record.point.back().symmetry[symmetry].largest > record.point.front().learning_rate;
 }
 
 }  // namespace
@@ -74,6 +75,31 @@ std::string law_text(const Record& record, std::size_t symmetry) {
                      100 * end.law_second / all, 100 * end.law_first / all);
 }
 
+std::string energy_text(const Record& record) {
+  double steps = 0, change = 0, size = 0, first_off = 0, off = 0, flow = 0;
+  std::vector<double> kappa;
+  for (const Point& p : record.point) {
+    const Energy& e = p.energy;
+    if (!e.known()) continue;
+    ++steps;
+    change += e.change;
+    size += std::fabs(e.change);
+    first_off += std::fabs(e.change - e.slope);
+    off += std::fabs(e.change - e.trapezoid());
+    flow += e.flow;
+    if (e.slope < 0) kappa.push_back(e.kappa_gradient());
+  }
+  if (steps == 0 || size == 0) return "";
+  std::string text = fmt::format(
+      "{} steps moved the loss of their own batch by {:.4g}; foretold to {:.3g} % by the trapezoid of their slopes, to "
+      "{:.3g} % to first order; gradient flow, -eta |g|^2 = -eta delta' K delta: {:.4g}",
+      steps, change, 100 * off / size, 100 * first_off / size, flow);
+  if (kappa.empty()) return text;
+  const auto middle = kappa.begin() + static_cast<std::ptrdiff_t>(kappa.size() / 2);
+  std::nth_element(kappa.begin(), middle, kappa.end());
+  return text + fmt::format("; rate times curvature {:.3g} (median of {} steps downhill)", *middle, kappa.size());
+}
+
 std::string rotation_text(const Record& record, std::size_t symmetry) {
   const Rotation r = rotation(record, symmetry);
   if (r.measured == 0) return "";
@@ -103,7 +129,11 @@ std::string diagnosis(const Record& record, std::size_t symmetry) {
   const auto most = static_cast<std::size_t>(std::max_element(share.begin(), share.end()) - share.begin());
   if (share[most] <= 0) return "conserved: nothing moved";
   const std::string also = others(share, most);
-  if (record.symmetry[symmetry].dead_biases && !record.adaptive && share[kNoether] + share[kRounding] > share[kDecay])
+  if (rounding_amplified(record, symmetry) && share[kDecay] < 0.5)
+    return fmt::format(
+        "biases drift {:.2g} with zero gradient: {} in f32 amplifies rounding; freeze them or project the gradient",
+        end.largest, record.rule.substr(0, record.rule.find(',')));
+  if (record.symmetry[symmetry].dead_biases && share[kNoether] + share[kRounding] > share[kDecay])
     return fmt::format("conserved: no bias moved by more than {:.2g}, by rounding in a gradient that is zero",
                        end.largest);
   if (share[kNoether] + share[kRounding] > 0.5)
@@ -114,7 +144,7 @@ std::string diagnosis(const Record& record, std::size_t symmetry) {
     case kMomentum:
       return fmt::format("momentum {}: what the buffer remembers of earlier steps, {}{}", percent(share[most]),
                          share[kDecay] > 0 ? "their decay with them" : "second order in the learning rate", also);
-    case kBreaking: return breaking(record, symmetry, share[most], end.largest) + also;
+    case kBreaking: return breaking(record, share[most]) + also;
     case kDiscretisation:
       return fmt::format("discretisation {}: second order in the learning rate, gone in gradient flow{}",
                          percent(share[most]), also);

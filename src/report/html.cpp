@@ -111,6 +111,15 @@ std::string to_html(const Record& r) {
               line_chart("worst residual over its bound", step,
                          {{"main", each(r, 1, [](const Point& p) { return p.health; })}}, true, 1),
               key("kmain", "worst residual of each interval") + key("kbound", "bound: a fault above"));
+  if (const std::string energy = energy_text(r); !energy.empty())
+    out +=
+        card("Energy: change of the loss by one step",
+             line_chart("change of the loss of its own batch by one step, measured and by the trapezoid of its slopes",
+                        step,
+                        {{"wide", each(r, 1, [](const Point& p) { return p.energy.trapezoid(); })},
+                         {"main", each(r, 1, [](const Point& p) { return p.energy.change; })}}),
+             key("kmain", "measured, the last step of each interval") + key("kwide", "trapezoid")) +
+        fmt::format("<div><h3>Energy law</h3><p class=\"soft\">{}</p></div>", escaped(energy));
   out += fmt::format("<div><h3>Memory</h3>{}</div></div></section>", memory_table(r));
   for (std::size_t s = 0; s < r.symmetry.size() && !r.point.empty(); ++s) out += of_symmetry(r, s, step);
   return out + "<p class=\"soft\">Steps run from left to right in every chart.</p>" + end_page();

@@ -78,7 +78,11 @@ void read_run(const Json& j, Record& r) {
 
 // What is wrong with it, empty if nothing.
 std::string read_point(const Json& j, Record& r) {
-  Point p{whole(j.at("step")), j.at("loss"), j.at("learning_rate"), j.at("health"), {}};
+  Point p{whole(j.at("step")), j.at("loss"), j.at("learning_rate"), j.at("health"), {}, {}};
+  if (j.contains("energy")) {
+    const Json& e = j.at("energy");
+    p.energy = {e.at("change"), e.at("slope"), e.at("end_slope"), e.at("flow")};
+  }
   for (const Json& s : j.at("symmetries")) p.symmetry.push_back(charges(s));
   if (p.symmetry.size() != r.symmetry.size()) return "a point of another number of symmetries than the run";
   if (!r.point.empty() && p.step <= r.point.back().step) return "its step is not after that of the point before";
@@ -124,6 +128,11 @@ std::string to_json_lines(const Record& r) {
     Json j = {{"line", "point"},    {"step", p.step},
               {"loss", p.loss},     {"learning_rate", p.learning_rate},
               {"health", p.health}, {"symmetries", Json::array()}};
+    if (p.energy.known())
+      j["energy"] = {{"change", p.energy.change},
+                     {"slope", p.energy.slope},
+                     {"end_slope", p.energy.end_slope},
+                     {"flow", p.energy.flow}};
     for (const Charges& c : p.symmetry) j["symmetries"].push_back(of_charges(c));
     out += j.dump() + "\n";
   }

@@ -33,11 +33,24 @@ struct Charges {
   double rotation = 0, equilibrium = 0, settled = 0;
 };
 
+// One step, its batch evaluated before and behind it: what it did to the loss and the slopes g'D at its ends, D the step;
+// and -eta |g|^2 = -eta delta' K delta, what a time eta of gradient flow begins with, K the tangent kernel. 0: not looked at.
+struct Energy {
+  double change = 0, slope = 0, end_slope = 0, flow = 0;
+
+  [[nodiscard]] bool known() const { return slope != 0; }
+  [[nodiscard]] double trapezoid() const { return (slope + end_slope) / 2; }
+  // Rate times curvature along the step, of one that goes downhill: above 2 it raised the loss.
+  [[nodiscard]] double kappa_loss() const { return 2 * (1 - change / slope); }
+  [[nodiscard]] double kappa_gradient() const { return 1 - end_slope / slope; }
+};
+
 struct Point {
   std::int64_t step = 0;
   double loss = 0;           // mean over the steps since the last point
   double learning_rate = 0;  // of the last step
   double health = 0;         // worst of all residuals since the last point, over its bound
+  Energy energy;             // of the last step
   std::vector<Charges> symmetry;
 };
 
@@ -81,6 +94,8 @@ struct Rotation {
 // The shares of the two terms of the heavy ball's law, in a sentence; empty for linear charges, blocks of unequal rates, and
 // rules of another law.
 [[nodiscard]] std::string law_text(const Record& record, std::size_t symmetry);
+// How well the energy law foretold the loss of the steps that were looked at, in a sentence; empty where none was.
+[[nodiscard]] std::string energy_text(const Record& record);
 // In a sentence; empty for other symmetries.
 [[nodiscard]] std::string rotation_text(const Record& record, std::size_t symmetry);
 

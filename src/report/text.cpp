@@ -20,6 +20,7 @@ std::string to_text(const Record& r) {
     out += fmt::format("health  worst residual of any charge, identity or check sum {:.3f} of its rounding bound\n",
                        health);
   }
+  if (const std::string energy = energy_text(r); !energy.empty()) out += fmt::format("energy  {}\n", energy);
   for (const Figure& f : r.result) out += fmt::format("{}: {}\n", f.name, f.text);
   out += "memory  ";
   for (std::size_t i = 0; i < r.memory.size(); ++i)
@@ -53,7 +54,8 @@ std::string to_csv(const Record& r) {
   for (const char* name : kCauseName) out += fmt::format(",{}", name);
   for (const char* name : kCauseName) out += fmt::format(",total_{}", name);
   for (const char* name : kCauseName) out += fmt::format(",moved_{}", name);
-  out += ",residual,residual_over_bound,noether_over_bound,rotation,rotation_in_equilibrium,time_constants\n";
+  out += ",residual,residual_over_bound,noether_over_bound,rotation,rotation_in_equilibrium,time_constants";
+  out += ",step_change,step_slope,step_end_slope,step_flow\n";
   for (const Point& p : r.point)
     for (std::size_t s = 0; s < p.symmetry.size(); ++s) {
       const Charges& c = p.symmetry[s];
@@ -62,8 +64,10 @@ std::string to_csv(const Record& r) {
       for (const double a : c.amount) out += fmt::format(",{:.9g}", a);
       for (const double a : c.total) out += fmt::format(",{:.9g}", a);
       for (const double a : c.moved) out += fmt::format(",{:.9g}", a);
-      out += fmt::format(",{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g}\n", c.residual, c.residual_ratio, c.noether_ratio,
+      out += fmt::format(",{:.9g},{:.9g},{:.9g},{:.9g},{:.9g},{:.9g}", c.residual, c.residual_ratio, c.noether_ratio,
                          c.rotation, c.equilibrium, c.settled);
+      out += fmt::format(",{:.9g},{:.9g},{:.9g},{:.9g}\n", p.energy.change, p.energy.slope, p.energy.end_slope,
+                         p.energy.flow);
     }
   return out;
 }

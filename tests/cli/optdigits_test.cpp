@@ -136,17 +136,23 @@ TEST_F(Optdigits, WhatMovesTheChargesByRule) {
                loss};
   };
   const Run sgd = run({"--momentum", "0"}), heavy = run({"--learning-rate", "0.005"}), adam = run({"--rule", "adam"}),
-            shared = run({"--rule", "adam-shared"});
-  for (const Run& r : {sgd, heavy, adam, shared}) EXPECT_LE(r.unexplained, 0.1);
+            shared = run({"--rule", "adam-shared"}), nesterov = run({"--rule", "nesterov", "--learning-rate", "0.005"}),
+            decoupled = run({"--rule", "momentum-decoupled", "--learning-rate", "0.005", "--decay", "0.001"}),
+            clipped = run({"--rule", "momentum-clipped", "--learning-rate", "0.005"}),
+            rmsprop = run({"--rule", "rmsprop"}), lion = run({"--rule", "lion"}), sign = run({"--rule", "sign"});
+  const std::pair<const char*, Run> all[] = {
+      {"sgd", sgd},   {"momentum", heavy},  {"nesterov", nesterov},  {"momentum-decoupled", decoupled},
+      {"adam", adam}, {"rmsprop", rmsprop}, {"adam-shared", shared}, {"momentum-clipped", clipped},
+      {"lion", lion}, {"sign", sign}};
+  for (const auto& [name, r] : all) EXPECT_LE(r.unexplained, 0.1) << name;
   EXPECT_GE(sgd.discretisation, 99.9);
   EXPECT_NEAR(heavy.law, 5.3, 0.5);
   EXPECT_GE(adam.breaking, 80);
   EXPECT_LE(shared.breaking, 1e-3);
   EXPECT_LE(shared.loss, adam.loss);
-  for (const Run& r : {sgd, heavy, shared}) EXPECT_LT(r.sums, 1e-3);
-  EXPECT_GT(adam.sums, 1);
-  for (const auto& [name, r] :
-       {std::pair{"sgd", sgd}, std::pair{"momentum", heavy}, std::pair{"adam", adam}, std::pair{"adam-shared", shared}})
+  for (const Run& r : {sgd, heavy, nesterov, shared}) EXPECT_LT(r.sums, 1e-3);
+  for (const Run& r : {adam, rmsprop, lion, sign, clipped}) EXPECT_GT(r.sums, 1);
+  for (const auto& [name, r] : all)
     std::printf(
         "%s: discretisation %.3g %%, breaking %.3g %%, unexplained %.2g %%, law %.3g %%, sums moved %.2g, mean "
         "loss %.4f\n",

@@ -34,6 +34,9 @@ TEST(Resume, TwoPartsAreTheWhole) {
   expect_same_in_parts({"--governor", "--learning-rate", "0.01"}, "4", "2");
   expect_same_in_parts({"--rule", "adam", "--decay", "0.01"}, "4", "2");
   expect_same_in_parts({"--rule", "adam-shared"}, "4", "2");
+  expect_same_in_parts({"--rule", "sgd"}, "4", "2");
+  expect_same_in_parts({"--rule", "momentum-clipped", "--clip", "0.02"}, "4", "2");
+  expect_same_in_parts({"--rule", "lion", "--momentum", "0.8"}, "4", "2");
 }
 
 TEST(Resume, TwoPartsAreTheWholeUnderAConstraint) {
