@@ -529,6 +529,35 @@ TEST(Traits, PoolingAndReshapingKeepChannelsApart) {
   static_assert(!emmy::kIsByChannel<Dense<3>> && !emmy::kIsByChannel<Conv1d<3, 1>> && emmy::kIsByChannel<emmy::Relu>);
 }
 
+// kShifts: what is added to channel c at all positions is added to that of y. kAverages: what is added to all channels of a
+// position adds one number to all channels of y, whatever it is elsewhere; a maximum takes another position in each channel.
+template <class L, int... Dims>
+void check_shifts() {
+  constexpr std::size_t kChannels = emmy::Shape<Dims...>::kChannels;
+  static_assert(emmy::kPassesShifts<L>);
+  Model<Of<Input<Dims...>, L>> model(37);
+  const auto x = some_input(Of<Input<Dims...>, L>::kInputs, 38), y = model(x);
+  auto by_channel = x, by_position = x, moved = y;
+  for (std::size_t k = 0; k < x.size(); ++k) by_channel[k] += 0.5 + 0.25 * static_cast<double>(k % kChannels);
+  for (std::size_t k = 0; k < y.size(); ++k) moved[k] += 0.5 + 0.25 * static_cast<double>(k % kChannels);
+  expect_near(model(by_channel), moved, 1e-14);
+  for (std::size_t k = 0; k < x.size(); ++k) by_position[k] += std::sin(static_cast<double>(k / kChannels));
+  const auto z = model(by_position);
+  double apart = 0;
+  for (std::size_t k = 0; k < y.size(); ++k)
+    apart = std::fmax(apart, std::fabs(z[k] - y[k] - (z[k - k % kChannels] - y[k - k % kChannels])));
+  EXPECT_EQ(apart < 1e-14, emmy::kPassesAverages<L>);
+}
+TEST(Traits, PoolsPassOnShifts) {
+  check_shifts<MaxPool<2>, 7, 3>();
+  check_shifts<AvgPool<2>, 7, 3>();
+  check_shifts<GlobalAvgPool, 7, 3>();
+  check_shifts<MaxPool<2>, 5, 4, 3>();
+  check_shifts<AvgPool<2, 3>, 5, 4, 3>();
+  check_shifts<emmy::Last, 7, 3>();
+  static_assert(!emmy::kPassesShifts<Dense<3>> && !emmy::kPassesShifts<emmy::Relu>);
+}
+
 // ---- layers with a state
 
 using emmy::Gru;

@@ -130,6 +130,20 @@ double largest_terms(const Memory<N, Batch, true>& m) {
   return largest;
 }
 
+// The largest mean of |x| of a channel of tensor T.
+template <int T, class N, int Batch>
+double largest_mean(const Memory<N, Batch, true>& m) {
+  constexpr auto kTensor = kPlan<N>.tensor[T];
+  constexpr int kRows = Batch * kTensor.positions;
+  double largest = 0;
+  for (int c = 0; c < kTensor.channels; ++c) {
+    double sum = 0;
+    for (int r = 0; r < kRows; ++r) sum += std::fabs(static_cast<double>(m.template act<T>()[r * kTensor.stride + c]));
+    largest = std::fmax(largest, sum / kRows);
+  }
+  return largest;
+}
+
 // Of each unit that a BatchNorm reads, and of biases before it, which have no gradient. What reaches its weights has cancelled
 // over the batch, all the more where a unit's mean is several times its deviation, as in the second layer: against the sum of
 // |g theta| f32 deltas rounded once from exact ones leave 4.8e-7 to 7.7e-7 there (seeds 61, 1, 2), these 1.5e-6 to 2e-6.
@@ -154,6 +168,40 @@ TYPED_TEST(Identity, HoldsForWhatABatchNormReads) {
   std::printf("against the sum of |g theta| alone: %.2g, %.2g\n", first_plain, second_plain);
   EXPECT_LT(first_plain, sizeof(TypeParam) == 4 ? 7.5e-7 : 1e-14);
   EXPECT_LT(second_plain, sizeof(TypeParam) == 4 ? 2.5e-6 : 1e-14);
+}
+
+// Of biases and rows of weights whose shift passes through pools: maxima before a BatchNorm, means before a LayerNorm and
+// before the loss, where it is p, up to 1, that is rounded, not p - t. Steps keep their budgets too.
+TYPED_TEST(Identity, HoldsForWhatPoolsPassOn) {
+  using N = Net<Scalar<TypeParam>, Input<10, 3>, Conv1d<5, 3>, MaxPool<2>, emmy::BatchNorm<WithBias, 1, 64>, Relu,
+                Conv1d<9, 1>, AvgPool<2>, emmy::LayerNorm<WithBias, 1, 32>, Relu, Conv1d<3, 1>, emmy::GlobalAvgPool>;
+  const UnitCharge dead{1, {{1, false, 1}}}, rows{1, {{4, true, 1}}}, bias{1, {{5, true, 1, 1}}},
+      logits{1, {{8, true, 1}}}, logit_bias{1, {{9, true, 1, 1}}};
+  worst_identity<N>(79, [&](const auto&, const auto& m, auto check) {
+    check({{&dead, 5}}, 0, largest_terms<1, true>(m));
+    check({{&rows, 5}, {&bias, 1}}, 0, 9 * largest_terms<5, true>(m));
+    check({{&logits, 9}, {&logit_bias, 1}}, 0, largest_mean<8>(m));
+  });
+  Pcg32 rng{83};
+  Trainer<N, BasicMomentum<TypeParam>, kBatch> trainer{};
+  Ledger<N> ledger{};
+  fixture::Data<N, kBatch> data{};
+  fixture::randomise(trainer.params, rng, 0.9);
+  TypeParam dead_at_start[5];
+  for (int step = 0; step < 300; ++step) {
+    data.refill(rng, false);
+    const BasicMomentum<TypeParam> rule{TypeParam(0.02), TypeParam(0.9), TypeParam(step < 150 ? 0 : 0.01)};
+    ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, ledger).status, Status::ok);
+    ASSERT_LE(ledger.health(), 1) << step;
+    for (int c = 0; c < 5; ++c) {
+      const TypeParam now = ledger.template charge<Translation<Layer<0>>>(c);
+      if (step == 0) dead_at_start[c] = now;
+      if (step == 149) {
+        EXPECT_NEAR(now, dead_at_start[c], sizeof(TypeParam) == 4 ? 1e-6 : 1e-15) << c;
+      }
+    }
+  }
+  EXPECT_GT(ledger.worst_health(), 0);
 }
 
 // The bias of an exponential that a mean reads cancels over the positions.

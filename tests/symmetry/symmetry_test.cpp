@@ -64,6 +64,10 @@ using Reset =
 using NormedStates = Of<Input<4, 3>, emmy::Rnn<5, LeakyRelu<1, 4>>, emmy::LayerNorm<NoBias, 0>, Flatten, Dense<3>>;
 using BatchNorms = Of<Input<6, 3>, Conv1d<5, 2>, emmy::BatchNorm<WithBias, 0>, LeakyRelu<1, 4>, MaxPool<2>, Flatten,
                       emmy::BatchNorm<NoBias, 0>, Dense<6>, LeakyRelu<1, 4>, emmy::BatchNorm<WithBias, 0>, Dense<3>>;
+// Shifts through pools: of biases alone, of rows of weights where the pools are means.
+using Pooled = Of<Input<12, 3>, Conv1d<5, 3>, MaxPool<2>, emmy::BatchNorm<WithBias, 0>, Relu, Conv1d<4, 2>, AvgPool<2>,
+                  emmy::LayerNorm<WithBias, 0>, Relu, Conv1d<6, 1>, MaxPool<2>, emmy::LayerNorm<NoBias, 0>, Relu,
+                  Conv1d<3, 1>, emmy::GlobalAvgPool>;
 using Flat = Of<Input<4, 3>, Dense<5>, Flatten, Relu, Parametrized<Dense<3>, ProductByInput>>;
 
 static_assert(kHasExactly<OneHidden, Rescaling<Layer<1>>, Translation<Layer<2>>>);
@@ -109,6 +113,17 @@ static_assert(kHasExactly<Exponentials, ExpUnit<Layer<3>>, Scale<Layer<4>>, Tran
 static_assert(kHasExactly<Gates, Rescaling<Layer<0, 0, 0>>, Rescaling<Layer<2, 0, 1>>, Rescaling<Layer<2, 1, 1>>,
                           Translation<Layer<4>>>,
               "each homogeneous side of a product, but not the gate of a Glu");
+static_assert(kHasExactly<Pooled, Translation<Layer<0>>, Scale<Layer<1>>, Rescaling<Layer<3>>, Translation<Layer<4>>,
+                          Scale<Layer<5>>, Rescaling<Layer<7>>, Translation<Layer<8>>, Scale<Layer<9>>,
+                          Rescaling<Layer<11>>, Translation<Layer<12>>>);
+static_assert(
+    charges_of<Pooled>(Translation<Layer<4>>{}).kCount == 2 &&
+        charges_of<Pooled>(Translation<Layer<8>>{}).kCount == 1 &&
+        charges_of<Pooled>(Translation<Layer<12>>{}).charge[1].of_loss,
+    "rows and bias; the bias alone, whose shift a maximum passes on; the outputs, which the loss does not see");
+static_assert(kHasExactly<Of<Input<4, 3>, Conv1d<5, 2, NoBias>, MaxPool<2>, emmy::LayerNorm<NoBias, 0>, Flatten, Relu>,
+                          Scale<Layer<1>>>,
+              "rows of weights add another number at each position");
 static_assert(kHasExactly<Flat, Rescaling<Layer<2>>, FactorBalance<Layer<3>>>);
 
 static_assert(

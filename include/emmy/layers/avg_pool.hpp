@@ -29,7 +29,7 @@ struct GlobalAvgPoolShape {
 template <int Window, int Along = 0>
 struct AvgPool {
   static_assert(Window > 0 && Along >= 0, "emmy: AvgPool<Window> needs a window of at least one position");
-  static constexpr bool kTakesBelow = true, kByChannel = true, kPool = true;
+  static constexpr bool kTakesBelow = true, kByChannel = true, kPool = true, kAverages = true;
   static constexpr Ratio kDegree{1, 1};
   template <class InShape>
   using output = typename detail::AvgPoolShape<InShape, Window, Along>::type;
@@ -39,7 +39,7 @@ struct AvgPool {
 
 // y[c] = 1 / P sum_p x[p, c]: Shape<P, C> and Shape<H, W, C> become Shape<C>, whatever they are.
 struct GlobalAvgPool {
-  static constexpr bool kTakesBelow = true, kByChannel = true, kPool = true;
+  static constexpr bool kTakesBelow = true, kByChannel = true, kPool = true, kAverages = true;
   static constexpr Ratio kDegree{1, 1};
   template <class InShape>
   using output = typename detail::GlobalAvgPoolShape<InShape>::type;

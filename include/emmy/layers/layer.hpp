@@ -16,6 +16,8 @@
 //                                               x where there are fewer)
 //   kPool                                       y is not finite where an x is not, but for an x that another outdoes, and
 //                                               |dx| <= |dy| (tests/layers/max_pool_test.cpp)
+//   kShifts                                     what is added to a channel of x at all positions is added to that of y
+//   kAverages                                   y is a mean of positions of x, channel by channel (kShifts with it)
 //   kPositionwise                               position p of y is made of position p of x alone (elementwise layers and
 //                                               affine ones without kWindow do not say so)
 //   kReshapes                                   y is x in another shape: the same memory where neither has pads
@@ -224,6 +226,14 @@ inline constexpr bool kShiftInvariant = requires {
 template <class L>
 inline constexpr bool kIsPool = requires {
   requires L::kPool;
+};
+template <class L>
+inline constexpr bool kPassesAverages = requires {
+  requires L::kAverages;
+};
+template <class L>
+inline constexpr bool kPassesShifts = kPassesAverages<L> || requires {
+  requires L::kShifts;
 };
 // May a rescaling pass through it, channel by channel?
 template <class L>

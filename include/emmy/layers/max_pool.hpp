@@ -21,7 +21,7 @@ struct MaxPoolShape : PoolShape<InShape, Window, Along> {
 template <int Window, int Along = 0>
 struct MaxPool {
   static_assert(Window > 0 && Along >= 0, "emmy: MaxPool<Window> needs a window of at least one position");
-  static constexpr bool kTakesBelow = true, kByChannel = true, kPool = true;
+  static constexpr bool kTakesBelow = true, kByChannel = true, kPool = true, kShifts = true;
   static constexpr Ratio kDegree{1, 1};
   template <class InShape>
   using output = typename detail::MaxPoolShape<InShape, Window, Along>::type;

@@ -79,7 +79,7 @@ struct Gru : detail::Recurrent<Units, 3> {
 
 // y[0, c] = x[P - 1, c], of P positions the last one. In a stream, the last one so far.
 struct Last {
-  static constexpr bool kTakesBelow = true, kByChannel = true, kForgetsOutput = true;
+  static constexpr bool kTakesBelow = true, kByChannel = true, kForgetsOutput = true, kAverages = true;
   static constexpr Ratio kDegree{1, 1};
   template <class InShape>
   using output = typename detail::LastShape<InShape>::type;

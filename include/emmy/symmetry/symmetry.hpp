@@ -70,7 +70,8 @@ namespace detail {
 struct NodeFacts {
   // takes: its weights take the scale of its inputs; scales: its own weights can scale its units; multiplies: two tensors
   bool takes, homogeneous, scales, ignores_scale, exponential, multiplies;
-  int inner_block;  // kInnerBlock, -1: none
+  bool shifts, averages;  // kShifts, kAverages
+  int inner_block;        // kInnerBlock, -1: none
   int from, skip;
   Ratio degree;
 };
@@ -96,8 +97,8 @@ consteval auto facts_of(Nodes<N...>) {
   return FactsOf<N...>{
       {{kTakesScale<typename N::layer>, kIsByChannel<typename N::layer> && kIsHomogeneous<typename N::layer>,
         kScalesUnits<typename N::layer>, kIsScaleInvariant<typename N::layer>, kIsExponential<typename N::layer>,
-        __is_same(typename N::layer, Multiply), kInnerBlockOf<typename N::layer>, N::kFrom, N::kSkip,
-        degree_of<typename N::layer>()}...}};
+        __is_same(typename N::layer, Multiply), kPassesShifts<typename N::layer>, kPassesAverages<typename N::layer>,
+        kInnerBlockOf<typename N::layer>, N::kFrom, N::kSkip, degree_of<typename N::layer>()}...}};
 }
 template <class Net>
 inline constexpr auto kFacts = facts_of(typename Net::nodes{});
