@@ -1,5 +1,5 @@
 // The law of the ledger over 1,000 steps with momentum, decay and clipping: no residual above its bound, a budget that
-// adds up to the change of the charges, and a flipped bit that is seen in the next step. Then the meters of train/meters.hpp and
+// adds up to the change of the charges, the report of it in words, and a flipped bit that is seen in the next step. Then the meters of train/meters.hpp and
 // capacity.hpp, beside what they show in double on the host.
 #include <emmy/emmy.hpp>
 #include <emmy/train/capacity.hpp>
@@ -33,6 +33,16 @@ void draw(emmy::Pcg32& rng) {
     labels[s] = static_cast<int>(rng.below(4));
     for (int i = 0; i < 6; ++i) x[s * 6 + i] = 2 * rng.uniform() - 1 + (i == labels[s] ? 1.5f : 0.0f);
   }
+}
+
+// Is `part` in `text`?
+bool has(const char* text, const char* part) {
+  for (; *text != 0; ++text) {
+    int i = 0;
+    while (part[i] != 0 && text[i] == part[i]) ++i;
+    if (part[i] == 0) return true;
+  }
+  return false;
 }
 
 // ---- Meters: a figure each, of a net that four of its eight units make
@@ -182,6 +192,21 @@ int main() {
   }
   for (int u = 0; u <= kHidden; ++u) shifts = shifts || ledger.total<Shift>(u).drift() != 0;
   CHECK(decays && remembers && shifts);
+
+  check::begin("the report is what the ledger says");
+  const auto said = emmy::report_of<Balance>(ledger);
+  double all = 0, drift = 0;
+  for (const float share : said.share) all += static_cast<double>(share);
+  for (int u = 0; u < kHidden; ++u) drift += check::size(static_cast<double>(ledger.total<Balance>(u).drift()));
+  CHECK(said.charges == kHidden && said.residual_ratio <= 1 && said.residual_ratio > 0);
+  CHECK_NEAR(all, 1.0, 1e-6);
+  CHECK_NEAR(static_cast<double>(said.drift), drift, 1e-5 * drift);
+  char line[192];
+  const std::size_t length = emmy::format_report("units", said, line, sizeof line);
+  CHECK(length < sizeof line && line[length] == 0);
+  CHECK(has(line, "units: 9 charges, drift ") && has(line, "decay ") && has(line, " %; residual 0.") &&
+        has(line, " of the bound"));
+  emmy::platform::print(static_cast<const char*>(line), "\n");
 
   check::begin("a flipped bit is seen");
   float& weight = trainer.params.weight<emmy::Layer<0>>(3, 2);
