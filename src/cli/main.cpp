@@ -32,7 +32,7 @@ void fill_defaults(Recipe& r, const CLI::App& train) {
   if (!given("--schedule") && (blocks || rank)) r.schedule = "cosine";
   if (!given("--learning-rate") && r.governor) r.learning_rate = 1e-4;
   if (!given("--momentum") && r.governor) r.momentum = 0;
-  if (!given("--schedule") && r.governor) r.schedule = "constant";
+  if (!given("--schedule") && r.governor) r.schedule = "cooldown";
   if (const RuleOption* rule = rule_option(r.rule); rule != nullptr && rule->name != "momentum") {
     if (!given("--learning-rate")) r.learning_rate = rule->learning_rate;
     if (!given("--momentum") && rule->memory.empty()) r.momentum = 0;
@@ -90,12 +90,15 @@ void add_train(CLI::App& app, TrainOptions& o) {
       "--learning-rate", r.learning_rate,
       "Learning rate at the start (default 0.05; 0.1 for sparse, blocks and exercises-gru, 0.001 for adam, rmsprop and "
       "sign, 0.0003 for lion)");
-  train->add_flag("--governor", r.governor,
-                  "The learning rate follows the curvature of the loss: plain steps, no momentum, a constant schedule "
-                  "and a start at 0.0001 unless given");
+  train->add_flag(
+      "--governor", r.governor,
+      "The learning rate follows the curvature of the loss: plain steps, no momentum, schedule cooldown and a "
+      "start at 0.0001 unless given");
   train
       ->add_option("--schedule", r.schedule,
-                   "linear or cosine (to 0 at the last epoch; blocks and rank unless given), or constant")
+                   "linear or cosine (to 0 at the last epoch; blocks and rank unless given), cooldown (to 0 in the "
+                   "last quarter; "
+                   "--governor unless given) or constant")
       ->capture_default_str();
   train
       ->add_option("--rule", r.rule,

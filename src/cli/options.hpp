@@ -40,7 +40,8 @@ struct Recipe {
   std::string net = "digits";       // digits, digits-conv, digits-norm, exercises, exercises-gru, controller
   std::string constraint = "none";  // none, sparse, blocks, units, rank
   std::string rule = "momentum";    // one of kRules
-  std::string schedule = "linear";  // linear or cosine (to 0 at the last epoch), constant
+  std::string schedule =
+      "linear";  // linear or cosine (to 0 at the last epoch), cooldown (in the last quarter), constant
   int epochs = 20;
   int batch = 16;
   double learning_rate = 0.05;

@@ -20,8 +20,8 @@ std::string complaint(const Recipe& r) {
     return "--net is digits, digits-conv, digits-norm, exercises, exercises-gru or controller, not '" + r.net + "'";
   if (r.constraint != "none" && r.constraint != "sparse" && r.constraint != "units" && !bookless)
     return "--constraint is none, sparse, blocks, units or rank, not '" + r.constraint + "'";
-  if (r.schedule != "linear" && r.schedule != "cosine" && r.schedule != "constant")
-    return "--schedule is linear, cosine or constant, not '" + r.schedule + "'";
+  if (r.schedule != "linear" && r.schedule != "cosine" && r.schedule != "cooldown" && r.schedule != "constant")
+    return "--schedule is linear, cosine, cooldown or constant, not '" + r.schedule + "'";
   if (r.epochs < 1 || r.epochs > 1000000) return "--epochs is 1 to 1000000";
   const bool digits = r.net == Dense16::kName;
   const RuleOption* rule = rule_option(r.rule);

@@ -165,9 +165,10 @@ class Session {
   // What the schedule leaves of a learning rate.
   double left(std::int64_t done, std::int64_t total) const {
     const double share = static_cast<double>(done) / static_cast<double>(total);
-    return recipe_.schedule == "linear"   ? 1.0 - share
-           : recipe_.schedule == "cosine" ? (1.0 + std::cos(std::numbers::pi * share)) / 2
-                                          : 1.0;
+    return recipe_.schedule == "linear"     ? 1.0 - share
+           : recipe_.schedule == "cosine"   ? (1.0 + std::cos(std::numbers::pi * share)) / 2
+           : recipe_.schedule == "cooldown" ? std::min(1.0, 4 * (1.0 - share))
+                                            : 1.0;
   }
   static auto& by_block(Rule& rule) {
     if constexpr (kClipsByValue) return rule.rule;

@@ -66,7 +66,7 @@ TEST_F(BadInput, Options) {
       {{"--constraint", "blocks", "--batch", "64"}, "--batch is 16 with a constraint"},
       {{"--constraint", "rank", "--net", "exercises"}, "--constraint rank is for --net digits"},
       {{"--constraint", ""}, "--constraint is"},
-      {{"--schedule", "steps"}, "'steps'"},
+      {{"--schedule", "steps"}, "--schedule is linear, cosine, cooldown or constant, not 'steps'"},
       {{"--seed", "-1"}, "--seed"},
       {{"--seed", "x"}, "--seed"},
       {{"--seed", "99999999999999999999999"}, "--seed"},
