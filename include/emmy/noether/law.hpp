@@ -90,8 +90,7 @@ EMMY_OUTLINE void read_charges(Ledger<Net, Spec, Mode>& ledger, const S* theta, 
           const int unit = charge.is_whole
                                ? kCharges<Net, Spec>.unit[At]
                                : kCharges<Net, Spec>.unit[At] + charge.unit_of(part, part.axis == Axis::row ? i : o);
-          const S t = theta[block.offset + i * block.stride + o],
-                  b = buf == nullptr ? S(0) : buf[block.offset + i * block.stride + o];
+          const S t = theta[block.at(i, o)], b = buf == nullptr ? S(0) : buf[block.at(i, o)];
           const S memory = charge.power == 2 ? b * t : b;
           inner::add_exactly(weight * (charge.power == 2 ? t * t : t), units[PerUnit::charge][unit], lost[unit]);
           inner::add_exactly(weight * memory, units[PerUnit::memory][unit], lost_memory[unit]);
@@ -150,7 +149,7 @@ EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Measure>& ledg
       // The deltas of a row add up to 0 but for rounding, theirs and that of a softmax or a norm.
       S own = S(2) * S(block.cols) + S(16);  // times 1 / batch, at most 1
       if constexpr (charge.invariant >= 0) own = ledger.invariances.across_error[charge.invariant];
-      const S terms = rows + S(block.stride);
+      const S terms = rows + S(block.turned ? block.cols : block.width);
       square = S(2) * seen * (terms * terms * (S(block.cols) * delta) + rows * own * own);
     }
     all += magnitude(kWeight) * square;
@@ -243,10 +242,10 @@ namespace inner {
 template <class S>
 inline constexpr S kLeastRate = S(0x1p-60);
 // Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
-// its bound.
+// its bound, and of its square.
 template <int C, class Net, class Spec, class Mode, class Rule, class V>
 EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, typename Net::scalar share, V& over,
-                            V& under) noexcept {
+                            V& under, V& over_square, V& under_square) noexcept {
   using S = typename Net::scalar;
   constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
   constexpr bool kMeasured = __is_same(Mode, Measure), kQuadratic = charge.power == 2;
@@ -260,21 +259,28 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const V none = simd::zero<S>();
   V decayed = none, carried = none, second = none, rounded = none;  // of all units
-  [[maybe_unused]] V of_rounding = none, of_linear = none;
-  [[maybe_unused]] S roundings = 0;  // of a term
+  constexpr bool kHasNorms = kInvariants<Net> != 0, kByNorms = kHasNorms && (kQuadratic || charge.by_unit);
+  // Squares are compared of a linear charge without memory: no roots.
+  constexpr bool kSquared = !kQuadratic && !Rule::kHasMemory && !kByNorms;
+  [[maybe_unused]] S of_rounding = 0, of_linear = 0, of_weights = 0, of_motion = 0;
   if constexpr (kMeasured) {
-    of_rounding = simd::set(share * share * slack_of<C>(ledger) + kLostToSquares<S> * kLostToSquares<S>);
-    S terms = 0;
+    of_rounding = share * share * slack_of<C>(ledger) + kLostToSquares<S> * kLostToSquares<S>;
+    S roundings = 0;  // of a term
     for_parts<C, Net, Spec>([&](auto index) EMMY_LAMBDA {
       constexpr ChargePart part = kCharges<Net, Spec>.charge[C].part[decltype(index)::value];
       roundings = larger(roundings, part_terms<S>(charge, part, kPlan<Net>.block[part.block]).r);
-      terms += squared_terms<S>(charge, part, kPlan<Net>.block[part.block]);
+      of_linear += S(2) * squared_terms<S>(charge, part, kPlan<Net>.block[part.block]);
     });
-    if constexpr (!kQuadratic) {
-      of_rounding = simd::sqrt(of_rounding);
-      of_linear = simd::set(S(2) * terms);
-    }
+    of_weights = S(2) * roundings + S(10), of_motion = roundings + S(3);
+    if constexpr (!kQuadratic && !kSquared) of_rounding = root(of_rounding);
   }
+  Extremes<S>& extreme = ledger.extreme[C];
+  [[maybe_unused]] V most = simd::set(extreme.residual), most_ratio = simd::set(extreme.residual_ratio),
+                     most_relative = simd::set(extreme.relative);
+  const bool unbounded = ledger.unbounded;
+  const auto power = [](auto squared, V v) EMMY_LAMBDA { return decltype(squared)::value ? simd::mul(v, v) : v; };
+  [[maybe_unused]] constexpr std::bool_constant<kSquared> as_bound{};
+  [[maybe_unused]] constexpr std::bool_constant<!kQuadratic> as_size{};
   const auto follow = [&](int u, int n) EMMY_LAMBDA {
     const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + kFirst + u, n); };
     const auto put = [&](V v, S* p) EMMY_LAMBDA { store_units(v, p + kFirst + u, n); };
@@ -292,7 +298,7 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
     };
     const V q = own(units[PerUnit::charge]);
     V of_epsilon = none;  // a0 N
-    if constexpr (kInvariants<Net> != 0)
+    if constexpr (kHasNorms)
       of_epsilon =
           times(ledger.invariances.share, of_norm(charge, static_cast<const S*>(ledger.invariances.along), u, n));
     // |u|^2 of the plain step and of the whole one, signed and as sizes.
@@ -317,7 +323,7 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
     V law = q;
     if (km1 != S(0)) {
       V decay = times(kQuadratic ? km1 * (r.k + S(1)) : km1, q);
-      if constexpr (kQuadratic) decay = simd::neg_mul_add(simd::set(S(2) * km1), of_epsilon, decay);
+      if constexpr (kQuadratic && kHasNorms) decay = simd::neg_mul_add(simd::set(S(2) * km1), of_epsilon, decay);
       if constexpr (kQuadratic && Rule::kHasMemory)
         decay = simd::neg_mul_add(simd::set(S(2) * km1 * r.eta * r.beta), own(units[PerUnit::memory]), decay);
       book(Cause::decay, decay, decayed);
@@ -340,7 +346,7 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
     }
     if constexpr (kQuadratic) {
       book(Cause::discretisation, gg, second);
-      law = simd::add(law, simd::neg_mul_add(simd::set(S(2)), of_epsilon, gg));
+      law = simd::add(law, kHasNorms ? simd::neg_mul_add(simd::set(S(2)), of_epsilon, gg) : gg);
     }
     if constexpr (!kMeasured) {
       put(law, units[PerUnit::charge]);
@@ -350,25 +356,31 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
               largest = simd::max(size, own(units[PerUnitLaw::size]));
       put(after, units[PerUnit::charge]);
       put(size, units[PerUnitLaw::size]);
-      const V squares = simd::mul_add(simd::set(S(2) * roundings + S(10)), largest, times(roundings + S(3), moved));
-      V of_noether = of_rounding, bound = none;
-      if constexpr (kQuadratic) of_noether = simd::sqrt(simd::mul(of_rounding, largest));
-      if constexpr (kInvariants<Net> != 0 && (kQuadratic || charge.by_unit))
+      const V squares = simd::mul_add(simd::set(of_weights), largest, times(of_motion, moved));
+      V of_noether, bound;
+      if constexpr (!kQuadratic) of_noether = simd::set(of_rounding);
+      else if constexpr (Rule::kHasMemory) of_noether = simd::sqrt(times(of_rounding, largest));
+      else
+        of_noether =
+            simd::mul_add(simd::set(S(0.25) * of_weights), largest, simd::set(of_rounding * (S(1) / of_weights)));
+      if constexpr (kByNorms)
         of_noether = simd::mul_add(
             simd::set(S(2) * ledger.invariances.share),
             kQuadratic ? of_norm(charge, static_cast<const S*>(ledger.invariances.along_error), u, n)
                        : load_units(ledger.invariances.across_error + (charge.by_unit ? charge.invariant : 0) + u, n),
             of_noether);
       if constexpr (kQuadratic) bound = simd::mul_add(simd::set(S(1.7072)), squares, of_noether);
-      else bound = simd::add(simd::sqrt(simd::mul(of_linear, squares)), of_noether);
+      else if constexpr (kSquared)
+        bound = simd::mul_add(simd::set(S(1.25) * of_linear), squares, times(S(5), of_noether));
+      else bound = simd::add(simd::sqrt(times(of_linear, squares)), of_noether);
       if constexpr (Rule::kHasMemory) {
         const V doubt = own(units[PerUnitLaw::doubt]);
         bound = simd::mul_add(simd::set(S(2) * magnitude(r.k) * r.eta * r.beta), doubt, bound);
         // What this step adds: of |u|^2 / eta and of theta u / eta, of a linear charge of u / eta; of what decay stores.
-        const V stored = kQuadratic ? times(roundings + S(8), largest) : simd::sqrt(simd::mul(of_linear, largest)),
+        const V stored = kQuadratic ? times(of_motion + S(5), largest) : simd::sqrt(times(of_linear, largest)),
                 added = kQuadratic ? simd::mul_add(simd::set(S(8)), simd::sqrt(simd::mul(largest, moved)),
-                                                   times(roundings + S(8), moved))
-                                   : simd::sqrt(simd::mul(of_linear, moved));
+                                                   times(of_motion + S(5), moved))
+                                   : simd::sqrt(times(of_linear, moved));
         put(simd::mul_add(
                 simd::set(magnitude(r.k) * r.beta), doubt,
                 simd::mul_add(simd::set(per_eta), simd::add(of_noether, added), times(magnitude(r.stored), stored))),
@@ -378,20 +390,22 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
       book(Cause::rounding, residual, rounded);
       V off = simd::abs(residual);
       off = simd::select(simd::less_equal(off, endless), off, endless);  // what is no number is a fault
-      bound = simd::mul_add(simd::set(kRoundoff<S>), bound, simd::set(kLostToZero<S>));
-      if (ledger.unbounded) bound = endless, off = none;  // nothing is claimed
-      keep_larger(over, under, off, bound);
-      // Records are rare: to compare costs less than to write, and products less than quotients.
-      const V relative = own(units[PerUnitLaw::relative]), ratio = own(units[PerUnitLaw::residual_ratio]);
-      const auto breaks = [](V record, V amount) EMMY_LAMBDA { return simd::any<V>(simd::less(record, amount)); };
-      if (breaks(own(units[PerUnitLaw::residual]), off) || breaks(simd::mul(ratio, bound), off) ||
-          breaks(kQuadratic ? simd::mul(relative, size) : simd::mul(simd::mul(relative, relative), size),
-                 kQuadratic ? off : simd::mul(off, off))) {
-        const auto raise = [&](PerUnitLaw of, V v) EMMY_LAMBDA { put(simd::max(own(units[of]), v), units[of]); };
+      bound = simd::mul_add(simd::set(kSquared ? kRoundoff<S> * kRoundoff<S> : kRoundoff<S>), bound,
+                            simd::set(kLostToZero<S>));
+      if (unbounded) bound = endless, off = none;  // nothing is claimed
+      if constexpr (kSquared) keep_larger(over_square, under_square, power(as_bound, off), bound);
+      else keep_larger(over, under, off, bound);
+      // Records are rare, and products cost less than quotients.
+      const V above = simd::max(simd::sub(off, most),
+                                simd::max(simd::neg_mul_add(power(as_bound, most_ratio), bound, power(as_bound, off)),
+                                          simd::neg_mul_add(power(as_size, most_relative), size, power(as_size, off))));
+      if (simd::any<V>(simd::less(none, above))) {
         const V now = simd::div(off, kQuadratic ? size : simd::sqrt(size));
-        raise(PerUnitLaw::residual, off);
-        raise(PerUnitLaw::residual_ratio, simd::div(off, bound));
-        raise(PerUnitLaw::relative, simd::select(simd::less(none, size), now, none));
+        const auto raise = [](V& record, V v) EMMY_LAMBDA { record = simd::set(simd::max_lane(simd::max(record, v))); };
+        raise(most, off);
+        raise(most_ratio, simd::div(off, kSquared ? simd::sqrt(bound) : bound));
+        raise(most_relative, simd::select(simd::less(none, size), now, none));
+        extreme = {simd::first_of(most), simd::first_of(most_ratio), S(0), S(0), simd::first_of(most_relative)};
       }
     }
   };
@@ -424,13 +438,20 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
       "other symmetries, or use Audit or Every<N>");
   if constexpr (requires { law_rates(rule); }) {
     using S = typename Net::scalar;
-    auto over = simd::zero<S>(), under = simd::set(S(1));
+    auto over = simd::zero<S>(), under = simd::set(S(1)), over_square = over, under_square = under;
     [&]<int... C>(std::integer_sequence<int, C...>) EMMY_LAMBDA {
-      (inner::follow_law<C>(ledger, rule, share, over, under), ...);
+      (inner::follow_law<C>(ledger, rule, share, over, under, over_square, under_square), ...);
     }
     (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges>{});
-    if constexpr (__is_same(Mode, Measure)) ledger.last_ratio = simd::max_lane(simd::div(over, under));
-    ledger.worst_ratio = ledger.worst_ratio > ledger.last_ratio ? ledger.worst_ratio : ledger.last_ratio;
+    if constexpr (__is_same(Mode, Measure)) {
+      inner::keep_larger(over, under, simd::sqrt(over_square), simd::sqrt(under_square));
+      auto& [last, worst] = ledger.quotients;
+      simd::store(over, last.over);
+      simd::store(under, last.under);
+      inner::keep_larger(over, under, simd::load(worst.over), simd::load(worst.under));
+      simd::store(over, worst.over);
+      simd::store(under, worst.under);
+    }
     // What the buffer took in unseen: the next step reads it.
     if (Rule::kHasMemory && (ledger.unbounded || law_rates(rule).eta < inner::kLeastRate<S>)) ledger.known = false;
     ++ledger.measured;

@@ -78,22 +78,9 @@ inline constexpr int kStepArrays = static_cast<int>(PerUnit::charge);
 
 // What modes Predict and Measure keep of a step in the place of PerUnit's first arrays, until it is closed: the plain and
 // the whole part of |u|^2 by the sign of the weights, and the same of |theta'|^2 (of a linear charge the signed sums of
-// weights and, as `lost`, squares). From one step to the next: sum of all |theta|^2, bound of the error of `memory`. Since the
-// last reset: the worst of Extremes.
-enum class PerUnitLaw : int {
-  plain_won,
-  plain_lost,
-  moved_won,
-  moved_lost,
-  won,
-  lost,
-  size,
-  doubt,
-  residual,
-  residual_ratio,
-  relative
-};
-inline constexpr int kLawArrays = static_cast<int>(PerUnitLaw::residual);
+// weights and, as `lost`, squares). From one step to the next: sum of all |theta|^2, bound of the error of `memory`.
+enum class PerUnitLaw : int { plain_won, plain_lost, moved_won, moved_lost, won, lost, size, doubt };
+inline constexpr int kLawArrays = static_cast<int>(PerUnitLaw::doubt) + 1;
 
 // What mode Kinetic keeps besides: of a step the sum of the second moments, which at its end becomes the number that stands
 // for the preconditioner of the unit, and B(d, theta), d the gradient with memory; since the last reset both parts of
@@ -167,6 +154,26 @@ struct Slack {
 };
 struct NoSlack {};
 
+// Residuals over their bounds as mode Measure leaves them, a lane each, over / under: of the last step, and the worst of all. Only
+// who asks divides.
+template <class S>
+struct Quotients {
+  alignas(kAlign<S>) S over[padded<S>(1)];
+  alignas(kAlign<S>) S under[padded<S>(1)];
+
+  EMMY_INLINE constexpr S largest() const noexcept {
+    S most = 0;
+    for (int i = 0; i < padded<S>(1); ++i)
+      if (over[i] > S(0) && !(over[i] <= most * under[i])) most = over[i] / under[i];
+    return most;
+  }
+};
+template <class S>
+struct LastAndWorst {
+  Quotients<S> last, worst;
+};
+struct NoQuotients {};
+
 namespace detail {
 template <class Net>
 consteval int activity_offset(int tensor) {
@@ -198,9 +205,15 @@ struct Ledger {
 
   // The residual of the last measured step over its rounding bound, the worst of all charges, Noether identities and
   // check sums: at most 1 for sound hardware and right kernels. Infinity for a residual where none can be.
-  EMMY_INLINE constexpr scalar health() const noexcept { return last_ratio; }
+  EMMY_INLINE constexpr scalar health() const noexcept {
+    if constexpr (__is_same(Mode, Measure)) return quotients.last.largest();
+    else return last_ratio;
+  }
   // The worst since the last reset.
-  EMMY_INLINE constexpr scalar worst_health() const noexcept { return worst_ratio; }
+  EMMY_INLINE constexpr scalar worst_health() const noexcept {
+    if constexpr (__is_same(Mode, Measure)) return quotients.worst.largest();
+    else return worst_ratio;
+  }
 
   // The number of charges of a watched symmetry, the value of one, and its budget since the last reset.
   template <class Symmetry>
@@ -245,14 +258,6 @@ struct Ledger {
   template <class Symmetry>
   EMMY_INLINE constexpr Extremes<scalar> extremes() const noexcept {
     Extremes<scalar> worst{};
-    if constexpr (__is_same(Mode, Measure)) {
-      for (int u = first<Symmetry>(); u < first<Symmetry>() + kUnitsOf<Symmetry>; ++u) {
-        worst.residual = larger(worst.residual, units[PerUnitLaw::residual][u]);
-        worst.residual_ratio = larger(worst.residual_ratio, units[PerUnitLaw::residual_ratio][u]);
-        worst.relative = larger(worst.relative, units[PerUnitLaw::relative][u]);
-      }
-      return worst;
-    }
     for (int c = 0; c < kChargeCount; ++c) {
       if (kCharges<Net, Spec>.unit[c] < first<Symmetry>() ||
           kCharges<Net, Spec>.unit[c] >= first<Symmetry>() + kUnitsOf<Symmetry>)
@@ -272,11 +277,9 @@ struct Ledger {
     if constexpr (kKinetic<Mode>)
       for (int u = 0; u < kUnits; ++u) units[PerUnitKinetic::memory][u] = units[PerUnitKinetic::kinetic][u] = 0;
     for (auto& e : extreme) e = {};
-    if constexpr (__is_same(Mode, Measure))
-      for (int k = kLawArrays; k <= static_cast<int>(PerUnitLaw::relative); ++k)
-        for (int u = 0; u < kUnits; ++u) units[static_cast<PerUnitLaw>(k)][u] = 0;
     for (auto& b : last) b = {};
     last_ratio = worst_ratio = 0;
+    quotients = {};
     steps = measured = 0;
   }
   // Say so after the weights were changed from outside (loaded, projected, snapped): the next step takes them as they
@@ -300,6 +303,7 @@ struct Ledger {
   [[no_unique_address]] std::conditional_t<__is_same(Mode, Measure), Slack<scalar, Net::kNodes, kPlan<Net>.kBlocks>,
                                            NoSlack>
       slack;
+  [[no_unique_address]] std::conditional_t<__is_same(Mode, Measure), LastAndWorst<scalar>, NoQuotients> quotients;
 
   template <class Symmetry>
   static consteval int first() {
