@@ -65,7 +65,7 @@ consteval emmy::Params<Net> weights() {
   Random random;
   for (const auto& b : emmy::kPlan<Net>.block)
     for (int i = 0; i < b.rows; ++i)
-      for (int o = 0; o < b.cols; ++o) params.data[b.offset + i * b.stride + o] = random.weight();
+      for (int o = 0; o < b.cols; ++o) params.data[b.at(i, o)] = random.weight();
   return params;
 }
 constexpr emmy::Params<Dense> kDense = weights<Dense>();
@@ -140,7 +140,7 @@ double first_weight(const emmy::Params<Mirror>& params, int o, int i) {
   const int from = i / 8 * 4 + (right ? 7 - i % 8 : i % 8), to = second ? kHidden - 1 - o : o;
   const auto at = [&](int b) {
     const auto& block = emmy::kPlan<Mirror>.block[b];
-    return static_cast<double>(params.data[block.offset + from * block.stride + to]);
+    return static_cast<double>(params.data[block.at(from, to)]);
   };
   return (right == second ? at(0) + at(1) : at(0) - at(1)) / 2;
 }

@@ -245,7 +245,7 @@ class Runs {
         continue;
       }
       float* data = site == Site::momentum ? pair.trainer.state.buf : pair.trainer.params.data;
-      return data + block.offset + at / block.cols * block.stride + at % block.cols;
+      return data + block.at(static_cast<int>(at / block.cols), static_cast<int>(at % block.cols));
     }
     return nullptr;
   }

@@ -27,7 +27,7 @@ void copy_blocks(Params& params, Values& values) {
   for (const auto& b : kPlan<N>.block)
     for (int i = 0; i < b.rows; ++i)
       for (int o = 0; o < b.cols; ++o, ++at) {
-        auto& padded = params.data[b.offset + i * b.stride + o];
+        auto& padded = params.data[b.at(i, o)];
         if constexpr (ToValues) values[at] = padded;
         else padded = values[at];
       }
@@ -54,8 +54,8 @@ Folded fold_pair(const Params<LowRankNet>& pair, const Params<DenseNet>& plain) 
   std::vector<int> units, directions;
   for (int j = 0; j < kHidden; ++j)
     if (unit_is_live<DenseNet, 2>(plain, j)) units.push_back(j);
-  const auto u = [&](int i, int r) { return pair.data[P::u.offset + i * P::u.stride + r]; };
-  const auto v = [&](int r, int j) { return pair.data[P::v.offset + r * P::v.stride + j]; };
+  const auto u = [&](int i, int r) { return pair.data[P::u.at(i, r)]; };
+  const auto v = [&](int r, int j) { return pair.data[P::v.at(r, j)]; };
   for (int r = 0; r < kMostRank; ++r)
     if (std::any_of(units.begin(), units.end(), [&](int j) { return v(r, j) != 0.0f; })) directions.push_back(r);
   const int rank = static_cast<int>(directions.size());

@@ -141,7 +141,7 @@ Status deep_factor(const double* const* given, double* const* made) noexcept {
   constexpr int kSize = 6, kSamples = 12;
   using N = Net<Scalar<S>, Input<kSize>, Parametrized<Dense<1, NoBias>, ProductOfDepth<3>>>;
   using Plain = plain_of<N>;
-  static_assert(kPlan<N>.block[1].column);
+  static_assert(kPlan<N>.block[1].turned);
   Trainer<N, BasicSgd<S>, kSamples> trainer{};
   S x[kSamples * kSize], y[kSamples];
   for (int k = 0; k < 3; ++k) take(given[0] + k * kSize, block_of(trainer.params, k), kSize);
@@ -227,8 +227,7 @@ Status outgoing_groups(const double* const* given, double* const* made) noexcept
   take(given[1], block_of(trainer.params, 1), kHidden);
   take(given[2], block_of(trainer.params, 2), kHidden);
   for (int j = 0; j < kHidden; ++j)
-    for (int o = 0; o < kOut; ++o)
-      block_of(trainer.params, 3)[j * kPlan<N>.block[3].stride + o] = S(given[3][o * kHidden + j]);
+    for (int o = 0; o < kOut; ++o) trainer.params.data[kPlan<N>.block[3].at(j, o)] = S(given[3][o * kHidden + j]);
   take(given[4], block_of(trainer.params, 4), kOut);
   const S eta = S(given[7][0]), lambda = S(given[8][0]), below = S(given[11][0]);
   Rule rule{{eta, S(0)}, {}};
@@ -329,8 +328,7 @@ Status part_units(const double* const* given, double* const* made) noexcept {
   take(given[2], x, kSamples * kIn);
   take(given[3], y, kSamples);
   for (int j = 0; j < kUnits; ++j)
-    for (int i = 0; i < kIn; ++i)
-      block_of(trainer.params, 0)[i * kPlan<N>.block[0].stride + j] = S(given[0][j * kIn + i]);
+    for (int i = 0; i < kIn; ++i) trainer.params.data[kPlan<N>.block[0].at(i, j)] = S(given[0][j * kIn + i]);
   take(given[1], block_of(trainer.params, 1), kUnits);
   for (int t = 0; t < static_cast<int>(given[8][0]); ++t) {
     const auto r = trainer.step(x, y, SquaredError{}, BasicSgd<S>{S(given[6][0]), S(given[7][0])});

@@ -215,7 +215,7 @@ template <class Net, class From, class To, class Copy>
 EMMY_INLINE void for_block(int block, From* values, To* data, Copy copy) noexcept {
   const auto& b = kPlan<Net>.block[block];
   for (int i = 0; i < b.rows; ++i)
-    for (int o = 0; o < b.cols; ++o) copy(values[o * b.rows + i], data[b.offset + i * b.stride + o]);
+    for (int o = 0; o < b.cols; ++o) copy(values[o * b.rows + i], data[b.at(i, o)]);
 }
 template <class Net>
 void load(const double* values, int block, typename Net::scalar* data) noexcept {

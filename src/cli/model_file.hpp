@@ -40,7 +40,7 @@ constexpr std::uint64_t layout_hash() {
     mix(static_cast<std::uint64_t>(b.rows));
     mix(static_cast<std::uint64_t>(b.cols));
     mix(static_cast<std::uint64_t>(b.role));
-    mix(b.trained ? 1 : 0);
+    mix((b.trained ? 1 : 0) + (b.turned ? 2 : 0));
   }
   if constexpr (kPlan<Net>.buffers > 0)
     for (const int at : kPlan<Net>.buffer_offset) mix(static_cast<std::uint64_t>(at));

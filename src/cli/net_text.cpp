@@ -109,7 +109,7 @@ NetText text_of(const Params<MirrorNet>& net) {
   for (const auto& b : kPlan<MirrorNet>.block) {
     std::vector<float> values;
     for (int i = 0; i < b.rows; ++i)
-      for (int o = 0; o < b.cols; ++o) values.push_back(net.data[b.offset + i * b.stride + o]);
+      for (int o = 0; o < b.cols; ++o) values.push_back(net.data[b.at(i, o)]);
     append_array(text.arrays, fmt::format("kBlock{}", number), values);
     text.weights += values.size();
     text.parameters += fmt::format("{}blocks::kBlock{}", number == 0 ? "" : ", ", number);

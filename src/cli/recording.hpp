@@ -112,7 +112,7 @@ class Recording {
       for (int i = 0; i < block.rows; ++i)
         for (int o = 0; o < block.cols; ++o) {
           if (charge.unit_of(part, part.axis == Axis::row ? i : o) != unit) continue;
-          const auto w = static_cast<double>(params.data[block.offset + i * block.stride + o]);
+          const auto w = static_cast<double>(params.data[block.at(i, o)]);
           (part.is_incoming ? sum.incoming : sum.outgoing) += w * w;
         }
     }

@@ -166,8 +166,8 @@ inline void low_rank(const Task& task, Result& out) noexcept {
     for (int i = 0; i < kSize; ++i)
       for (int o = 0; o < kSize; ++o) {
         const double one = i == o ? 1 : 0;
-        whole.template weight<Layer<0>>(o, i) = one + block_of(residual, 0)[i * kPlan<R>.block[0].stride + o];
-        whole.template weight<Layer<1>>(o, i) = one + block_of(residual, 1)[i * kPlan<R>.block[1].stride + o];
+        whole.template weight<Layer<0>>(o, i) = one + residual.data[kPlan<R>.block[0].at(i, o)];
+        whole.template weight<Layer<1>>(o, i) = one + residual.data[kPlan<R>.block[1].at(i, o)];
       }
     singular_basis<Layer<0>>(whole, shown[1]);
     const int rank = drop_rank<Layer<0>>(whole, shown[1], 1e-3);
@@ -259,7 +259,7 @@ template <int Depth, int Size>
 void shrink(double lam, double start, const double (&target)[Size], double (&w)[Size], double& stationary,
             double& squares, Result& out) noexcept {
   using N = Net<Scalar<double>, Input<Size>, Parametrized<Dense<1, NoBias>, ProductOfDepth<Depth>>>;
-  static_assert(kPlan<N>.block[0].column);
+  static_assert(kPlan<N>.block[0].turned);
   using Rule = BasicSgd<double>;
   constexpr double kDecay = 0.05;
   Params<N> params{};
@@ -322,7 +322,7 @@ void part_units(const double* x, const double* y, double nudge, double (&loss)[C
   Trainer<N, Rule, kSamples> trainer{};
   for (int j = 0; j < kUnits; ++j) {
     for (int i = 0; i < kIn; ++i)
-      block_of(trainer.params, 0)[i * kPlan<N>.block[0].stride + j] = 0.3 - 0.2 * i + (j == 0 ? nudge : 0);
+      trainer.params.data[kPlan<N>.block[0].at(i, j)] = 0.3 - 0.2 * i + (j == 0 ? nudge : 0);
     block_of(trainer.params, 1)[j] = 0.25;
   }
   for (int t = 0; t < kSteps && out.status == Status::ok; ++t) {
@@ -344,7 +344,7 @@ inline void syre(const Task& task, Result& out) noexcept {
   using Plain = Net<Scalar<double>, Input<3>, First, Tanh, Last>;
   using Apart = Net<Scalar<double>, Input<3>, Parametrized<First, Syre<RandomOffset<1, 50, 1>>>, Tanh,
                     Parametrized<Last, Syre<RandomOffset<1, 50, 2>>>>;
-  static_assert(kPlan<Plain>.block[1].column && kPlan<Apart>.block[1].column);
+  static_assert(kPlan<Plain>.block[1].turned && kPlan<Apart>.block[1].turned);
   double x[16 * 3], y[16], loss[2][Curve::kMostPoints], spread[2];
   Pcg32 rng{22};
   fill_normal(rng, x);

@@ -253,7 +253,7 @@ void train(const char* name, float (*board_step)(const float*, const int*), void
     int n = 0;
     for (const auto& block : plan.block)
       for (int i = 0; i < block.rows; ++i)
-        for (int o = 0; o < block.cols; ++o) f(block.offset + i * block.stride + o, n++);
+        for (int o = 0; o < block.cols; ++o) f(block.at(i, o), n++);
   };
   emmy::Pcg32 rng{5};
   emmy::init(trainer<Of>.params, rng);

@@ -21,7 +21,7 @@ struct Twin {
     int n = 0;
     for (const auto& block : plan.block)
       for (int i = 0; i < block.rows; ++i)
-        for (int o = 0; o < block.cols; ++o) f(block.offset + i * block.stride + o, n++, block.trained);
+        for (int o = 0; o < block.cols; ++o) f(block.at(i, o), n++, block.trained);
   }
 
   void start(std::uint64_t seed) {

@@ -270,9 +270,10 @@ void run_by_law(T k, T a0, T* theta, const T* x, const T* dy, Sums<T>* row, Sums
     for (T& sum : sums) sum = T(7);  // all that is booked must be written
   for (auto& sums : meter.column)
     for (T& sum : sums) sum = T(7);
-  emmy::sweep_outer<Rows, Cols>(
+  constexpr bool kLinearColumns = Rows <= 10;
+  emmy::sweep_outer<Rows, Cols, kLinearColumns>(
       k, a0, theta, emmy::SummedRow<T>{x, std::accumulate(x, x + Rows, T(0)), std::inner_product(x, x + Rows, x, T(0))},
-      emmy::summed_row<Cols, kStride>(dy), meter);
+      x, emmy::summed_row<Cols, kStride>(dy), meter);
   const auto put = [](Sums<T>& to, const auto& sums, std::size_t at, bool linear) {
     to.nn = sums[LawMeter::place(emmy::kNn)][at];
     to.gg = sums[LawMeter::place(emmy::kGg)][at];
@@ -284,7 +285,7 @@ void run_by_law(T k, T a0, T* theta, const T* x, const T* dy, Sums<T>* row, Sums
       for (std::size_t m = Rows; m % emmy::simd::lanes<T>() != 0; ++m) EXPECT_EQ(meter.row[p][m], T(0)) << p;
   }
   if constexpr (ByColumns) {
-    for (std::size_t o = 0; o < emmy::covered<T, Cols>(); ++o) put(column[o], meter.column, o, Rows == 1);
+    for (std::size_t o = 0; o < emmy::covered<T, Cols>(); ++o) put(column[o], meter.column, o, kLinearColumns);
   }
 }
 

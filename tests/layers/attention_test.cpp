@@ -159,8 +159,7 @@ TEST(Attention, DrawsEveryHeadAsAMatrix) {
     const auto& b = emmy::kPlan<Net>.block[block];
     double most = 0;
     for (int i = 0; i < b.rows; ++i)
-      for (int o = 0; o < b.cols; ++o)
-        most = std::fmax(most, std::fabs(static_cast<double>(params.data[b.offset + i * b.stride + o])));
+      for (int o = 0; o < b.cols; ++o) most = std::fmax(most, std::fabs(static_cast<double>(params.data[b.at(i, o)])));
     EXPECT_LE(most, limit) << block;
     EXPECT_GE(most, 0.8 * limit) << block;
   };

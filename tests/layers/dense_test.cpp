@@ -31,6 +31,9 @@ TEST(Dense, WithoutBias) {
 }
 TEST(Dense, MixedBiasAndNoActivation) { check_net<3, Input<5>, Dense<4>, Dense<8, NoBias>, Dense<3>>(3); }
 TEST(Dense, WidthsOfOne) { check_net<2, Input<1>, Dense<1>, Dense<1>, Dense<1>>(4); }
+TEST(Dense, FewOutputsOfWholePads) {
+  check_net<3, Input<32>, Dense<4>, Relu, Dense<16, NoBias>, Relu, Dense<10>, Dense<16>, Dense<2, NoBias>>(8);
+}
 TEST(Dense, TheDemo) {
   using Net = emmy::Net<Input<64>, Dense<32>, Relu, Dense<10>>;
   support::check_against_reference(support::NetObjects<Net, 1>::get(), 5);

@@ -112,7 +112,7 @@ TYPED_TEST(MirroredTest, GradientIsTheSlopeOfTheLoss) {
   for (const auto& block : kPlan<N>.block)
     for (int i = 0; i < block.rows; ++i)
       for (int o = 0; o < block.cols; ++o) {
-        const int at = block.offset + i * block.stride + o;
+        const int at = block.at(i, o);
         const TypeParam kept = params.data[at];
         params.data[at] = kept + h;
         const double above = loss();

@@ -99,7 +99,7 @@ TEST(Recurrent, DrawsEveryGateAsAMatrix) {
     const auto& b = emmy::kPlan<Net>.block[block];
     float most = 0;
     for (int i = 0; i < b.rows; ++i) {
-      for (int o = 0; o < b.cols; ++o) most = std::fmax(most, std::fabs(params.data[b.offset + i * b.stride + o]));
+      for (int o = 0; o < b.cols; ++o) most = std::fmax(most, std::fabs(params.data[b.at(i, o)]));
     }
     return most;
   };

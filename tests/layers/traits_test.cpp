@@ -171,7 +171,7 @@ struct Model {
     const int length = axis == emmy::Axis::row ? b.cols : b.rows;
     for (int k = 0; k < length; ++k) {
       const int row = axis == emmy::Axis::row ? unit : k, col = axis == emmy::Axis::row ? k : unit;
-      params.data[b.offset + row * b.stride + col] *= factor;
+      params.data[b.at(row, col)] *= factor;
     }
   }
 };
@@ -219,7 +219,7 @@ TYPED_TEST(AffineTraits, BlocksHoldTheWholeLayer) {
   for (const auto& b : emmy::kPlan<Net>.block) {
     for (int i = 0; i < b.rows; ++i) {
       for (int o = 0; o < b.cols; ++o) {
-        double& weight = model.params.data[b.offset + i * b.stride + o];
+        double& weight = model.params.data[b.at(i, o)];
         const double kept = weight;
         weight += 0.5;
         EXPECT_GT(distance(model(x), y), 1e-6);
@@ -306,7 +306,7 @@ TYPED_TEST(AffineTraits, PlainWeightsAreTheWeights) {
     for (const auto& b : emmy::kPlan<Net>.block) {
       for (int i = 0; i < b.rows; ++i) {
         auto y = model(x);
-        for (int o = 0; o < b.cols; ++o) model.params.data[b.offset + i * b.stride + o] += 0.25;
+        for (int o = 0; o < b.cols; ++o) model.params.data[b.at(i, o)] += 0.25;
         for (double& v : y) v += 0.25 * (b.role == emmy::Role::bias ? 1.0 : x[static_cast<std::size_t>(i)]);
         expect_near(model(x), y, 1e-14);
       }

@@ -127,7 +127,7 @@ struct Fixture {
     for (const auto& block : emmy::kPlan<Net>.block) {
       for (int i = 0; i < block.rows; ++i) {
         for (int o = 0; o < block.cols; ++o)
-          t.params.data[block.offset + i * block.stride + o] = static_cast<S>(random() * (block.rows == 1 ? 1 : 0.5));
+          t.params.data[block.at(i, o)] = static_cast<S>(random() * (block.rows == 1 ? 1 : 0.5));
       }
     }
     for (S& v : x) v = static_cast<S>(1 + random());
@@ -259,8 +259,8 @@ TEST(UserLayersGradient, MatchesDifferences) {
   value();
   const emmy::Gradient<Net> gradient = g;
   for (const auto& block : emmy::kPlan<Net>.block) {
-    for (int k = 0; k < block.rows * block.stride; ++k) {
-      if (k % block.stride >= block.cols) continue;
+    for (int k = 0; k < block.size(); ++k) {
+      if (!block.is_weight(k)) continue;
       double& weight = f.t.params.data[block.offset + k];
       const double kept = weight;
       weight = kept + 1e-6;

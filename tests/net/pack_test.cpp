@@ -21,17 +21,16 @@ constexpr Params<Mixed> kPacked = packed<Mixed>(kW0, kB0, kU, kV, kW2, kB2);
 TEST(Pack, PutsEveryValueInItsPlaceAndZerosBetween) {
   int logical = 0;
   float next = 1;
-  for (const auto& block : kPlan<Mixed>.block)
+  for (const auto& block : kPlan<Mixed>.block) {
     for (int i = 0; i < block.rows; ++i)
-      for (int o = 0; o < block.stride; ++o) {
-        const float got = kPacked.data[block.offset + i * block.stride + o];
-        if (o < block.cols) {
-          EXPECT_EQ(got, next++) << "block at " << block.offset << ", row " << i << ", column " << o;
-          ++logical;
-        } else {
-          EXPECT_EQ(got, 0.0f) << "block at " << block.offset << ", row " << i << ", lane " << o;
-        }
-      }
+      for (int o = 0; o < block.cols; ++o, ++logical)
+        EXPECT_EQ(kPacked.data[block.at(i, o)], next++)
+            << "block at " << block.offset << ", row " << i << ", column " << o;
+    for (int k = 0; k < block.size(); ++k) {
+      if (block.is_weight(k)) continue;
+      EXPECT_EQ(kPacked.data[block.offset + k], 0.0f) << "pad " << k << " of block at " << block.offset;
+    }
+  }
   EXPECT_EQ(logical, 24);
 }
 

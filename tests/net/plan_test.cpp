@@ -44,6 +44,7 @@ std::vector<NodeFacts> facts_of() {
       f.trained = f.weighted && !emmy::kIsFrozen<L>;
       if constexpr (requires { L::template kKept<S, In, Batch>; }) f.kept = L::template kKept<S, In, Batch>;
       if constexpr (requires { L::template kWork<S, In, Batch>; }) f.work = L::template kWork<S, In, Batch>;
+      if (emmy::is_narrow<S, L>(In::kChannels)) f.work = 0;  // nothing is transposed
       facts.push_back(f);
     };
     (add(N{}), ...);
@@ -179,9 +180,9 @@ TYPED_TEST(Plan, BlocksFillTheParameters) {
   for (int b = 0; b < plan.kBlocks; ++b) {
     const auto& block = plan.block[b];
     EXPECT_EQ(block.offset, at);
-    EXPECT_EQ(block.stride, block.column ? 1 : emmy::padded<S>(block.cols));
-    EXPECT_EQ(block.size(), block.column ? emmy::padded<S>(block.rows) : block.rows * block.stride);
-    EXPECT_TRUE(!block.column || block.cols == 1);
+    EXPECT_EQ(block.stride, block.turned ? 1 : emmy::padded<S>(block.cols));
+    EXPECT_EQ(block.size(), block.turned ? block.cols * emmy::padded<S>(block.rows) : block.rows * block.stride);
+    EXPECT_TRUE(!block.turned || block.cols == 1 || (emmy::kTurnsNarrow && block.width == block.rows));
     EXPECT_GE(b, plan.first_block[block.node]);
     EXPECT_LT(b, plan.first_block[block.node + 1]);
     at += block.size();
@@ -208,10 +209,11 @@ TEST(PlanInPlace, OnlyWhereNobodyNeedsTheInput) {
 // The figures of the demo, worked out by hand.
 TEST(PlanSizes, OfTheDemo) {
   using Demo = emmy::Net<Input<64>, Dense<32>, Relu, Dense<10>>;
-  static_assert(emmy::kPlan<Demo>.params == 64 * 32 + 32 + 32 * 16 + 16 &&
+  constexpr int kTurned = emmy::kTurnsNarrow ? 1 : 0;  // ten outputs are columns then, which need no W^T
+  static_assert(emmy::kPlan<Demo>.params == 64 * 32 + 32 + (kTurned ? 10 * 32 : 32 * 16) + 16 &&
                 emmy::kPlan<Demo>.weights == 64 * 32 + 32 + 320 + 10);
   static_assert(emmy::kArena<Demo, 1, false>.scalars == 32 + 16);
-  static_assert(emmy::kArena<Demo, 16, true>.scalars == 16 * (32 + 32 + 16) + 10 * 32,
+  static_assert(emmy::kArena<Demo, 16, true>.scalars == 16 * (32 + 32 + 16) + (kTurned ? 0 : 10 * 32),
                 "hidden values, their deltas, outputs that become deltas, and W^T of the second layer");
   static_assert(emmy::kArena<Demo, 1, true>.scalars == 32 + 32 + 16, "one row needs no W^T");
   // Three layers of inference need the memory of two.

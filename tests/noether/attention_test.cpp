@@ -347,8 +347,7 @@ void expect_angular_law() {
   Machine<N, R> m(0.6);
   for (const auto& block : kPlan<N>.block)
     for (int i = 0; i < block.rows; ++i)
-      for (int o = 0; o < block.cols; ++o)
-        m.state.buf[block.offset + i * block.stride + o] = 0.25 * fixture::draw(m.rng);
+      for (int o = 0; o < block.cols; ++o) m.state.buf[block.at(i, o)] = 0.25 * fixture::draw(m.rng);
   static BalanceLedger<N, Pair> matrix;
   matrix = {};
   constexpr Charge kMatrix = matrix_of<N>(Balance<Pair>{});

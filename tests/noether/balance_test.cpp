@@ -229,8 +229,7 @@ void expect_angular_law(double factor) {
   Machine<N, R> m(0.6);
   for (const auto& block : kPlan<N>.block)
     for (int i = 0; i < block.rows; ++i)
-      for (int o = 0; o < block.cols; ++o)
-        m.state.buf[block.offset + i * block.stride + o] = 0.25 * fixture::draw(m.rng);
+      for (int o = 0; o < block.cols; ++o) m.state.buf[block.at(i, o)] = 0.25 * fixture::draw(m.rng);
   BalanceLedger<N, Layer<0>> matrix{};
   const R rule{0.05, 0.9, 0.0625, 0.125};
   ASSERT_NEAR(angular_factor(rule), factor, 1e-15);

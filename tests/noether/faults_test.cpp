@@ -149,7 +149,7 @@ int random_weight(emmy::Pcg32& rng) {
   constexpr int kBlocks = emmy::kPlan<Net>.kBlocks - (std::is_same_v<Loss, emmy::SquaredError> ? 1 : 0);
   const auto& block = emmy::kPlan<Net>.block[rng.below(kBlocks)];
   const auto row = static_cast<int>(rng.below(static_cast<std::uint32_t>(block.rows)));
-  return block.offset + row * block.stride + static_cast<int>(rng.below(static_cast<std::uint32_t>(block.cols)));
+  return block.at(row, static_cast<int>(rng.below(static_cast<std::uint32_t>(block.cols))));
 }
 
 TYPED_TEST(Faults, EveryHarmfulFlipOfAStoredWeightIsFlaggedInTheNextStep) {

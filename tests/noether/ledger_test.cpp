@@ -111,8 +111,8 @@ struct Books {
       compare(Scale<Layer<5>>{}, kDenseScale, 0, 5);
       compare(Rescaling<Layer<6>>{}, kSecondGains, 0, 5);
     } else {
-      compare(Rescaling<Layer<1>>{}, kFirstUnits, 0, 9);
-      compare(Rescaling<Layer<3>>{}, kSecondUnits, 0, 5);
+      compare(Rescaling<Layer<1>>{}, kFirstUnits, 0, kPlan<N>.block[0].cols);
+      compare(Rescaling<Layer<3>>{}, kSecondUnits, 0, kPlan<N>.block[2].cols);
     }
     if constexpr (std::is_same_v<typename B::Loss, CrossEntropy> && !std::is_same_v<N, Exponentials<double>>) {
       constexpr int kInputs = kPlan<N>.block[kPlan<N>.kBlocks - 2].rows;
@@ -129,7 +129,8 @@ template <class B>
 struct BudgetOf : testing::Test {};
 template <class R>
 using OnTwo = Booked<TwoHidden<double>, R, CrossEntropy>;
-using Bookings = testing::Types<OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicMomentum<double>>>,
+using Bookings = testing::Types<Booked<fixture::FewOutputs<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,
+                                OnTwo<BasicSgd<double>>, OnTwo<ClipByNorm<BasicMomentum<double>>>,
                                 OnTwo<ClipByTensor<BasicNesterov<double>>>,
                                 OnTwo<PerBlock<BasicMomentum<double, Decay::decoupled>, TwoHidden<double>>>,
                                 Booked<Normed<double>, ClipByNorm<BasicMomentum<double>>, CrossEntropy>,

@@ -13,6 +13,7 @@
 namespace {
 
 using namespace emmy;  // the names of nets and rules
+using fixture::FewOutputs;
 using fixture::Images;
 using fixture::States;
 using fixture::TwoHidden;
@@ -42,7 +43,8 @@ template <class R>
 struct Predicted : testing::Test {};
 // One sample: from norms alone where the rule has no memory.
 using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<OneUnit<double>, BasicSgd<double>, 1>,
-                            Run<OneOutput<double>, BasicSgd<double>, 1>,
+                            Run<OneOutput<double>, BasicSgd<double>, 1>, Run<FewOutputs<double>, BasicSgd<double>, 1>,
+                            Run<FewOutputs<float>, BasicMomentum<float>>,
                             Run<TwoHidden<double>, BasicMomentum<double>, 1>, Run<TwoHidden<float>, BasicSgd<float>, 1>,
                             Run<TwoHidden<double>, BasicSgd<double>>, Run<TwoHidden<double>, BasicMomentum<double>>,
                             Run<TwoHidden<double>, ClipByNorm<BasicMomentum<double, Decay::decoupled>>>,
@@ -52,6 +54,9 @@ using Runs = testing::Types<Run<TwoHidden<double>, BasicSgd<double>, 1>, Run<One
                             Run<Images<double>, BasicMomentum<double>>, Run<States<double>, BasicMomentum<double>>,
                             Run<TwoHidden<float>, ClipByNorm<BasicMomentum<float>>>>;
 TYPED_TEST_SUITE(Predicted, Runs);
+
+template <class First, class... Rest>
+First first_of_list(emmy::Symmetries<First, Rest...>);
 
 template <class S>
 void set(BasicSgd<S>& r, int k) {
@@ -82,7 +87,7 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
   Pcg32 rng{31};
   fixture::randomise(trainer.params, rng, 0.7);
   other.params = third.params = trainer.params;
-  double worst = 0, worst_measured = 0, largest = 0, caused[4] = {};
+  double worst = 0, worst_measured = 0, largest = 0, steps_moved = 0, caused[4] = {};
   for (int k = 0; k < 300; ++k) {
     data.refill(rng, false);
     R rule{};
@@ -97,6 +102,17 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
     ASSERT_EQ(std::memcmp(&trainer.params, &other.params, sizeof trainer.params), 0) << "a mode changed the training";
     ASSERT_EQ(std::memcmp(&trainer.params, &third.params, sizeof trainer.params), 0) << "a mode changed the training";
     ASSERT_LE(measured.health(), S(1)) << "step " << k;
+    // Of the step alone, all units of a symmetry together.
+    using First = decltype(first_of_list(typename Ledger<N>::symmetries{}));
+    const auto want = audited.template step<First>(), by_law = predicted.template step<First>(),
+               behind = measured.template step<First>();
+    for (const Cause c : {Cause::decay, Cause::momentum, Cause::discretisation}) {
+      const double expected = double(want[c]),
+                   tolerance = (kSingle ? 1e-3 : 1e-9) * std::fabs(expected) + (kSingle ? 1e-5 : 1e-14);
+      ASSERT_NEAR(double(by_law[c]), expected, tolerance) << static_cast<int>(c) << ", step " << k;
+      ASSERT_NEAR(double(behind[c]), expected, tolerance) << static_cast<int>(c) << ", step " << k;
+    }
+    steps_moved += std::fabs(double(behind[Cause::discretisation]));
     if (k != 150) continue;
     // Weights changed from outside: told so, both ledgers start from the new ones.
     trainer.params.data[0] += S(0.25);
@@ -121,6 +137,7 @@ TYPED_TEST(Predicted, ChargesAndCausesAreTheMeasuredOnes) {
       caused[c] = std::fmax(caused[c], std::fabs(expected));
     }
   }
+  EXPECT_GT(steps_moved, 1e-9);
   std::printf(
       "predicted against audited after 300 steps: %.2g, measured %.2g, residuals to %.2g of their bounds (charges up "
       "to %.2g)\n",

@@ -67,9 +67,7 @@ struct Machine {
 template <class N>
 double by_definition(const double* w, const double* x, const double (&a)[4][4]) {
   constexpr auto& block = kPlan<N>.block[0];
-  const auto at = [&](const double* p, int i, int o) {
-    return p[block.offset + (block.column ? i : i * block.stride + o)];
-  };
+  const auto at = [&](const double* p, int i, int o) { return p[block.at(i, o)]; };
   double sum = 0;
   for (int i = 0; i < 4; ++i)
     for (int k = 0; k < 4; ++k)
@@ -140,7 +138,7 @@ TYPED_TEST(Angular, MomentumDecaysByItsFactor) {
   for (auto& v : m.state.buf) v = 0;
   const auto block = kPlan<Squares>.block[0];
   for (int i = 0; i < block.rows; ++i)
-    for (int o = 0; o < block.cols; ++o) m.state.buf[block.offset + i * block.stride + o] = fixture::draw(m.rng);
+    for (int o = 0; o < block.cols; ++o) m.state.buf[block.at(i, o)] = fixture::draw(m.rng);
   refresh(m.state);
   const double start = turning(m.params, m.state, Plane{0, 2}).value;
   ASSERT_GT(std::fabs(start), 0.1);

@@ -168,8 +168,7 @@ TYPED_TEST(Pruned, SnappedUnitsStayExactlyZero) {
     }
     EXPECT_EQ(size[j], TypeParam(0));
     for (int o = 0; o < 2; ++o)
-      EXPECT_EQ(this->trainer.params.data[kPlan<typename TestFixture::N>.block[3].offset +
-                                          static_cast<int>(j) * kPlan<typename TestFixture::N>.block[3].stride + o],
+      EXPECT_EQ(this->trainer.params.data[kPlan<typename TestFixture::N>.block[3].at(static_cast<int>(j), o)],
                 TypeParam(0));
   }
 }
@@ -255,8 +254,7 @@ int never(double bias, Status want) {
   fixture::randomise(plain, rng, 0.9);
   for (int b = 0; b < plan.first_block[1]; ++b)
     for (int i = 0; i < plan.block[b].rows; ++i)
-      plain.data[plan.block[b].offset + i * plan.block[b].stride + 1] =
-          plan.block[b].role == Role::bias ? static_cast<S>(bias) : S(0);
+      plain.data[plan.block[b].at(i, 1)] = plan.block[b].role == Role::bias ? static_cast<S>(bias) : S(0);
   if constexpr (std::is_same_v<typename node_at<N, 1>::layer, BatchNorm<>>)  // the bias that counts
     plain.data[plan.block[plan.first_block[1] + 1].offset + 1] = static_cast<S>(bias);
   S margin[kCount];
@@ -311,7 +309,7 @@ TEST(Margins, AreOfTheLayerThatSiteNames) {
   using N = Net<Input<3>, LowRank<Dense<3>, 2>, Tanh, Parametrized<Dense<4>, Product>, Tanh, Dense<2>>;
   Gradient<plain_of<N>> full{};
   constexpr auto kBlock = kPlan<plain_of<N>>.block[kPlan<plain_of<N>>.first_block[2]];
-  full.data[kBlock.offset + 2 * kBlock.stride + 1] = 3;
+  full.data[kBlock.at(2, 1)] = 3;
   float margin[12];
   EXPECT_EQ((margins<Layer<3>, N>(Params<plain_of<N>>{}, full, 1.0f, margin)), Status::ok);
   for (int g = 0; g < 12; ++g) EXPECT_EQ(margin[g], g == 9 ? -2.0f : 1.0f) << g;

@@ -297,8 +297,7 @@ TYPED_TEST(LowRankOf, SingularBasisAndMargins) {
     Gradient<Plain> full{};
     for (const auto& block : kPlan<Plain>.block)
       for (int i = 0; i < block.rows; ++i)
-        for (int o = 0; o < block.cols; ++o)
-          full.data[block.offset + i * block.stride + o] = static_cast<T>(fixture::draw(this->rng));
+        for (int o = 0; o < block.cols; ++o) full.data[block.at(i, o)] = static_cast<T>(fixture::draw(this->rng));
     constexpr auto kBlock = kPlan<Plain>.block[kPlan<Plain>.first_block[detail::plain_node<TypeParam, P::kNode>()] +
                                                kIsComposed<typename node_at<TypeParam, P::kNode>::layer>];
     constexpr int kIn = P::u.rows, kOut = P::v.cols * P::kGates;
@@ -307,8 +306,7 @@ TYPED_TEST(LowRankOf, SingularBasisAndMargins) {
     double outside[kIn][kOut];
     for (int i = 0; i < kIn; ++i)
       for (int o = 0; o < kOut; ++o)
-        outside[i][o] = static_cast<double>(
-            full.data[kBlock.offset + (o / kBlock.cols * kIn + i) * kBlock.stride + o % kBlock.cols]);
+        outside[i][o] = static_cast<double>(full.data[kBlock.at(o / kBlock.cols * kIn + i, o % kBlock.cols)]);
     for (int o = 0; o < kOut; ++o) {
       double along = 0;
       for (int i = 0; i < kIn; ++i)

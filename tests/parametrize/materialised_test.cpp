@@ -127,7 +127,7 @@ TYPED_TEST(Materialised, GradientIsTheSlopeOfTheLoss) {
       const double own = block.role == Role::factor ? scale : 1;
       for (int i = 0; i < block.rows; ++i)
         for (int o = 0; o < block.cols; ++o) {
-          const int at = block.offset + i * block.stride + o;
+          const int at = block.at(i, o);
           const S kept = this->params.data[at];
           this->params.data[at] = kept + h;
           const double above = static_cast<double>(this->loss());
@@ -292,7 +292,7 @@ void check_groups(const std::vector<std::vector<int>>& members) {
   const auto norm = [&](const S* data_, const std::vector<int>& group) {
     double square = 0;
     for (const int at : group) {
-      const double v = static_cast<double>(data_[block.offset + at / block.cols * block.stride + at % block.cols]);
+      const double v = static_cast<double>(data_[block.at(at / block.cols, at % block.cols)]);
       square += v * v;
     }
     return std::sqrt(square);

@@ -77,7 +77,7 @@ TYPED_TEST(ProductTest, GradientIsTheSlopeOfTheLoss) {
   const auto slope = reference::read_blocks<TypeParam>(this->g.data);
   for (std::size_t b = 0; b < slope.size(); ++b) {
     const auto& block = kPlan<TypeParam>.block[b];
-    Real& w = this->params.data[block.offset + (block.rows - 1) * block.stride + block.cols - 1];
+    Real& w = this->params.data[block.at(block.rows - 1, block.cols - 1)];
     const Real kept = w;
     w = kept + h;
     const double above = static_cast<double>(this->loss());
@@ -102,7 +102,7 @@ struct Decayed : testing::Test {
   void for_factors(F&& f) {
     for (const auto& block : kPlan<N>.block)
       for (int i = 0; i < block.rows && block.role == Role::factor; ++i)
-        for (int o = 0; o < block.cols; ++o) f(params.data[block.offset + i * block.stride + o]);
+        for (int o = 0; o < block.cols; ++o) f(params.data[block.at(i, o)]);
   }
 };
 using Scalars = testing::Types<float, double>;

@@ -67,7 +67,7 @@ struct Normalised : testing::Test {
     }
     return largest / scale;
   }
-  S& length(int i, int o) { return trainer.params.data[kPlan<N>.block[1].offset + i * kPlan<N>.block[1].stride + o]; }
+  S& length(int i, int o) { return trainer.params.data[kPlan<N>.block[1].at(i, o)]; }
 };
 using Scalars = testing::Types<float, double>;
 TYPED_TEST_SUITE(Normalised, Scalars);

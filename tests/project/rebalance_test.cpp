@@ -28,6 +28,11 @@ struct Expected {
   UnitCharge charge;
   int units;
 };
+const std::vector<Expected>& of(fixture::FewOutputs<double>) {
+  static const std::vector<Expected> all{{{2, {{0, false, 1}, {1, false, 1}, {2, true, -1}}}, 4},
+                                         {{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}}, 16}};
+  return all;
+}
 const std::vector<Expected>& of(fixture::TwoHidden<double>) {
   static const std::vector<Expected> all{{{2, {{0, false, 1}, {1, false, 1}, {2, true, -1}}}, 9},
                                          {{2, {{2, false, 1}, {3, false, 1}, {4, true, -1}}}, 5}};
@@ -152,6 +157,7 @@ struct Rebalance : testing::Test {};
 TYPED_TEST_SUITE(Rebalance, support::Scalars);
 
 TYPED_TEST(Rebalance, TwoHiddenLayers) { moves_charges_and_nothing_else<fixture::TwoHidden, TypeParam>(); }
+TYPED_TEST(Rebalance, UnitsOfColumns) { moves_charges_and_nothing_else<fixture::FewOutputs, TypeParam>(); }
 TYPED_TEST(Rebalance, PowersOfUnits) { moves_charges_and_nothing_else<Powers, TypeParam>(); }
 TYPED_TEST(Rebalance, ExponentialUnits) { moves_charges_and_nothing_else<Exponentials, TypeParam>(); }
 TYPED_TEST(Rebalance, FactorsOfOneLayer) { moves_charges_and_nothing_else<Factors, TypeParam>(); }
@@ -198,7 +204,7 @@ TYPED_TEST(Rebalance, RefusesAndMovesNothing) {
   Targets<N> targets = good;
   targets.charge[2] = S(0.5), targets.charge[0] = S(-2);
   EXPECT_EQ(conserve(s.params, state, targets).status, Status::ok);
-  const int at = kPlan<N>.block[0].offset + kPlan<N>.block[0].stride + 1;
+  const int at = kPlan<N>.block[0].at(1, 1);
   state.buf[at] = static_cast<S>(INFINITY);
   refuses(0, 0.5, Status::not_finite);
   Gradient<N> g{};

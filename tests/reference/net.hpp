@@ -230,7 +230,7 @@ Blocks read_blocks(const S* data) {
     const auto& block = emmy::kPlan<Net>.block[b];
     Values v;
     for (int i = 0; i < block.rows; ++i)
-      for (int o = 0; o < block.cols; ++o) v.push_back(static_cast<double>(data[block.offset + i * block.stride + o]));
+      for (int o = 0; o < block.cols; ++o) v.push_back(static_cast<double>(data[block.at(i, o)]));
     all.push_back(v);
   }
   return all;
@@ -241,8 +241,7 @@ void write_blocks(const Blocks& all, S* data) {
     const auto& block = emmy::kPlan<Net>.block[b];
     const double* from = all[static_cast<std::size_t>(b)].data();
     for (int i = 0; i < block.rows; ++i)
-      for (int o = 0; o < block.cols; ++o)
-        data[block.offset + i * block.stride + o] = static_cast<S>(from[i * block.cols + o]);
+      for (int o = 0; o < block.cols; ++o) data[block.at(i, o)] = static_cast<S>(from[i * block.cols + o]);
   }
 }
 inline Blocks zeros_like(const Blocks& all) {

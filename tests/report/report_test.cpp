@@ -40,7 +40,7 @@ Record run(std::size_t cause, double share, int points = 2, const std::string& r
       c.residual_ratio = 0.125;
       c.noether_ratio = 0.0625;
     }
-    r.point.push_back({10 * i, 2.0 / (1 + i), 0.05, i > 0 ? 0.125 : 0, {c}});
+    r.point.push_back({10 * i, 2.0 / (1 + i), 0.05, i > 0 ? 0.125 : 0, {}, {c}});
   }
   return r;
 }
@@ -75,9 +75,9 @@ TEST(Report, DiagnosisNamesTheCause) {
   starts(run(kBreaking, 0.97), "97 % breaking: rates that differ");
   Record adam = run(kBreaking, 0.97, 2, "Adam");
   adam.adaptive = true;
-  starts(adam, "97 % kinetic breaking: Adam; with one second moment for each connected block this charge is kept");
+  starts(adam, "97 % kinetic breaking: Adam; block-shared Adam (--rule adam-shared) keeps this charge");
   adam.symmetry[0].dead_biases = true;
-  starts(adam, "biases drift 0.5 with zero gradient: Adam amplifies rounding");
+  starts(adam, "biases drift 0.5 with zero gradient: Adam in f32 amplifies rounding");
   Record still_biases = run(kNoether, 0.2);
   still_biases.symmetry[0].dead_biases = true;
   starts(still_biases, "conserved: no bias moved by more than 0.5, by rounding in a gradient");

@@ -82,8 +82,7 @@ struct NetCase {
     for (const auto& block : blocks) {
       reference::Values v;
       for (int i = 0; i < block.rows; ++i) {
-        for (int o = 0; o < block.cols; ++o)
-          v.push_back(static_cast<double>(data[block.offset + i * block.stride + o]));
+        for (int o = 0; o < block.cols; ++o) v.push_back(static_cast<double>(data[block.at(i, o)]));
       }
       all.push_back(v);
     }
@@ -94,8 +93,7 @@ struct NetCase {
     for (int k = 0; k < params_size; ++k) params[k] = 0;
     for (const auto& block : blocks) {
       for (int i = 0; i < block.rows; ++i) {
-        for (int o = 0; o < block.cols; ++o)
-          params[block.offset + i * block.stride + o] = static_cast<S>(0.7 * random());
+        for (int o = 0; o < block.cols; ++o) params[block.at(i, o)] = static_cast<S>(0.7 * random());
       }
     }
   }
@@ -188,8 +186,8 @@ void check_against_reference(const NetCase<S>& net, std::uint64_t seed) {
   }
   expect_gradient("gradient, again");
   for (const auto& block : net.blocks) {
-    for (int k = 0; k < block.rows * block.stride; ++k) {
-      if (k % block.stride >= block.cols) {
+    for (int k = 0; k < block.size(); ++k) {
+      if (!block.is_weight(k)) {
         ASSERT_EQ(net.gradient[block.offset + k], S(0)) << "pad lane of the gradient";
       }
     }
@@ -253,8 +251,8 @@ inline void check_against_differences(const NetCase<double>& net, std::uint64_t 
   net.set_gradient(d.x.data());
   for (const auto& block : net.blocks) {
     if (!block.trained) continue;
-    for (int k = 0; k < block.rows * block.stride; ++k) {
-      if (k % block.stride >= block.cols) continue;
+    for (int k = 0; k < block.size(); ++k) {
+      if (!block.is_weight(k)) continue;
       double& weight = net.params[block.offset + k];
       const double kept = weight, gradient = net.gradient[block.offset + k];
       weight = kept + kStep;
@@ -264,7 +262,7 @@ inline void check_against_differences(const NetCase<double>& net, std::uint64_t 
       weight = kept;
       // Rounding of the sums over the step, and the third derivative times its square.
       ASSERT_NEAR(gradient, (up - down) / (2 * kStep), 3e-9 * (net.batch + std::fabs(gradient)))
-          << "row " << k / block.stride << ", column " << k % block.stride;
+          << "line " << k / block.width << ", entry " << k % block.width;
     }
   }
 }

@@ -204,7 +204,7 @@ struct Action : testing::Test {
       for (int line = unit; line < (by_row ? block.rows : block.cols); ++line) {
         if (charge.unit_of(part, line) != unit) continue;
         for (int k = 0; k < (by_row ? block.cols : block.rows); ++k)
-          f(block.offset + (by_row ? line * block.stride + k : k * block.stride + line), part);
+          f(by_row ? block.at(line, k) : block.at(k, line), part);
       }
     }
   }

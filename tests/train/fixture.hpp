@@ -19,6 +19,10 @@ using TwoHidden = emmy::Net<emmy::Scalar<S>, emmy::Input<7>, emmy::Dense<9>, emm
                             emmy::LeakyRelu<1, 8>, emmy::Dense<3>>;
 template <class S>
 using OneHidden = emmy::Net<emmy::Scalar<S>, emmy::Input<6>, emmy::Dense<11>, emmy::Relu, emmy::Dense<4>>;
+// Layers of few outputs on whole pads of inputs, whose weights x86 stores in columns.
+template <class S>
+using FewOutputs = emmy::Net<emmy::Scalar<S>, emmy::Input<16>, emmy::Dense<4>, emmy::Relu, emmy::Dense<16>,
+                             emmy::LeakyRelu<1, 8>, emmy::Dense<3>>;
 // Windows over positions: on rows with and without pads, a position that pooling drops, and units that meet
 // several rows of the next weights.
 template <class S>
@@ -104,7 +108,7 @@ inline double relative_difference(const reference::Blocks& a, const reference::B
 template <class Net, class S>
 bool pads_are_zero(const S* data) {
   for (const auto& block : emmy::kPlan<Net>.block) {
-    const int used = block.column ? block.rows : block.cols;
+    const int used = block.line_length();
     for (int line = 0; line < block.lines; ++line)
       for (int at = used; at < block.width; ++at)
         if (!(data[block.offset + line * block.width + at] == S(0))) return false;

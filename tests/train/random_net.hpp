@@ -41,7 +41,7 @@ struct RandomNet : testing::Test {
     for (const auto& block : emmy::kPlan<N>.block)
       for (int row = 0; row < block.rows; ++row)
         for (int col = 0; col < block.cols; ++col) {
-          const int index = block.offset + row * block.stride + col;
+          const int index = block.at(row, col);
           Real& weight = params.data[index];
           const Real kept = weight;
           weight = kept + Real(step);
@@ -77,7 +77,7 @@ struct RandomNet : testing::Test {
             for (int i = 0; i < block.rows; ++i)
               for (int o = 0; o < block.cols; ++o) {
                 if (charge.unit_of(part, part.axis == emmy::Axis::row ? i : o) != unit) continue;
-                const int at = block.offset + i * block.stride + o;
+                const int at = block.at(i, o);
                 const double term = weight * static_cast<double>(g.data[at]) * static_cast<double>(params.data[at]);
                 sum += term;
                 size += std::fabs(term);

@@ -101,7 +101,9 @@ using Setups =
 #endif
                    Setup<TwoFrozen, Momentum, 1, CrossEntropy, float>, Setup<Factored, Momentum, 3, CrossEntropy, int>,
                    Setup<OneOutput, Sgd, 1, SquaredError, float>, Setup<OneOutput, Momentum, 5, SquaredError, float>,
-                   Setup<Sensors, Momentum, 4, CrossEntropy, int>, Setup<Windows<float>, Sgd, 1, SquaredError, float>>;
+                   Setup<Sensors, Momentum, 4, CrossEntropy, int>, Setup<Windows<float>, Sgd, 1, SquaredError, float>,
+                   Setup<fixture::FewOutputs<float>, Sgd, 1, SquaredError, float>,
+                   Setup<fixture::FewOutputs<float>, Momentum, 4, SquaredError, float>>;
 TYPED_TEST_SUITE(Step, Setups);
 
 // What the state knows of the weights: no weight and no momentum is larger.

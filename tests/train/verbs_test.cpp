@@ -90,7 +90,7 @@ TEST_F(VerbsInDouble, GradientIsTheSlopeOfTheLoss) {
   const auto slope = stored();
   for (std::size_t b = 0; b < slope.size(); ++b) {
     const auto& block = kPlan<N>.block[b];
-    double& w = trainer.params.data[block.offset + (block.rows - 1) * block.stride + block.cols - 1];
+    double& w = trainer.params.data[block.at(block.rows - 1, block.cols - 1)];
     const double kept = w, h = 1e-6;
     w = kept + h;
     const double above = gradient_of(6, 1.0 / 6).loss;

@@ -50,6 +50,13 @@ inline constexpr int kPadBytes = 16;
 inline constexpr int kPadBytes = 64;
 #endif
 
+// Are weights of few outputs stored in columns? Where pads cost more than sums across lanes. As kPadBytes.
+#if defined(__x86_64__) || defined(__i386__)
+inline constexpr bool kTurnsNarrow = true;
+#else
+inline constexpr bool kTurnsNarrow = false;
+#endif
+
 // The alignment of an array of scalars S.
 template <class S>
 inline constexpr std::size_t kAlign = alignof(S) > kPadBytes ? alignof(S) : kPadBytes;

@@ -92,23 +92,24 @@ EMMY_INLINE void conv_backward(const T* w, const T* dy, const T* x, T* dx, T* wo
   }
 }
 
-// dW, [Kernel In][padded(Out)], in tiles as for_gradient_tiles gives them, or in whole rows as for_gradient_rows does.
+// dW, [Kernel In][padded(Out)], in tiles as for_gradient_tiles gives them, or in whole rows as for_gradient_rows does, and db
+// if it is not null.
 template <int Batch, int Positions, int Kernel, int In, int InStride, int Out, class T, class Put>
-EMMY_INLINE void conv_gradient_tiles(const T* x, const T* dy, Put&& put) noexcept {
+EMMY_INLINE void conv_gradient_tiles(const T* x, const T* dy, Put&& put, T* db = nullptr) noexcept {
   using X = ConvWindow<Kernel, In, InStride>;
   for (int k = 0; k < X::kRuns; ++k)
     for_gradient_tiles<X::kTerms, padded<T>(Out), Positions - Kernel + 1, Batch>(
         x + k * InStride, InStride, dy,
         [&](int row, int m, int col, auto v) EMMY_LAMBDA { put(k * In + row + m, col, v); },
-        [](int, auto) EMMY_LAMBDA {}, static_cast<std::size_t>(Positions) * InStride);
+        [](int, auto) EMMY_LAMBDA {}, static_cast<std::size_t>(Positions) * InStride, 0, k == 0 ? db : nullptr);
 }
 template <int Batch, int Positions, int Kernel, int In, int InStride, int Out, class T, class Visit>
-EMMY_INLINE void conv_gradient_rows(const T* x, const T* dy, Visit&& visit) noexcept {
+EMMY_INLINE void conv_gradient_rows(const T* x, const T* dy, Visit&& visit, T* db = nullptr) noexcept {
   using X = ConvWindow<Kernel, In, InStride>;
   for (int k = 0; k < X::kRuns; ++k)
     for_gradient_rows<X::kTerms, padded<T>(Out), Positions - Kernel + 1, Batch>(
         x + k * InStride, InStride, dy, [&](int row, auto m, const T* g) EMMY_LAMBDA { visit(k * In + row, m, g); },
-        static_cast<std::size_t>(Positions) * InStride);
+        static_cast<std::size_t>(Positions) * InStride, 0, k == 0 ? db : nullptr);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

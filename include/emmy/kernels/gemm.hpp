@@ -75,28 +75,37 @@ EMMY_INLINE auto& pick(V& v, Rest&... rest) noexcept {
 
 // c[m, n] = start(m, n) + sum_{k < K} a[k ak + m am] b[k bs + n lanes], handed to finish(m, n, c). Where the left operand
 // has gaps, the same sum goes on over Groups runs of K terms: a starts a group ag further, b bg further (0: it goes on
-// where it was).
-template <class T, int M, int N, int Groups = 1, class Start, class Finish>
+// where it was). With `sum` sum_k b[k bs + n lanes] is handed to sum(n, v) on the way.
+template <class T, int M, int N, int Groups = 1, class Start, class Finish, class Sum = std::nullptr_t>
 EMMY_INLINE void tile(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t bs, std::size_t K,
-                      Start&& start, Finish&& finish, std::size_t ag = 0, std::size_t bg = 0) noexcept {
+                      Start&& start, Finish&& finish, std::size_t ag = 0, std::size_t bg = 0, Sum sum = {}) noexcept {
+  constexpr bool kSums = !__is_same(Sum, std::nullptr_t);
   with_vectors<T, M * N>([&](auto&... c) EMMY_LAMBDA {
-    [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
-      ((c = start(I / N, I % N)), ...);
-      const auto run = [&](const T* left, const T* right) EMMY_LAMBDA {
-        for (std::size_t k = 0; k < K; ++k) {
-          with_vectors<T, N>([&](auto&... bk) EMMY_LAMBDA {
-            std::size_t n = 0;
-            ((bk = simd::load(right + k * bs + n++ * simd::lanes<T>())), ...);
-            ((c = simd::mul_add(simd::set(left[k * ak + I / N * am]), pick<I % N>(bk...), c)), ...);  // c and I in step
-          });
-        }
-      };
-      if constexpr (Groups == 1) run(a, b);
-      else
-        for (std::size_t g = 0; g < Groups; ++g) run(a + g * ag, b + g * (bg == 0 ? K * bs : bg));
-      (finish(I / N, I % N, c), ...);
-    }
-    (std::make_integer_sequence<int, M * N>{});
+    with_vectors<T, kSums ? N : 0>([&](auto&... s) EMMY_LAMBDA {
+      [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
+        ((c = start(I / N, I % N)), ...);
+        const auto run = [&](const T* left, const T* right) EMMY_LAMBDA {
+          for (std::size_t k = 0; k < K; ++k) {
+            with_vectors<T, N>([&](auto&... bk) EMMY_LAMBDA {
+              std::size_t n = 0;
+              ((bk = simd::load(right + k * bs + n++ * simd::lanes<T>())), ...);
+              if constexpr (kSums) ((s = simd::add(s, bk)), ...);
+              ((c = simd::mul_add(simd::set(left[k * ak + I / N * am]), pick<I % N>(bk...), c)),
+               ...);  // c and I in step
+            });
+          }
+        };
+        if constexpr (Groups == 1) run(a, b);
+        else
+          for (std::size_t g = 0; g < Groups; ++g) run(a + g * ag, b + g * (bg == 0 ? K * bs : bg));
+        (finish(I / N, I % N, c), ...);
+      }
+      (std::make_integer_sequence<int, M * N>{});
+      if constexpr (kSums) {
+        int n = 0;
+        (sum(n++, s), ...);
+      }
+    });
   });
 }
 
@@ -219,18 +228,31 @@ EMMY_INLINE void for_gradient_row_tiles(F&& f) noexcept {
   for_row_tiles<In, gradient_tile_rows<T, In, Padded>()>(f);
 }
 
+// Do the sums of db fit beside the tiles of dW? Where dy is longer than the first cache a pass of its own costs more.
+template <class T>
+inline constexpr bool kSumsBesideTiles = !EMMY_GRADIENT_HOOKED && simd::kRegisters >= 32 && kLanesOf<T> >= 8;
+
 // dW in tiles, never stored as a matrix: put(row, m, col, v) gets the vectors of row + m of g[i, o] =
 // sum_{r < Rows} x[r ldx + i] dy[r Padded + o]; end(row, constant<M>) follows those of M rows. In groups, x starts each
-// xg after the last one, dy dyg after it (0: where it ended).
+// xg after the last one, dy dyg after it (0: where it ended). db, if any: the sums of dy, a padded row.
 template <int In, int Padded, int Rows, int Groups = 1, class T, class Put, class End>
 EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Put&& put, End&& end, std::size_t xg = 0,
-                                    std::size_t dyg = 0) noexcept {
+                                    std::size_t dyg = 0, [[maybe_unused]] T* db = nullptr) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   for_gradient_row_tiles<T, In, Padded>([&](int row, auto m_) EMMY_LAMBDA {
     for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
-      tile<T, decltype(m_)::value, decltype(n_)::value, Groups>(
-          x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-          [&](int m, int n, auto c) EMMY_LAMBDA { put(row, m, col + n * lanes, c); }, xg, dyg);
+      const auto one = [&](auto sum) EMMY_LAMBDA {
+        tile<T, decltype(m_)::value, decltype(n_)::value, Groups>(
+            x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
+            [&](int m, int n, auto c) EMMY_LAMBDA { put(row, m, col + n * lanes, c); }, xg, dyg, sum);
+      };
+      if constexpr (kSumsBesideTiles<T>) {
+        if (db != nullptr && row == 0) {
+          one([&](int n, auto v) EMMY_LAMBDA { simd::store(v, db + col + n * lanes); });
+          return;
+        }
+      }
+      one(nullptr);
     });
     end(row, m_);
   });
@@ -239,7 +261,7 @@ EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Pu
 // The same in whole rows: visit(row, constant<M>, g) gets M rows of g in rows of Padded scalars.
 template <int In, int Padded, int Rows, int Groups = 1, class T, class Visit>
 EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Visit&& visit, std::size_t xg = 0,
-                                   std::size_t dyg = 0) noexcept {
+                                   std::size_t dyg = 0, T* db = nullptr) noexcept {
   alignas(kAlign<T>) T g[gradient_tile_rows<T, In, Padded>() * Padded];
   for_gradient_tiles<In, Padded, Rows, Groups>(
       x, ldx, dy, [&](int, int m, int col, auto v) EMMY_LAMBDA { simd::store(v, g + m * Padded + col); },
@@ -247,7 +269,7 @@ EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Vis
         EMMY_GRADIENT_HOOK(g, decltype(m_)::value * Padded);
         visit(row, m_, static_cast<const T*>(g));
       },
-      xg, dyg);
+      xg, dyg, db);
 }
 
 // db[o] = sum_{r < Rows} dy[r, o], one padded row.

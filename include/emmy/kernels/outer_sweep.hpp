@@ -104,9 +104,10 @@ EMMY_INLINE void sum_rows_of(const T* p, T* to, First&& first, Next&& next) noex
 
 // sweep_outer with a meter of what the law needs and what the step leaves: theta' in the same bits, |g|^2 of a line from the
 // squares of x and dy. Columns are summed while theta' is in registers, and rows with them; rows alone behind the sweep, where
-// a second look at short ones that are in L1 costs less. Columns have linear charges in blocks of one row only.
-template <int Rows, int Cols, class T, class MeterType>
-EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const SummedRow<T>& dy,
+// a second look at short ones that are in L1 costs less. `motion` is x, or x times what a0 then lacks. LinearColumns: have columns
+// linear charges? Of few rows only.
+template <int Rows, int Cols, bool LinearColumns, class T, class MeterType>
+EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const T* motion, const SummedRow<T>& dy,
                              MeterType& meter) noexcept {
   using V = simd::Vec<T>;
   constexpr bool kLinear = MeterType::kSums == Sums::squares_and_sums;
@@ -122,7 +123,7 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const S
       for (int i = kAddsRows ? 0 : Rows / lanes * lanes; i < Rows; i += lanes)
         simd::store(simd::zero<T>(), &meter.row[place][i]);
   if constexpr (!MeterType::kColumns) {
-    sweep_outer<Cols>(k, a0, theta, Rows, x.p, dy.p, static_cast<T*>(nullptr));
+    sweep_outer<Cols>(k, a0, theta, Rows, motion, dy.p, static_cast<T*>(nullptr));
   } else {
     for (int o = 0; o < kCovered; o += lanes)
       simd::store(squared(simd::load(dy.p + o), x.squares), &meter.column[kGgAt][o]);
@@ -136,7 +137,7 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const S
             const auto pass = [&](auto decays) EMMY_LAMBDA {
               const auto row = [&](int i, V& nn, auto&... column) EMMY_LAMBDA {
                 T* at = theta + i * kStride + col;
-                const V xi = simd::set(x.p[i]);
+                const V xi = simd::set(motion[i]);
                 bool first = true;
                 const auto one = [&](V step, V& sum) EMMY_LAMBDA {
                   const V t = decltype(decays)::value ? simd::mul(simd::set(k), simd::load(at)) : simd::load(at);
@@ -172,15 +173,16 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const S
         });
       });
     });
-    if constexpr (kLinear && Rows == 1)
-      for (int o = 0; o < kCovered; o += lanes) simd::store(simd::load(theta + o), &meter.column[kN1At][o]);
+    if constexpr (kLinear && LinearColumns)
+      for (int o = 0; o < kCovered; o += lanes) {
+        V sum = simd::load(theta + o);
+        for (int i = 1; i < Rows; ++i) sum = simd::add(sum, simd::load(theta + i * kStride + o));
+        simd::store(sum, &meter.column[kN1At][o]);
+      }
   }
   if constexpr (MeterType::kRows) {
-    // Of one row the squares of x are those of the gradient; its entry may hold the motion (a column).
-    if constexpr (Rows == 1) simd::store(simd::mul(load_units(&x.squares, 1), simd::set(dy.squares)), meter.row[kGgAt]);
-    else
-      for (int i = 0; i < Rows; i += lanes)
-        simd::store(squared(load_units(x.p + i, Rows - i), dy.squares), &meter.row[kGgAt][i]);
+    for (int i = 0; i < Rows; i += lanes)
+      simd::store(squared(load_units(x.p + i, Rows - i), dy.squares), &meter.row[kGgAt][i]);
     if constexpr (!MeterType::kColumns)
       inner::sum_rows_of<Rows, Cols>(
           static_cast<const T*>(theta), meter.row[kNnAt], [](V v) EMMY_LAMBDA { return simd::mul(v, v); },

@@ -83,17 +83,23 @@ EMMY_INLINE void gradients(Conv1d<Channels, Kernel, Options...>, const F& f, Vis
   using W = typename L::template windows<typename F::in_shape>;
   constexpr int kPositions = F::in_shape::kPositions;
   const S* const dy = f.dy;
+  constexpr bool kBesides = detail::kPlainWindows<W> && L::kHasBias && kSumsBesideTiles<S>;
+  alignas(kAlign<S>) [[maybe_unused]] S sums[kBesides ? F::kOutStride : 1];
+  S* const db = kBesides ? sums : nullptr;
   if constexpr (!detail::kPlainWindows<W>) window_gradients<W, Channels>(f, visitor);
   else if constexpr (requires(simd::Vec<S> v) { visitor.vector(0, 0, v); })
     conv_gradient_tiles<F::kBatch, kPositions, Kernel, F::kIn, F::kInStride, Channels>(
-        f.x, dy, [&](int row, int col, auto v) EMMY_LAMBDA { visitor.vector(row, col, v); });
+        f.x, dy, [&](int row, int col, auto v) EMMY_LAMBDA { visitor.vector(row, col, v); }, db);
   else
     conv_gradient_rows<F::kBatch, kPositions, Kernel, F::kIn, F::kInStride, Channels>(
-        f.x, dy, [&](int row, auto m, const S* g) EMMY_LAMBDA {
+        f.x, dy,
+        [&](int row, auto m, const S* g) EMMY_LAMBDA {
           visitor.check(row, m, g);
           visitor.template rows<0>(row, m, g);
-        });
-  if constexpr (L::kHasBias) bias_gradients(f, visitor);
+        },
+        db);
+  if constexpr (kBesides) visit_bias(static_cast<const S*>(sums), visitor);
+  else if constexpr (L::kHasBias) bias_gradients(f, visitor);
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -3,6 +3,7 @@
 
 #include <emmy/kernels/affine.hpp>
 #include <emmy/kernels/column.hpp>
+#include <emmy/kernels/narrow.hpp>
 #include <emmy/layers/layer.hpp>
 
 namespace emmy {
@@ -11,7 +12,7 @@ struct WithBias {};
 struct NoBias {};
 
 // y[r, o] = sum_i x[r, i] W[i, o] + b[o], r over batch and positions. Blocks: W [in][pad(out)], b [1][pad(out)]; with
-// one output W [pad(in)] (kernels/column.hpp).
+// one output W [pad(in)] (kernels/column.hpp), on x86 with few [out][in] (kernels/narrow.hpp).
 // Homogeneous of degree 1 in its weights from either side: the traits from which rescalings are derived.
 template <int Out, class Bias = WithBias>
 struct Dense {
@@ -24,6 +25,11 @@ struct Dense {
   template <class S, class InShape, int Batch>
   static constexpr int kWork = Out == 1 ? 0 : affine_work<S>(Batch* InShape::kPositions, InShape::kChannels, Out);
 };
+template <int Out, class Bias>
+inline constexpr int kTurnableOutputs<Dense<Out, Bias>> = Out;
+// Of a frame: does its layer read its weights so? What wraps a Dense never does.
+template <class F>
+inline constexpr bool kReadsNarrow = is_narrow<typename F::scalar, typename F::layer>(F::kIn);
 
 template <int Out, class InShape>
 consteval auto blocks(Dense<Out, WithBias>, InShape) {
@@ -52,9 +58,11 @@ namespace emmy::inline EMMY_TARGET {
 // y = activation(x W + b)
 template <int Out, class Bias, class F, class Activation>
 EMMY_INLINE void forward(Dense<Out, Bias>, const F& f, Activation activation) noexcept {
-  constexpr int kWeights = Out == 1 ? padded<typename F::scalar>(F::kIn) : F::kIn * F::kOutStride;
+  constexpr int kWeights =
+      Out == 1 || kReadsNarrow<F> ? Out * padded<typename F::scalar>(F::kIn) : F::kIn * F::kOutStride;
   const auto* b = Dense<Out, Bias>::kHasBias ? f.params + kWeights : nullptr;
   if constexpr (Out == 1) column_forward<F::kOutRows, F::kIn, F::kInStride>(f.x, f.params, b, f.y, activation);
+  else if constexpr (kReadsNarrow<F>) narrow_forward<F::kOutRows, F::kIn, Out>(f.x, f.params, b, f.y, activation);
   else affine_forward<F::kOutRows, F::kIn, F::kInStride, Out>(f.x, f.params, b, f.y, activation);
 }
 
@@ -62,6 +70,9 @@ EMMY_INLINE void forward(Dense<Out, Bias>, const F& f, Activation activation) no
 template <bool kAdd, int Out, class Bias, class F, class Below>
 EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below) noexcept {
   if constexpr (Out == 1) column_backward<kAdd, F::kOutRows, F::kIn>(f.params, f.dy, f.x, f.dx, below);
+  else if constexpr (kReadsNarrow<F>)
+    narrow_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, static_cast<const typename F::scalar*>(f.dy), f.x, f.dx,
+                                                    below);
   else affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
 }
 
@@ -82,12 +93,14 @@ EMMY_INLINE void matrix_gradient(const S* x, int ldx, const S* d, int first, Vis
 }
 
 // db, a layer's second block.
+template <class S, class Visitor>
+EMMY_INLINE void visit_bias(const S* db, Visitor& visitor) noexcept {
+  visitor.check_bias(db);
+  visitor.template rows<1>(0, std::integral_constant<int, 1>{}, db);
+}
 template <class F, class Visitor>
 EMMY_INLINE void bias_gradients(const F& f, Visitor& visitor) noexcept {
-  bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA {
-    visitor.check_bias(g);
-    visitor.template rows<1>(0, std::integral_constant<int, 1>{}, g);
-  });
+  bias_gradient<F::kOutStride, F::kOutRows>(f.dy, [&](auto* g) EMMY_LAMBDA { visit_bias(g, visitor); });
 }
 
 // dW = x^T dy, db = sum of the rows of dy. One row: a visitor that can takes x and dy instead.
@@ -100,16 +113,20 @@ EMMY_INLINE void gradients(Dense<Out, Bias>, const F& f, Visitor& visitor) noexc
       visitor.check(row, m, g);
       visitor.template rows<0>(row, m, g);
     };
+    const typename F::scalar* dy = f.dy;
     if constexpr (Out == 1)
       column_gradient<F::kIn, F::kInStride, F::kOutRows>(
-          f.x, static_cast<const typename F::scalar*>(f.dy),
-          [&](auto* g) EMMY_LAMBDA { visit(0, std::integral_constant<int, 1>{}, g); });
-    else if constexpr (requires(simd::Vec<typename F::scalar> v) { visitor.vector(0, 0, v); })
-      for_gradient_tiles<F::kIn, F::kOutStride, F::kOutRows>(
-          f.x, F::kInStride, static_cast<const typename F::scalar*>(f.dy),
-          [&](int row, int m, int col, auto v) EMMY_LAMBDA { visitor.vector(row + m, col, v); },
-          [](int, auto) EMMY_LAMBDA {});
-    else for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, f.dy, visit);
+          f.x, dy, [&](auto* g) EMMY_LAMBDA { visit(0, std::integral_constant<int, 1>{}, g); });
+    else if constexpr (requires(simd::Vec<typename F::scalar> v) { visitor.vector(0, 0, v); }) {
+      const auto vector = [&](int row, int m, int col, auto v) EMMY_LAMBDA { visitor.vector(row + m, col, v); };
+      const auto end = [](int, auto) EMMY_LAMBDA {};
+      if constexpr (kReadsNarrow<F>) for_gradient_tiles<Out, F::kIn, F::kOutRows>(dy, F::kOutStride, f.x, vector, end);
+      else for_gradient_tiles<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, dy, vector, end);
+    } else if constexpr (kReadsNarrow<F>) {
+      for_gradient_rows<Out, F::kIn, F::kOutRows>(dy, F::kOutStride, f.x, visit);
+    } else {
+      for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, dy, visit);
+    }
     if constexpr (Dense<Out, Bias>::kHasBias) bias_gradients(f, visitor);
   }
 }

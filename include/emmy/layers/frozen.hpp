@@ -11,5 +11,7 @@ template <class L>
 struct Frozen : L {
   static constexpr bool kFrozen = true;
 };
+template <class L>
+inline constexpr int kTurnableOutputs<Frozen<L>> = kTurnableOutputs<L>;
 
 }  // namespace emmy

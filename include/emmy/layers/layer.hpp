@@ -83,8 +83,17 @@ struct Block {
   int rows;
   int cols;
   Role role;
-  bool column = false;  // one column whose rows follow each other without pads, vectors running along it
+  bool turned = false;  // columns follow each other in memory, vectors running along the rows: [cols][pad(rows)]
 };
+// The outputs of a layer that reads its weights turned where these are few: of a Dense and nothing else; else 0.
+template <class L>
+inline constexpr int kTurnableOutputs = 0;
+// Are the weights of layer L on `in` inputs stored in columns because its outputs are few: at most half a pad?
+template <class S, class L>
+EMMY_INLINE constexpr bool is_narrow(int in) noexcept {
+  constexpr int kOut = kTurnableOutputs<L>;
+  return kTurnsNarrow && kOut > 1 && 3 * kOut <= 2 * padded<S>(kOut) && in == padded<S>(in);
+}
 template <int Count>
 struct Blocks {
   static constexpr int kCount = Count;

@@ -18,7 +18,7 @@ constexpr std::uint64_t weight_hash(const Params<Net>& params) noexcept {
   for (const auto& block : kPlan<Net>.block)
     for (int i = 0; i < block.rows; ++i)
       for (int o = 0; o < block.cols; ++o) {
-        Bits bits = std::bit_cast<Bits>(params.data[block.offset + i * block.stride + o]);
+        Bits bits = std::bit_cast<Bits>(params.data[block.at(i, o)]);
         for (unsigned byte = 0; byte < sizeof bits; ++byte, bits >>= 8)
           hash = (hash ^ (bits & 0xff)) * 0x100000001b3ULL;
       }

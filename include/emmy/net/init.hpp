@@ -92,8 +92,7 @@ void init(Params<Net>& params, Pcg32& rng, Init how = {}) noexcept {
   const auto draw_block = [&](const PlannedBlock& block, int in, int out) {
     const S limit = inner::limit_of<S>(how, in, out);
     for (int i = 0; i < block.rows; ++i)
-      for (int o = 0; o < block.cols; ++o)
-        params.data[block.offset + i * block.stride + o] = limit * S(2.0f * rng.uniform() - 1.0f);
+      for (int o = 0; o < block.cols; ++o) params.data[block.at(i, o)] = limit * S(2.0f * rng.uniform() - 1.0f);
   };
   const auto draw_node = [&]<int I>(std::integral_constant<int, I>) {
     using N = node_at<Net, I>;

@@ -106,7 +106,7 @@ struct Params {
     constexpr bool kFits = kBlock >= 0 && kIsRecurrent<typename node_at<Net, kNode>::layer>;
     static_assert(kFits, "emmy: this layer has no recurrent weights: Rnn and Gru have");
     const PlannedBlock& own = kPlan<Net>.block[kFits ? kBlock + 1 : 0];
-    return own.offset + (gate * own.cols + from) * own.stride + out;
+    return own.at(gate * own.cols + from, out);
   }
   // The first block of an attention layer.
   template <class Site>
@@ -119,7 +119,7 @@ struct Params {
   template <class Site>
   EMMY_INLINE static constexpr int head_at(int role, int column, int in, int head) noexcept {
     const PlannedBlock& own = kPlan<Net>.block[heads_at<Site>() + role];
-    return own.offset + (head * node_at<Net, kNodeOf<Net, Site>>::in::kChannels + in) * own.stride + column;
+    return own.at(head * node_at<Net, kNodeOf<Net, Site>>::in::kChannels + in, column);
   }
   template <class Site>
   EMMY_INLINE static constexpr int head_bias_at(int role, int column, int head) noexcept {
@@ -130,7 +130,7 @@ struct Params {
   template <class Site>
   EMMY_INLINE static constexpr int head_output_at(int out, int column, int head) noexcept {
     const PlannedBlock& own = kPlan<Net>.block[heads_at<Site>() + 3];
-    return own.offset + (head * node_at<Net, kNodeOf<Net, Site>>::layer::kHeadSize + column) * own.stride + out;
+    return own.at(head * node_at<Net, kNodeOf<Net, Site>>::layer::kHeadSize + column, out);
   }
   template <class Site, Role Wanted>
   EMMY_INLINE static constexpr int at(int row, int col) noexcept {
@@ -139,7 +139,7 @@ struct Params {
         kBlock >= 0,
         "emmy: this layer has no such weights (a Dense<Out, NoBias> has no bias, a Parametrized layer factors, a norm "
         "gains)");
-    return kPlan<Net>.block[kBlock].offset + row * kPlan<Net>.block[kBlock].stride + col;
+    return kPlan<Net>.block[kBlock].at(row, col);
   }
 };
 

@@ -17,7 +17,7 @@ constexpr Params<Net> packed(const typename Net::scalar (&... block)[Count]) noe
   const auto copy = [&](const typename Net::scalar* from) {
     const auto& b = kPlan<Net>.block[at++];
     for (int i = 0; i < b.rows; ++i)
-      for (int o = 0; o < b.cols; ++o) params.data[b.offset + i * b.stride + o] = from[i * b.cols + o];
+      for (int o = 0; o < b.cols; ++o) params.data[b.at(i, o)] = from[i * b.cols + o];
   };
   constexpr int kCounts[] = {Count...};
   static_assert(

@@ -10,17 +10,24 @@ struct Infer {};  // forward only
 template <class Rule>
 struct Train {};  // a training step with Rule
 
-// Element (row, col) is at offset + row * stride + col; in memory a block is `lines` rows of `width` scalars, whole pads.
+// In memory a block is `lines` rows of `width` scalars, whole pads: its rows, or its columns where it is turned.
 struct PlannedBlock {
   int node, rows, cols, stride, offset;
   Role role;
-  bool trained, column;
+  bool trained, turned;
   int lines, width;
 
   EMMY_INLINE constexpr int size() const noexcept { return lines * width; }
+  // Where element (row, col) is. Rows are `stride` apart.
+  EMMY_INLINE constexpr int at(int row, int col) const noexcept { return offset + row * stride + col * col_stride(); }
+  EMMY_INLINE constexpr int col_stride() const noexcept { return turned ? width : 1; }
+  // Is scalar k of the block a weight, and no pad?
+  EMMY_INLINE constexpr bool is_weight(int k) const noexcept { return k % width < line_length(); }
+  // The weights of a row of memory.
+  EMMY_INLINE constexpr int line_length() const noexcept { return turned ? rows : cols; }
   // Along what the memory's rows (row) or columns (column) run.
   EMMY_INLINE constexpr Axis in_memory(Axis line) const noexcept {
-    return !column ? line : line == Axis::row ? Axis::column : Axis::row;
+    return !turned ? line : line == Axis::row ? Axis::column : Axis::row;
   }
 };
 struct PlannedTensor {
@@ -59,7 +66,8 @@ EMMY_INLINE constexpr void add_node(Plan& plan, int node, int& next_block) {
   plan.first_block[node] = next_block;
   for (int b = 0; b < kList.kCount; ++b) {
     const Block& from = kList.block[b];
-    const int stride = from.column ? 1 : padded<S>(from.cols);
+    const bool turned = from.turned || (from.role == Role::weight && is_narrow<S, L>(from.rows));
+    const int stride = turned ? 1 : padded<S>(from.cols);
     PlannedBlock& block = plan.block[next_block++];
     block = {node,
              from.rows,
@@ -68,9 +76,9 @@ EMMY_INLINE constexpr void add_node(Plan& plan, int node, int& next_block) {
              plan.params,
              from.role,
              !kIsFrozen<L>,
-             from.column,
-             from.column ? 1 : from.rows,
-             from.column ? padded<S>(from.rows) : stride};
+             turned,
+             turned ? from.cols : from.rows,
+             turned ? padded<S>(from.rows) : stride};
     plan.params += block.size();
     plan.weights += from.rows * from.cols;
   }
@@ -183,7 +191,8 @@ consteval int kept_of() {
 }
 template <class L, class S, class InShape, int Batch>
 consteval int work_of() {
-  if constexpr (requires { L::template kWork<S, InShape, Batch>; })
+  if constexpr (is_narrow<S, L>(InShape::kChannels)) return 0;
+  else if constexpr (requires { L::template kWork<S, InShape, Batch>; })
     return padded<S>(L::template kWork<S, InShape, Batch>);
   else return 0;
 }

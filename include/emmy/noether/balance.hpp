@@ -112,7 +112,7 @@ struct BalancePart {
   static constexpr ChargePart kPart = Led::kMatrix.part[Index];
   static constexpr auto kBlock = kPlan<Net>.block[kPart.block];
   static constexpr int kUnits = Led::kUnits, kSize = kUnits * Led::kStride;
-  static constexpr int kCols = kBlock.column ? kBlock.rows : kBlock.cols;
+  static constexpr int kCols = kBlock.line_length();
   static constexpr S kWeight = S(kPart.weight.numerator);
 
   // ledger.work = the products of the lines of a with those of b, both in the layout of the weights.

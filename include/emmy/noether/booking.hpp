@@ -290,7 +290,7 @@ EMMY_INLINE simd::Vec<S> activity_of(const Led& ledger, int line, int n, S partn
   } else if constexpr (Power == 1) {
     // The deltas of a row add up to 0 but for the rounding of p, which is absolute: p is up to 1.
     // Those of a row before a norm, but for what rounding makes there.
-    S scale = (rows + S(block.stride)) * ledger.delta[kOut].row_sum;
+    S scale = (rows + S(block.turned ? block.cols : block.width)) * ledger.delta[kOut].row_sum;
     if constexpr (Invariant >= 0) scale += ledger.invariances.across_error[Invariant];
     else scale += (S(2) * S(block.cols) + S(16)) / batch;
     if constexpr (block.role == Role::bias) return simd::mul(simd::set(rows * scale), load_units(kOnes<S>.value, n));

@@ -141,7 +141,8 @@ EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Measure>& ledg
       constexpr int kTerms = kWindow * (part.is_incoming ? N::in::kChannels : N::out::kChannels) +
                              (kIsComposed<typename N::layer> ? block.rows * block.cols : 0) +
                              detail::kMostRoundings<Net>;
-      const S terms = S(4) * (S(kTerms) + rows) * slack.partner[part.block];
+      const S partner = kHasPlainWeights<typename N::layer> ? S(1) : slack.partner[part.block],
+              terms = S(4) * (S(kTerms) + rows) * partner;
       square = terms * terms * (S(kWindow) * seen * delta);
     } else if constexpr (charge.by_unit) {
       square = (rows + S(16)) * (rows + S(16)) * (rows * delta);
@@ -251,10 +252,14 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
   constexpr bool kMeasured = __is_same(Mode, Measure), kQuadratic = charge.power == 2;
   constexpr int kFirst = kCharges<Net, Spec>.unit[C], kUnits = kCharges<Net, Spec>.unit[C + 1] - kFirst;
   const int lanes = static_cast<int>(simd::lanes<S>());
-  if (charge.of_loss && !ledger.translating) return;
   const auto r = law_rates(rule);
   const S km1 = r.k - S(1), per_eta = Rule::kHasMemory && r.eta >= kLeastRate<S> ? S(1) / r.eta : S(0);
-  if (!kMeasured && !Rule::kHasMemory && !kQuadratic && km1 == S(0)) return;  // it stays
+  const bool stays = !kMeasured && !Rule::kHasMemory && !kQuadratic && km1 == S(0);
+  BookedByLaw<S>& booked = ledger.by_law.charge[C];
+  if (stays || (charge.of_loss && !ledger.translating)) {
+    booked = {};
+    return;
+  }
   auto& units = ledger.units;
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const V none = simd::zero<S>();
@@ -412,11 +417,10 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
   int u = 0;
   for (; u + lanes <= kUnits; u += lanes) follow(u, lanes);
   if (u < kUnits) follow(u, kUnits - u);
-  auto& last = ledger.last[C];
-  S sums[4];
-  simd::store_sums(decayed, carried, second, rounded, sums);
-  last[Cause::decay] = sums[0], last[Cause::momentum] = sums[1], last[Cause::discretisation] = sums[2],
-  last[Cause::rounding] = sums[3];
+  simd::store(decayed, booked.amount[0]);  // in the order of kCausesByLaw
+  simd::store(carried, booked.amount[1]);
+  simd::store(second, booked.amount[2]);
+  simd::store(rounded, booked.amount[3]);
   book_epsilon(ledger, C);
 }
 }  // namespace inner

@@ -174,6 +174,18 @@ struct LastAndWorst {
 };
 struct NoQuotients {};
 
+// What a mode by law booked for a charge in the last step, in lanes that only who asks adds up.
+inline constexpr Cause kCausesByLaw[] = {Cause::decay, Cause::momentum, Cause::discretisation, Cause::rounding};
+template <class S>
+struct BookedByLaw {
+  alignas(kAlign<S>) S amount[4][padded<S>(1)];
+};
+template <class S, int Charges>
+struct StepByLaw {
+  BookedByLaw<S> charge[Charges > 0 ? Charges : 1];
+};
+struct NotByLaw {};
+
 namespace detail {
 template <class Net>
 consteval int activity_offset(int tensor) {
@@ -251,7 +263,7 @@ struct Ledger {
     for (int c = 0; c < kChargeCount; ++c)
       if (kCharges<Net, Spec>.unit[c] >= first<Symmetry>() &&
           kCharges<Net, Spec>.unit[c] < first<Symmetry>() + kUnitsOf<Symmetry>)
-        for (int k = 0; k < kCauses; ++k) sum.amount[k] += last[c].amount[k];
+        add_step(c, sum);
     return sum;
   }
   // Worst cases of the symmetry since the last reset.
@@ -278,6 +290,7 @@ struct Ledger {
       for (int u = 0; u < kUnits; ++u) units[PerUnitKinetic::memory][u] = units[PerUnitKinetic::kinetic][u] = 0;
     for (auto& e : extreme) e = {};
     for (auto& b : last) b = {};
+    by_law = {};
     last_ratio = worst_ratio = 0;
     quotients = {};
     steps = measured = 0;
@@ -287,7 +300,8 @@ struct Ledger {
   EMMY_INLINE constexpr void resync() noexcept { known = false; }
 
   UnitArrays<scalar, (kUnits > 0 ? kUnits : 1), kKeptCauses<Net>, kKinetic<Mode>> units;
-  Budget<scalar> last[kChargeCount > 0 ? kChargeCount : 1];
+  Budget<scalar> last[kChargeCount > 0 ? kChargeCount : 1];  // by law that of an epsilon alone
+  [[no_unique_address]] std::conditional_t<kByLaw<Mode>, StepByLaw<scalar, kChargeCount>, NotByLaw> by_law;
   Extremes<scalar> extreme[kChargeCount > 0 ? kChargeCount : 1];
   TensorFacts<scalar> act[kPlan<Net>.kTensors], delta[kPlan<Net>.kTensors];
   alignas(kAlign<scalar>) scalar act_abs[detail::activity_offset<Net>(kPlan<Net>.kTensors)];
@@ -310,6 +324,12 @@ struct Ledger {
     constexpr int kIndex = detail::index_in<Symmetry>(typename detail::Watched<Net, Spec>::list{});
     static_assert(kIndex >= 0, "emmy: this ledger does not watch this symmetry; add it to Watch<...> or use WatchAll");
     return kCharges<Net, Spec>.symmetry_unit[kIndex];
+  }
+  EMMY_INLINE constexpr void add_step(int c, Budget<scalar>& sum) const noexcept {
+    for (int k = 0; k < kCauses; ++k) sum.amount[k] += last[c].amount[k];
+    if constexpr (kByLaw<Mode>)
+      for (int k = 0; k < 4; ++k)
+        for (const scalar lane : by_law.charge[c].amount[k]) sum[kCausesByLaw[k]] += lane;
   }
   EMMY_INLINE static constexpr scalar larger(scalar a, scalar b) noexcept { return a > b ? a : b; }
 };

@@ -28,10 +28,13 @@ template <class Net, class Rotation>
 struct TurnedRows {
   using S = typename Net::scalar;
   static constexpr PlannedBlock kBlock = kPlan<Net>.block[block_of<Net>(Rotation{})];
-  static constexpr int kStep = kBlock.column ? 1 : kBlock.stride, kCount = kBlock.cols;
 
   EMMY_INLINE static S dot_of(const S* a, int i, const S* b, int k) noexcept {
-    return dot(a + kBlock.offset + i * kStep, b + kBlock.offset + k * kStep, static_cast<std::size_t>(kCount));
+    if constexpr (!kBlock.turned)
+      return dot(a + kBlock.at(i, 0), b + kBlock.at(k, 0), static_cast<std::size_t>(kBlock.cols));
+    S sum = 0;
+    for (int o = 0; o < kBlock.cols; ++o) sum += a[kBlock.at(i, o)] * b[kBlock.at(k, o)];
+    return sum;
   }
   EMMY_INLINE static S length_of(const S* a, int i) noexcept { return root(dot_of(a, i, a, i)); }
   EMMY_INLINE static Turning<S> plane(const S* w, const S* x, Plane p) noexcept {

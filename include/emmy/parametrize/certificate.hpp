@@ -163,14 +163,15 @@ Status margins(const Params<plain_of<Net>>& plain, const Gradient<plain_of<Net>>
   constexpr int kNode = detail::plain_node<Net, G::kNode>();
   constexpr auto kBlock = kPlan<Plain>.block[kPlan<Plain>.first_block[kNode]];
   constexpr S kNever = -std::numeric_limits<S>::infinity();
-  const S* w = full.data + kBlock.offset;
+  inner::PlainRows<Plain, kNode, kIsComposedSite<Net, Site>> rows;
+  const S* const g_of_weights = rows.of(full.data);
   Status status = Status::ok;
   if constexpr (requires { group_status<typename G::weights>(typename G::composition{}); })
     status = group_status<typename G::weights>(typename G::composition{});
   for (int g = 0; g < G::kCount; ++g) {
     if constexpr (kIsComposedSite<Net, Site>)
-      margin[g] = lambda - group_slope<typename G::weights>(typename G::composition{}, w, g);
-    else margin[g] = lambda - inner::group_norm<G>(w, kBlock.stride, g);
+      margin[g] = lambda - group_slope<typename G::weights>(typename G::composition{}, g_of_weights, g);
+    else margin[g] = lambda - inner::group_norm<G>(g_of_weights, padded<S>(kBlock.cols), g);
     if (status != Status::ok) margin[g] = kNever;
   }
   if (status != Status::ok) return status;

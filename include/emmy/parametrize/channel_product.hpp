@@ -30,7 +30,7 @@ struct ProductByUnit {
 
 template <class M>
 consteval auto blocks_of_parameters(ProductByChannel, M) {
-  static_assert(!detail::kWeight<M>.column, "emmy: ProductByChannel needs a layer of more than one output");
+  static_assert(!detail::kWeight<M>.turned, "emmy: ProductByChannel needs a layer of more than one output");
   return detail::joined(detail::factored_blocks<1, M>(), Blocks<1>{{{1, M::kChannels, Role::factor}}});
 }
 template <class M>
@@ -44,7 +44,7 @@ consteval auto balanced(ProductByChannel, std::integral_constant<int, Blocks>) {
 
 template <class M>
 consteval auto blocks_of_parameters(ProductByUnit, M) {
-  static_assert(!detail::kWeight<M>.column, "emmy: ProductByUnit needs a layer of more than one output");
+  static_assert(!detail::kWeight<M>.turned, "emmy: ProductByUnit needs a layer of more than one output");
   return detail::joined(detail::in_role(M::kList, Role::factor), Blocks<1>{{{1, M::kCols, Role::factor}}});
 }
 template <class M>

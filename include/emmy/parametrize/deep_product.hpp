@@ -87,7 +87,7 @@ consteval auto blocks_of_parameters(DiagonalProduct, M) {
 }
 template <int Size, class M>
 consteval auto blocks_of_parameters(ProductByBlock<Size>, M) {
-  static_assert(!detail::kWeight<M>.column, "emmy: ProductByBlock needs a layer of more than one output");
+  static_assert(!detail::kWeight<M>.turned, "emmy: ProductByBlock needs a layer of more than one output");
   return detail::joined(detail::factored_blocks<1, M>(),
                         Blocks<1>{{{detail::kWeight<M>.rows, detail::kRowBlocks<Size, M>, Role::factor}}});
 }

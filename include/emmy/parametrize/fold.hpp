@@ -7,6 +7,7 @@
 #include <emmy/layers/activations.hpp>
 #include <emmy/net/memory.hpp>
 #include <emmy/parametrize/materialised.hpp>
+#include <emmy/parametrize/plain_rows.hpp>
 #include <emmy/parametrize/weight_norm.hpp>
 
 namespace emmy {
@@ -55,29 +56,24 @@ namespace inner {
 template <int I, int To, class Net, class Plain>
 EMMY_INLINE void fold_node(const Params<Net>& from, Params<Plain>& to) noexcept {
   using N = node_at<Net, I>;
-  constexpr int kFirst = kPlan<Net>.first_block[I], kEnd = kPlan<Net>.first_block[I + 1],
-                kTarget = kPlan<Plain>.first_block[To];
+  constexpr int kFirst = kPlan<Net>.first_block[I], kEnd = kPlan<Net>.first_block[I + 1];
   if constexpr (kFirst < kEnd) {
     const auto* source = from.data + kPlan<Net>.block[kFirst].offset;
-    auto* target = to.data + kPlan<Plain>.block[kTarget].offset;
-    if constexpr (kIsComposed<typename N::layer>) {
-      compose<typename N::layer::template weights<typename Net::scalar, typename N::in>>(
-          typename N::layer::composition{}, source, target);
-    } else if constexpr (kPlan<Net>.block[kFirst].role == Role::factor) {
-      // Effective weights and bias follow each other as the plain layer's blocks do; without a bias there is no such row.
-      constexpr int kIn = N::in::kChannels;
-      constexpr int kRows = kIn + (N::layer::kHasBias ? 1 : 0);
-      if constexpr (kPlan<Plain>.block[kTarget].column) {
-        constexpr int kPad = padded<typename Net::scalar>(1);
-        alignas(kAlign<typename Net::scalar>) typename Net::scalar w[kRows * kPad];
-        effective_weights<kIn, kRows>(typename N::layer{}, source, w);
-        for (int i = 0; i < padded<typename Net::scalar>(kIn); ++i) target[i] = i < kIn ? w[i * kPad] : 0;
-        for (int o = 0; o < (N::layer::kHasBias ? kPad : 0); ++o)
-          target[padded<typename Net::scalar>(kIn) + o] = w[kIn * kPad + o];
+    constexpr bool kComposed = kIsComposed<typename N::layer>;
+    if constexpr (kComposed || kPlan<Net>.block[kFirst].role == Role::factor) {
+      PlainRows<Plain, To, kComposed> rows;
+      auto* const target = rows.to(to.data);
+      if constexpr (kComposed) {
+        compose<typename N::layer::template weights<typename Net::scalar, typename N::in>>(
+            typename N::layer::composition{}, source, target);
       } else {
-        effective_weights<kIn, kRows>(typename N::layer{}, source, target);
+        // Effective weights and bias follow each other as the plain layer's blocks do; without a bias there is no such row.
+        constexpr int kIn = N::in::kChannels;
+        effective_weights<kIn, kIn + (N::layer::kHasBias ? 1 : 0)>(typename N::layer{}, source, target);
       }
+      rows.put(to.data);
     } else {
+      auto* target = to.data + kPlan<Plain>.block[kPlan<Plain>.first_block[To]].offset;
       for (int b = kFirst; b < kEnd; ++b)
         for (int i = 0; i < kPlan<Net>.block[b].size(); ++i) *target++ = *source++;
     }
@@ -92,9 +88,8 @@ EMMY_INLINE void add_adapter(const Params<Net>& from, Params<Plain>& to) noexcep
                  w = kPlan<Plain>.block[kPlan<Plain>.first_block[To]];
   for (int i = 0; i < w.rows; ++i)
     for (int r = 0; r < down.cols; ++r) {
-      const auto a = from.data[down.offset + i * down.stride + r];
-      for (int o = 0; o < w.cols; ++o)
-        to.data[w.offset + i * w.stride + o] += a * from.data[up.offset + r * up.stride + o];
+      const auto a = from.data[down.at(i, r)];
+      for (int o = 0; o < w.cols; ++o) to.data[w.at(i, o)] += a * from.data[up.at(r, o)];
     }
 }
 
@@ -108,8 +103,7 @@ EMMY_INLINE void multiply_pair(const Params<Net>& from, Params<Plain>& to) noexc
   for (int i = 0; i < w.rows; ++i)
     for (int r = 0; r < u.cols; ++r)
       for (int o = 0; o < w.cols; ++o)
-        to.data[w.offset + i * w.stride + o] += from.data[u.offset + i % u.rows * u.stride + r] *
-                                                from.data[v.offset + (i / u.rows * u.cols + r) * v.stride + o];
+        to.data[w.at(i, o)] += from.data[u.at(i % u.rows, r)] * from.data[v.at(i / u.rows * u.cols + r, o)];
   for (int b = 1; b < kPlan<Net>.first_block[I + 2] - kSecond; ++b) {
     const auto &rest = kPlan<Net>.block[kSecond + b], &target = kPlan<Plain>.block[kTo + b];
     for (int o = 0; o < target.size(); ++o) to.data[target.offset + o] = from.data[rest.offset + o];
@@ -130,8 +124,8 @@ EMMY_INLINE void for_plain_nodes(F&& f) noexcept {
 }  // namespace inner
 
 // The effective weights of every layer, as the plain net with the same layers; adapters become part of what they adapt.
-// Without adapters the same function, bit for bit in the weights that its forward pass uses. Test:
-// tests/parametrize/fold_test.cpp, tests/layers/lora_test.cpp.
+// Without adapters the same function, bit for bit in the weights that its forward pass uses (a Dense whose few outputs x86 stores in
+// columns adds up in another order). Test: tests/parametrize/fold_test.cpp, tests/layers/lora_test.cpp.
 template <class Net>
 void fold(const Params<Net>& from, Params<plain_of<Net>>& to) noexcept {
   inner::for_plain_nodes<Net>([&]<int I, int To, bool Adapted>(std::integral_constant<int, I>,
@@ -225,14 +219,14 @@ int absorb_constant_units(Params<Net>& params) noexcept {
                      kHasNextBias = kNextBias < kPlan<Net>.first_block[kNext + 1];
       for (int j = 0; j < w.cols; ++j) {
         bool constant = true;
-        for (int i = 0; i < w.rows; ++i) constant = constant && params.data[w.offset + i * w.stride + j] == S(0);
+        for (int i = 0; i < w.rows; ++i) constant = constant && params.data[w.at(i, j)] == S(0);
         S value = S(0);
         if constexpr (kHasBias) value = params.data[kPlan<Net>.block[kBias].offset + j];
         value = inner::activate_between<Net, I + 1, kNext>(value);
         if (!constant || (!kHasNextBias && value != S(0))) continue;
         ++found;
         for (int o = 0; o < next.cols; ++o) {
-          S& weight = params.data[next.offset + j * next.stride + o];
+          S& weight = params.data[next.at(j, o)];
           if constexpr (kHasNextBias) params.data[kPlan<Net>.block[kNextBias].offset + o] += value * weight;
           weight = S(0);
         }
@@ -250,7 +244,7 @@ template <class Net, int Consumer>
 EMMY_INLINE bool unit_is_live(const Params<Net>& params, int unit) noexcept {
   constexpr auto kBlock = kPlan<Net>.block[kPlan<Net>.first_block[Consumer]];
   for (int o = 0; o < kBlock.cols; ++o)
-    if (params.data[kBlock.offset + unit * kBlock.stride + o] != typename Net::scalar(0)) return true;
+    if (params.data[kBlock.at(unit, o)] != typename Net::scalar(0)) return true;
   return false;
 }
 
@@ -271,8 +265,7 @@ EMMY_INLINE void fold_layer(const Params<Net>& from, Params<Target>& to, const i
   constexpr int kFirst = kPlan<Net>.first_block[I], kTo = kPlan<Target>.first_block[I];
   constexpr auto w = kPlan<Net>.block[kFirst], tw = kPlan<Target>.block[kTo];
   for (int i = 0; i < row_count; ++i)
-    for (int o = 0; o < col_count; ++o)
-      to.data[tw.offset + i * tw.stride + o] = from.data[w.offset + rows[i] * w.stride + cols[o]];
+    for (int o = 0; o < col_count; ++o) to.data[tw.at(i, o)] = from.data[w.at(rows[i], cols[o])];
   if constexpr (kFirst + 1 < kPlan<Net>.first_block[I + 1]) {
     constexpr auto b = kPlan<Net>.block[kFirst + 1], tb = kPlan<Target>.block[kTo + 1];
     for (int o = 0; o < col_count; ++o) to.data[tb.offset + o] = from.data[b.offset + cols[o]];

@@ -109,7 +109,7 @@ EMMY_INLINE void fold_norm(const Params<Net>& from, const Buffers<Net>& buffers,
   running_statistics<kChannels>(buffers.data + kPlan<Net>.buffer_offset[I + 1], Norm::template kEpsilon<S>, kept);
   for (int o = 0; o < kChannels; ++o) {
     const S factor = from.data[kPlan<Net>.block[kGain].offset + o] * kept[2 * kStride + o];
-    for (int i = 0; i < w.rows; ++i) to.data[w.offset + i * w.stride + o] *= factor;
+    for (int i = 0; i < w.rows; ++i) to.data[w.at(i, o)] *= factor;
     S& bias = to.data[b.offset + o];
     bias = (bias - kept[o]) * factor;
     if constexpr (Norm::kHasBias) bias += from.data[kPlan<Net>.block[kGain + 1].offset + o];

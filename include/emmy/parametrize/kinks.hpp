@@ -95,7 +95,7 @@ EMMY_INLINE bool is_dead_at_kink(const Params<Net>& params, int unit, typename N
   S value = 0;
   for (int b = kPlan<Net>.first_block[I]; b < kPlan<Net>.first_block[I + 1]; ++b)
     for (int i = 0; i < kPlan<Net>.block[b].rows; ++i) {
-      const S w = params.data[kPlan<Net>.block[b].offset + i * kPlan<Net>.block[b].stride + unit];
+      const S w = params.data[kPlan<Net>.block[b].at(i, unit)];
       if (-tiny <= w && w <= tiny) continue;
       if (kPlan<Net>.block[b].role != Role::bias) return false;
       value += w;

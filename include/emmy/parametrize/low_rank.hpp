@@ -125,11 +125,11 @@ struct LinearPair {
   // Lines of either: unit by unit.
   template <class S>
   static Lines<S> lines_of_u(S* data) noexcept {
-    return {data + u.offset, 1, u.stride, u.rows};
+    return {data + u.offset, u.col_stride(), u.stride, u.rows};
   }
   template <class S>
   static Lines<S> lines_of_v(S* data) noexcept {
-    return {data + v.offset, v.stride, 1, kGates * v.cols, v.cols, kRank * v.stride};
+    return {data + v.offset, v.stride, v.col_stride(), kGates * v.cols, v.cols, kRank * v.stride};
   }
   template <class S>
   static void clear_unit(S* data, int r) noexcept {
@@ -226,7 +226,8 @@ Status rank_margins(const Params<Net>& params, const Params<plain_of<Net>>& plai
       return Status::not_differentiable;
     }
   const inner::Lines<const S> u = P::lines_of_u(params.data), v = P::lines_of_v(params.data);
-  const inner::Lines<S> g{full.data + kBlock.offset, kBlock.stride, 1, kOut, kBlock.cols, kIn * kBlock.stride};
+  const inner::Lines<S> g{full.data + kBlock.offset, kBlock.stride, kBlock.col_stride(), kOut, kBlock.cols,
+                          kIn * kBlock.stride};
   for (int r = 0; r < kRank; ++r) {
     const S uu = inner::lines_dot(u, r, r), vv = inner::lines_dot(v, r, r);
     if (!(uu > S(0) && vv > S(0))) continue;
@@ -243,7 +244,7 @@ Status rank_margins(const Params<Net>& params, const Params<plain_of<Net>>& plai
   }
   // Of its lines or, where they are fewer, of its columns.
   constexpr bool kColumns = P::kGates == 1 && kOut < kIn;
-  const inner::Lines<S> turned = kColumns ? inner::Lines<S>{g.data, 1, kBlock.stride, kIn} : g;
+  const inner::Lines<S> turned = kColumns ? inner::Lines<S>{g.data, kBlock.col_stride(), kBlock.stride, kIn} : g;
   constexpr int kLines = kColumns ? kOut : kIn;
   inner::orthogonalise_lines(kLines, turned, inner::Lines<S>{g.data, 0, 0, 0});
   for (int r = 0; r < kRank; ++r) margin[r] = 0;

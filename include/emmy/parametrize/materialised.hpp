@@ -38,7 +38,7 @@ struct WeightTable {
   static constexpr int kBlocks = decltype(kList)::kCount;
   struct Place {
     int rows, cols, stride, offset, lines, width, first_row;
-    bool column;
+    bool turned;
   };
   struct Table {
     Place block[kBlocks];
@@ -48,15 +48,15 @@ struct WeightTable {
     Table t{};
     for (int b = 0; b < kBlocks; ++b) {
       const Block& from = kList.block[b];
-      const int stride = from.column ? 1 : padded<Scalar>(from.cols);
+      const int stride = from.turned ? 1 : padded<Scalar>(from.cols);
       t.block[b] = {from.rows,
                     from.cols,
                     stride,
                     t.size,
-                    from.column ? 1 : from.rows,
-                    from.column ? padded<Scalar>(from.rows) : stride,
+                    from.turned ? 1 : from.rows,
+                    from.turned ? padded<Scalar>(from.rows) : stride,
                     t.rows,
-                    from.column};
+                    from.turned};
       t.size += t.block[b].lines * t.block[b].width;
       t.rows += from.rows;
       t.entries += from.rows * from.cols;
@@ -213,10 +213,10 @@ namespace inner {
 template <class F>
 using weights_of = typename F::layer::template weights<typename F::scalar, typename F::in_shape>;
 
-// What the layer inside sees: its weights are those in Scratch.
+// What the layer inside sees: its weights are those in Scratch, in rows whatever their number.
 template <class F>
 EMMY_INLINE auto frame_inside(const F& f) noexcept {
-  return Frame<typename F::layer::layer, typename F::scalar, typename F::in_shape, typename F::out_shape, F::kInStride,
+  return Frame<typename F::layer, typename F::scalar, typename F::in_shape, typename F::out_shape, F::kInStride,
                F::kBatch>{f.kept, f.buffers, f.kept + 2 * weights_of<F>::kSize, f.work, f.x, f.y, f.dy, f.dx};
 }
 

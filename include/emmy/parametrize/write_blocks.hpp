@@ -66,9 +66,9 @@ struct Pieces {
 };
 
 template <class S>
-constexpr bool block_is_zero(const S* w, int outputs, int stride, int row, int input) {
+constexpr bool block_is_zero(const S* w, int outputs, int stride, int col_stride, int row, int input) {
   for (int o = kBlockOutputs * row; o < kBlockOutputs * (row + 1) && o < outputs; ++o)
-    if (w[input * stride + o] != S(0)) return false;
+    if (w[input * stride + o * col_stride] != S(0)) return false;
   return true;
 }
 
@@ -81,7 +81,7 @@ constexpr bool block_is_zero(const S* w, int outputs, int stride, int row, int i
 // a number back, and tests/cli/export_test.cpp, which compiles the text.
 template <class S, class Sink>
 constexpr int write_blocks(const char* pattern, const char* weights, const S* w, int inputs, int outputs, int stride,
-                           Sink&& sink) {
+                           Sink&& sink, int col_stride = 1) {
   detail::Pieces<std::remove_reference_t<Sink>> text{sink};
   const int rows = (outputs + kBlockOutputs - 1) / kBlockOutputs;
   // f(row, input) for each block of rows first, ... that is not zero; how many there are.
@@ -89,7 +89,7 @@ constexpr int write_blocks(const char* pattern, const char* weights, const S* w,
     int count = 0;
     for (int row = first; row < last; ++row)
       for (int i = 0; i < inputs; ++i)
-        if (!detail::block_is_zero(w, outputs, stride, row, i)) f(row, i), ++count;
+        if (!detail::block_is_zero(w, outputs, stride, col_stride, row, i)) f(row, i), ++count;
     return count;
   };
   const auto count_of = [&](int first, int last) { return for_blocks(first, last, [](int, int) {}); };
@@ -123,7 +123,7 @@ constexpr int write_blocks(const char* pattern, const char* weights, const S* w,
   for_blocks(0, rows, [&](int row, int i) {
     for (int o = kBlockOutputs * row; o < kBlockOutputs * (row + 1); ++o) {
       text.begin_value(k++, kBlockOutputs);
-      text.put_number(o < outputs ? w[i * stride + o] : S(0));
+      text.put_number(o < outputs ? w[i * stride + o * col_stride] : S(0));
     }
   });
   text.end_array(blocks);
@@ -135,7 +135,8 @@ template <class Site, class Net, class Sink>
 constexpr int write_blocks(const char* pattern, const char* weights, const Params<Net>& params, Sink&& sink) {
   constexpr int kNode = kNodeOf<Net, Site>;
   constexpr PlannedBlock kBlock = kPlan<Net>.block[kPlan<Net>.first_block[kNode]];
-  return write_blocks(pattern, weights, params.data + kBlock.offset, kBlock.rows, kBlock.cols, kBlock.stride, sink);
+  return write_blocks(pattern, weights, params.data + kBlock.offset, kBlock.rows, kBlock.cols, kBlock.stride, sink,
+                      kBlock.col_stride());
 }
 
 }  // namespace emmy

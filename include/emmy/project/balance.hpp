@@ -91,7 +91,7 @@ struct MixedPart {
   static constexpr int kFrom = kBlock.offset + kPart.first * (kOfBias ? 1 : kBlock.width);
   static constexpr int kUnit = kAlongRows ? kBlock.width : 1, kEntry = kAlongRows ? 1 : kBlock.width;
   static constexpr int kEntries = kOfBias           ? 1
-                                  : kAlongRows      ? (kBlock.column ? kBlock.rows : kBlock.cols)
+                                  : kAlongRows      ? kBlock.line_length()
                                   : kPart.count > 0 ? kPart.count
                                                     : kBlock.lines;
   static constexpr bool kIsFirst = kPart.weight.numerator < 0;

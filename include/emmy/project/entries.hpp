@@ -67,7 +67,7 @@ struct Entries {
       for (int b = kPlan<Net>.first_block[node]; b < kPlan<Net>.first_block[node + 1]; ++b) {
         const PlannedBlock& block = kPlan<Net>.block[b];
         for (int c = 0; c < block.cols; ++c)
-          for (int r = 0; r < block.rows && goes_on; ++r) goes_on = f(entry++, block.offset + r * block.stride + c);
+          for (int r = 0; r < block.rows && goes_on; ++r) goes_on = f(entry++, block.at(r, c));
       }
     };
     (visit(kNodeOf<Net, Site>), ...);
@@ -78,7 +78,7 @@ struct Entries {
       for (int b = kPlan<Net>.first_block[node]; b < kPlan<Net>.first_block[node + 1]; ++b) {
         const PlannedBlock& block = kPlan<Net>.block[b];
         const int size = block.rows * block.cols;
-        if (entry >= 0 && entry < size) found = block.offset + entry % block.rows * block.stride + entry / block.rows;
+        if (entry >= 0 && entry < size) found = block.at(entry % block.rows, entry / block.rows);
         entry -= size;
       }
     };
@@ -193,7 +193,7 @@ EMMY_INLINE void for_n_of_m(const S* data, F f) noexcept {
     for (int c = 0; c < block.cols; ++c)
       for (int from = 0; from < block.rows; from += M) {
         const int count = block.rows - from < M ? block.rows - from : M;
-        const auto at = [&](int k) { return block.offset + (from + k) * block.stride + c; };
+        const auto at = [&](int k) { return block.at(from + k, c); };
         bool kept[M];
         for (int k = 0; k < count; ++k) {
           int before = 0;

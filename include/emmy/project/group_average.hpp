@@ -143,9 +143,7 @@ Status tangent(const GroupAverage<Site, Elements, In, Out>& set, const Params<Ne
   for (int b = kFirst; b < kFirst + kBlocks; ++b)
     if (!all_finite(direction + kPlan<Net>.block[b].offset, static_cast<std::size_t>(kPlan<Net>.block[b].size())))
       return Status::not_finite;
-  inner::average(set.in, set.out, direction, [](int i, int o) {
-    return kPlan<Net>.block[kFirst].offset + i * kPlan<Net>.block[kFirst].stride + o;
-  });
+  inner::average(set.in, set.out, direction, [](int i, int o) { return kPlan<Net>.block[kFirst].at(i, o); });
   if constexpr (kBlocks > 1) {
     Action<Elements, 1> alone;
     for (int s = 0; s < Elements; ++s) alone.from[s][0] = 0, alone.sign[s][0] = 1;

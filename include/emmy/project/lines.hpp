@@ -89,7 +89,7 @@ struct LinesOf {
   static constexpr ChargePart kPart = kTable.part[Index];
   static constexpr auto kBlock = kPlan<Net>.block[kPart.block];
   static constexpr bool kAlongRows = kBlock.in_memory(kPart.axis) == Axis::row;  // a line is a row of memory
-  static constexpr int kCols = kBlock.column ? kBlock.rows : kBlock.cols;        // of a row of memory, without pads
+  static constexpr int kCols = kBlock.line_length();                             // of a row of memory, without pads
 
   EMMY_INLINE static constexpr int unit_of(int line) noexcept { return kTable.unit_of(kPart, line); }
 

@@ -37,9 +37,7 @@ struct SingularValues {
   int order[kRank];  // the largest
   S size[kRank];     // their singular values
 
-  EMMY_INLINE static constexpr int at(int i, int k) noexcept {
-    return kTurned ? kBlock.offset + k * kBlock.stride + i : kBlock.offset + i * kBlock.stride + k;
-  }
+  EMMY_INLINE static constexpr int at(int i, int k) noexcept { return kTurned ? kBlock.at(k, i) : kBlock.at(i, k); }
   EMMY_INLINE static void load(const S* data, S* m) noexcept {
     clear(m, kShort * kStride);
     for (int i = 0; i < kShort; ++i)

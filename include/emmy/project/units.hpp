@@ -92,7 +92,7 @@ struct Units {
         if (!kAgain || done) return;
         done = true;
         for (int j = 0; j < kCount; ++j) {
-          S& own = data[L::kBlock.offset + j * L::kBlock.stride + j];
+          S& own = data[L::kBlock.at(j, j)];
           const S kept = diagonal[j];
           diagonal[j] = own;
           own = kept;

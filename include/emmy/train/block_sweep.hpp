@@ -166,7 +166,7 @@ struct BlockSweep {
   Led& ledger;
   std::conditional_t<kTracks, SweepRange<S>, NoRange> range{};
   const S* x;
-  S share = 0;  // of a column: a0 dy
+  S steps[kByOuter && kBlock.turned ? kBlock.cols : 1] = {};  // of columns: a0 dy
   alignas(kAlign<S>) S v[kByOuter ? kStride : 1];
   // Row sums are kept until a vector of them can be booked, all of them; where lanes are one, each row is.
   static constexpr int kKept = !kRows ? 0 : one_lane<S>() && !(kOuter && kLawful) ? 1 : kBlock.lines;
@@ -190,10 +190,10 @@ struct BlockSweep {
     if constexpr (kByOuter) {
       const S* from = dy;
       S a0 = c.a0;
-      if constexpr (kBlock.column) {
+      if constexpr (kBlock.turned) {
         from = with_pads<kBlock.rows, kPlan<Net>.tensor[node_at<Net, kBlock.node>::kFrom].stride>(input, v);
-        share = c.a0 * dy[0];
-        x = &share;
+        for (int o = 0; o < kBlock.cols; ++o) steps[o] = c.a0 * dy[o];
+        x = steps;
         a0 = S(1);
       }
       scaled(a0, from, kStride, v);
@@ -259,15 +259,15 @@ struct BlockSweep {
   }
   EMMY_INLINE void finish(Largest<Net, Rule::kHasMemory>& largest) noexcept {
     if constexpr (kKept > 1) book_rows(0, kKept);
-    if constexpr (kColumns) book<kAlongColumns>(0, kBlock.column ? kBlock.rows : kBlock.cols, meter.column[0], kStride);
+    if constexpr (kColumns) book<kAlongColumns>(0, kBlock.line_length(), meter.column[0], kStride);
     if constexpr (kLawful && !kPredicting) ledger.slack.partner[Block] = terms.partner;
     if constexpr (kTracks) largest.assign(Block, range.theta, range.memory);
   }
-  // theta of one sample, measured behind the step: input and dy as the block's rows in memory see them; input times a0 dy is the
-  // motion, the squares of both are those of the gradient.
+  // theta of one sample, measured behind the step: input and dy as the block's rows in memory see them, whose squares are those of
+  // the gradient; the motion is `motion` times a0 dy.
   template <int Lines>
-  EMMY_INLINE void outer_by_law(S a0, const SummedRow<S>& input, const SummedRow<S>& dy) noexcept {
-    sweep_outer<Lines, kBlock.column ? kBlock.rows : kBlock.cols>(c.k, a0, theta, input, dy, meter);
+  EMMY_INLINE void outer_by_law(S a0, const SummedRow<S>& input, const S* motion, const SummedRow<S>& dy) noexcept {
+    sweep_outer<Lines, kBlock.line_length(), Lines == 1 || kBlock.turned>(c.k, a0, theta, input, motion, dy, meter);
     if constexpr (kKept == 1) book_rows(0, 1);
   }
 };

@@ -108,21 +108,25 @@ requires(kIsByChannel<typename node_at<Net, I>::layer>) struct ExpectedRows<Net,
     for (int r = 0; r < F::kOutRows; ++r) total += row_total<S, F::kOutStride>(f.dy + r * F::kOutStride);
   }
 };
-// The same of a column: what all of it must add up to.
+// The same of turned weights: what each of their columns must add up to.
 template <class Net, int I, int Batch>
-struct ExpectedColumn {
+struct ExpectedColumns {
   using S = typename Net::scalar;
-  S sum = 0, total = 0;
+  using F = frame_of<Net, I, Batch>;
+  S column[F::kOut] = {};
+  S total = 0;
 
-  EMMY_INLINE explicit ExpectedColumn(const frame_of<Net, I, Batch>& f) noexcept {
-    using F = frame_of<Net, I, Batch>;
+  EMMY_INLINE explicit ExpectedColumns(const F& f) noexcept {
     for (int r = 0; r < F::kOutRows; ++r) {
       auto v = simd::zero<S>();
       for (int c = 0; c < F::kIn; c += static_cast<int>(simd::lanes<S>()))
         v = simd::add(v, load_part<F::kIn, F::kInStride>(f.x + r * F::kInStride, c));
-      const S d = f.dy[r * F::kOutStride];
-      sum += d * simd::sum(v);
-      total += d;
+      const S x = simd::sum(v);
+      for (int o = 0; o < F::kOut; ++o) {
+        const S d = f.dy[r * F::kOutStride + o];
+        column[o] += d * x;
+        total += d;
+      }
     }
   }
 };

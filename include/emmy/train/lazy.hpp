@@ -41,7 +41,7 @@ inline constexpr bool kWaits = [] {
     return false;
   else {
     constexpr auto kBlock = kPlan<Net>.block[kPlan<Net>.first_block[I]];
-    return kBlock.trained && !kBlock.column && N::in::kPositions == 1;
+    return kBlock.trained && !kBlock.turned && N::in::kPositions == 1;
   }
 }();
 

@@ -80,7 +80,7 @@ EMMY_INLINE bool is_weight(int at) noexcept {
   for (int b = 0; b < kPlan<Net>.kBlocks; ++b) {
     const auto& block = kPlan<Net>.block[b];
     const int within = at - block.offset;
-    if (within >= 0 && within < block.rows * block.stride && within % block.stride < block.cols) return true;
+    if (within >= 0 && within < block.size() && block.is_weight(within)) return true;
   }
   return false;
 }
@@ -240,11 +240,9 @@ struct HiddenUnits {
     in = out = 0;
     for (int b = kFirst; b < kEnd; ++b) {
       const auto& block = kPlan<Net>.block[b];
-      for (int r = 0; r < block.rows; ++r)
-        in += data[block.offset + r * block.stride + i] * data[block.offset + r * block.stride + j];
+      for (int r = 0; r < block.rows; ++r) in += data[block.at(r, i)] * data[block.at(r, j)];
     }
-    for (int o = 0; o < next.cols; ++o)
-      out += data[next.offset + i * next.stride + o] * data[next.offset + j * next.stride + o];
+    for (int o = 0; o < next.cols; ++o) out += data[next.at(i, o)] * data[next.at(j, o)];
   }
 };
 }  // namespace inner
@@ -302,10 +300,9 @@ Mirror<typename Net::scalar> swap_of_units(int i, int j, int sign, MirrorEntry<t
   };
   for (int b = U::kFirst; b < U::kEnd; ++b) {
     const auto& block = kPlan<Net>.block[b];
-    for (int r = 0; r < block.rows; ++r) pair(block.offset + r * block.stride + i, block.offset + r * block.stride + j);
+    for (int r = 0; r < block.rows; ++r) pair(block.at(r, i), block.at(r, j));
   }
-  for (int o = 0; o < U::next.cols; ++o)
-    pair(U::next.offset + i * U::next.stride + o, U::next.offset + j * U::next.stride + o);
+  for (int o = 0; o < U::next.cols; ++o) pair(U::next.at(i, o), U::next.at(j, o));
   return {entry, n, k};
 }
 

@@ -49,7 +49,7 @@ struct SharedLines<Net, Rule, Block, SharedAlong::rows> {
   alignas(kAlign<S>) S line[kBlock.lines], real[kBlock.width];
 
   EMMY_INLINE SecondByRow<S, kBlock.width> fill(const S* moments, const S* theta) noexcept {
-    constexpr int kCols = kBlock.column ? kBlock.rows : kBlock.cols;
+    constexpr int kCols = kBlock.line_length();
     for (int i = 0; i < kBlock.lines; ++i) line[i] = moments[component_of<Net, Rule, Block>(i)];
     for (int o = 0; o < kBlock.width; ++o) real[o] = S(o < kCols ? 1 : 0);
     return {line, real, theta};
@@ -62,7 +62,7 @@ struct SharedLines<Net, Rule, Block, SharedAlong::columns> {
   alignas(kAlign<S>) S line[kBlock.width];
 
   EMMY_INLINE SecondByColumn<S, kBlock.width> fill(const S* moments, const S* theta) noexcept {
-    constexpr int kCols = kBlock.column ? kBlock.rows : kBlock.cols;
+    constexpr int kCols = kBlock.line_length();
     for (int o = 0; o < kBlock.width; ++o) line[o] = o < kCols ? moments[component_of<Net, Rule, Block>(o)] : S(0);
     return {line, theta};
   }
@@ -126,8 +126,7 @@ struct SharedSquares {
           sum[component_of<Net, Rule, Block>(kAlong == SharedAlong::rows ? row + m : 0)] += square * squares;
         } else {
           constexpr auto kBlock = kPlan<Net>.block[Block];
-          for (int o = 0; o < (kBlock.column ? kBlock.rows : kBlock.cols); ++o)
-            sum[component_of<Net, Rule, Block>(o)] += square * p[o] * p[o];
+          for (int o = 0; o < kBlock.line_length(); ++o) sum[component_of<Net, Rule, Block>(o)] += square * p[o] * p[o];
         }
       }
     }

@@ -246,7 +246,8 @@ template <class Net, class Spec, class Mode, class Rule>
 EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>& params,
                              const State<Net, Rule>& state) noexcept {
   if constexpr (kByLaw<Mode>) {
-    for (auto& step : ledger.last) step = {};
+    if constexpr (kInvariants<Net> != 0)
+      for (auto& step : ledger.last) step = {};
     const typename Net::scalar* buf = nullptr;
     if constexpr (Rule::kHasMemory) buf = state.buf;
     if (!ledger.known || ledger.turned) read_charges(ledger, params.data, buf);

@@ -14,13 +14,13 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   static constexpr int kFirst = kPlan<Net>.first_block[I];
   template <int B>
   using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::out::kPositions>;
-  static constexpr bool kColumn = kPlan<Net>.block[kFirst].column;
+  static constexpr bool kTurned = kPlan<Net>.block[kFirst].turned;
   // One sample has no gradient that could be checked, a norm no x whose sums it must have.
   static constexpr bool kOuter = (At<Block>::kOuter && ...), kByNorms = (At<Block>::kByNorms && ...),
                         kOuterByLaw = kOuter && Measuring && kMeasuresLaw<Led>,
-                        kMeasuresOuter = kOuter && Measuring && !kFollowsLaw<Led> && !kColumn,
+                        kMeasuresOuter = kOuter && Measuring && !kFollowsLaw<Led> && !kTurned,
                         kChecks = Measuring && !kFollowsLaw<Led> && !kMeasuresOuter && kIsAffine<typename N::layer>;
-  using Sums = std::conditional_t<kColumn, ExpectedColumn<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
+  using Sums = std::conditional_t<kTurned, ExpectedColumns<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
   using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
 
   static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::out::kPositions;
@@ -41,14 +41,20 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
        ...);
   }
 
+  // a0 dy, the motion that meets the rows of turned weights.
+  EMMY_INLINE static void make_motion(S a0, const S* delta, S* motion) noexcept {
+    if constexpr (N::out::kChannels == 1) *motion = a0 * *delta;
+    else scaled(a0, delta, kPad, motion);
+  }
+
   // Weights and, where the layer has them, biases of one sample, without a gradient.
   EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kOuter&& Rule::kHasMemory) {
     constexpr int kIn = N::in::kChannels;
     auto& weight = static_cast<At<kFirst>&>(*this);
-    if constexpr (kColumn) {
+    if constexpr (kTurned) {
       alignas(kAlign<S>) S work[padded<S>(kIn)];
       const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
-      sweep_outer<kIn>(weight.c, weight.theta, weight.buf, 1, delta, row);
+      sweep_outer<kIn>(weight.c, weight.theta, weight.buf, N::out::kChannels, delta, row);
     } else {
       sweep_outer<N::out::kChannels>(weight.c, weight.theta, weight.buf, kIn, input, delta);
     }
@@ -64,15 +70,17 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
     S* bias = nullptr;
     if constexpr (sizeof...(Block) == 2) {
       auto& own = static_cast<At<kFirst + 1>&>(*this);
-      if constexpr (!kColumn && !detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>) bias = own.theta;
+      if constexpr (!kTurned && !detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>) bias = own.theta;
       else sweep_outer<N::out::kChannels>(own.c.k, own.c.a0, own.theta, 0, input, delta, own.theta);
     }
     constexpr int kIn = N::in::kChannels;
-    if constexpr (kColumn) {
+    if constexpr (kTurned) {
+      constexpr int kOut = N::out::kChannels;
       alignas(kAlign<S>) S work[padded<S>(kIn)];
+      S motion[kOut == 1 ? 1 : kPad];
       const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
-      const S step = weight.c.a0 * delta[0];
-      sweep_outer<kIn>(weight.c.k, S(1), weight.theta, 1, &step, row, bias);
+      make_motion(weight.c.a0, delta, motion);
+      sweep_outer<kIn>(weight.c.k, S(1), weight.theta, kOut, motion, row, bias);
     } else {
       sweep_outer<N::out::kChannels, kIn % kPanelRows != 0>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta,
                                                             bias);
@@ -88,18 +96,19 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
     static constexpr S kOne = 1;
     auto& weight = static_cast<At<kFirst>&>(*this);
     const auto dy = summed_row<kOut, kPad>(delta);
-    if constexpr (kColumn) {
+    if constexpr (kTurned) {
       alignas(kAlign<S>) S work[padded<S>(kIn)];
+      S motion[kOut == 1 ? 1 : kPad];
       const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
-      const S step = weight.c.a0 * delta[0];
-      weight.template outer_by_law<1>(S(1), SummedRow<S>{&step, step, dy.squares},
-                                      summed_row<kIn, padded<S>(kIn)>(row));
+      make_motion(weight.c.a0, delta, motion);
+      weight.template outer_by_law<kOut>(S(1), dy, motion, summed_row<kIn, padded<S>(kIn)>(row));
     } else {
-      weight.template outer_by_law<kIn>(weight.c.a0, summed_row<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input), dy);
+      weight.template outer_by_law<kIn>(weight.c.a0, summed_row<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input), input,
+                                        dy);
     }
     if constexpr (sizeof...(Block) == 2) {
       auto& bias = static_cast<At<kFirst + 1>&>(*this);
-      bias.template outer_by_law<1>(bias.c.a0, SummedRow<S>{&kOne, S(1), S(1)}, dy);
+      bias.template outer_by_law<1>(bias.c.a0, SummedRow<S>{&kOne, S(1), S(1)}, &kOne, dy);
     }
   }
   EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kMeasuresOuter) {
@@ -126,12 +135,13 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   }
   template <int M, class G>
   EMMY_INLINE void check(int row, std::integral_constant<int, M>, const G* g) noexcept {
-    if constexpr (kChecks && kColumn) {
+    if constexpr (kChecks && kTurned) {
       constexpr int kPadded = padded<S>(N::in::kChannels), kIn = kPlan<Net>.tensor[N::kFrom].root;
-      S activity = 0;
-      for (int i = 0; i < kPlan<Net>.tensor[kIn].channels; ++i) activity += checks.act_abs[kActivity<Net, kIn> + i];
-      const S got = row_total<S, kPadded>(g);
-      check_rows(checks, 1, &got, &expected.sum, check_scale(kPadded), &activity);
+      S sum = 0, activity[M], got[M];
+      for (int i = 0; i < kPlan<Net>.tensor[kIn].channels; ++i) sum += checks.act_abs[kActivity<Net, kIn> + i];
+      for (int m = 0; m < M; ++m) activity[m] = sum;
+      row_totals<M, kPadded>(g, got);
+      check_rows(checks, M, got, expected.column + row, check_scale(kPadded), activity);
     } else if constexpr (kChecks) {
       constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kChannels = kPlan<Net>.tensor[kIn].channels;
       S got[M];

@@ -55,7 +55,7 @@ consteval bool is_tiny() {
     constexpr int kVectors = covered<S, kHidden>() / static_cast<int>(simd::lanes<S>());
     bool fits = kIsDense<typename First::layer> && kIsDense<typename Last::layer> && Last::kFrom == Net::kNodes - 1 &&
                 First::in::kPositions == 1 && First::in::kChannels <= kTinyInputs && Last::out::kChannels == 1 &&
-                kHidden > 1 && kVectors <= tiny_vectors<S>();
+                kHidden > 1 && !kPlan<Net>.block[0].turned && kVectors <= tiny_vectors<S>();
     if constexpr (Net::kNodes == 3) {
       using Middle = typename node_at<Net, 1>::layer;
       fits = fits && kFusedForward<Net, 1> && kIsContraction<Middle>;

@@ -1,0 +1,100 @@
+// The products of a layer with few outputs, whose weights are turned: [Out][In], vectors running along the inputs, so that no
+// vector is half pads.
+//
+//   forward   y[r, o] = activation(b[o] + sum_i x[r, i] w[o, i])        dot products
+//   dX        dx[r, i] (+)= below'(x[r, i]) sum_o dy[r, o] w[o, i]      gemm as it is, without a transposed copy
+//   dW        g[o, i] = sum_r dy[r, o] x[r, i]                          a gradient whose x is dy
+//
+// In is a whole number of pads; w [Out][In], x and dx rows of In, y and dy rows of padded(Out), pads of y become zero.
+// Errors: as those of affine.hpp. Test: tests/kernels/narrow_test.cpp.
+#pragma once
+
+#include <emmy/kernels/elementwise.hpp>
+#include <emmy/kernels/gemm.hpp>
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+// The rows of a tile of Out dots each: their sums, a vector of x a row and one of w.
+template <int Rows, int Out>
+consteval int dot_rows() {
+  int rows = (simd::kRegisters - 2) / (Out + 1);
+  rows = rows > 4 ? 4 : rows < 1 ? 1 : rows;
+  return rows < Rows ? rows : Rows;
+}
+// to[k] = the sum over the lanes of the k-th vector, four at once.
+template <class T, class... V>
+EMMY_INLINE void store_lane_sums(T* to, V&... v) noexcept {
+  constexpr int kCount = static_cast<int>(sizeof...(V)), kFours = kCount / 4;
+  [&]<int... F, int... R>(std::integer_sequence<int, F...>, std::integer_sequence<int, R...>) EMMY_LAMBDA {
+    (simd::store_sums(pick<4 * F>(v...), pick<4 * F + 1>(v...), pick<4 * F + 2>(v...), pick<4 * F + 3>(v...),
+                      to + 4 * F),
+     ...);
+    ((to[4 * kFours + R] = simd::sum(pick<4 * kFours + R>(v...))), ...);
+  }
+  (std::make_integer_sequence<int, kFours>{}, std::make_integer_sequence<int, kCount - 4 * kFours>{});
+}
+}  // namespace inner
+
+template <int Rows, int In, int Out, class T, class Activation>
+EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activation) noexcept {
+  static_assert(In == padded<T>(In));
+  constexpr int kStride = padded<T>(Out);
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  // From the dots of a row, whose biases are in y.
+  const auto put = [&](int row, const T* dots) EMMY_LAMBDA {
+    for (int o = 0; o < kStride; o += lanes) {
+      auto v = simd::zero<T>();
+      if (o < Out) {
+        const int n = Out - o < lanes ? Out - o : lanes;
+        v = load_units(dots + o, n);
+        if (b != nullptr) v = simd::add(simd::load(b + o), v);
+        v = activate(Activation{}, v);
+      }
+      simd::store(v, y + row * kStride + o);
+    }
+  };
+  if constexpr (simd::kStrict) {
+    for (int r = 0; r < Rows; ++r) {
+      T dots[Out];
+      for (int o = 0; o < Out; ++o) dots[o] = ordered_dot(x + r * In, w + o * In, In, b == nullptr ? T(0) : b[o]);
+      for (int o = 0; o < kStride; ++o)
+        simd::store(activate(Activation{}, simd::set(o < Out ? dots[o] : T(0))), y + r * kStride + o);
+    }
+  } else {
+    for_row_tiles<Rows, inner::dot_rows<Rows, Out>()>([&](int row, auto count) EMMY_LAMBDA {
+      constexpr int kCount = decltype(count)::value;
+      alignas(kAlign<T>) T dots[kCount * Out];
+      with_vectors<T, kCount * Out>([&](auto&... c) EMMY_LAMBDA {
+        [&]<int... O>(std::integer_sequence<int, O...>) EMMY_LAMBDA {
+          for (int i = 0; i < In; i += lanes)
+            with_vectors<T, kCount>([&](auto&... own) EMMY_LAMBDA {
+              int r = row;
+              ((own = simd::load(x + r++ * In + i)), ...);
+              const auto output = [&]<int At>(std::integral_constant<int, At>) EMMY_LAMBDA {
+                const auto weights = simd::load(w + At * In + i);
+                [&]<int... R>(std::integer_sequence<int, R...>) EMMY_LAMBDA {
+                  ((pick<R * Out + At>(c...) = simd::mul_add(pick<R>(own...), weights, pick<R * Out + At>(c...))), ...);
+                }
+                (std::make_integer_sequence<int, kCount>{});
+              };
+              (output(std::integral_constant<int, O>{}), ...);
+            });
+        }
+        (std::make_integer_sequence<int, Out>{});
+        inner::store_lane_sums(dots, c...);
+      });
+      for (int r = 0; r < kCount; ++r) put(row + r, dots + r * Out);
+    });
+  }
+  if constexpr (!Activation::kFixesZero) clear_pads<Rows, Out>(y);
+}
+
+template <bool kAdd, int Rows, int In, int Out, class T, class Below>
+EMMY_INLINE void narrow_backward(const T* w, const T* dy, const T* x, T* dx, Below) noexcept {
+  gemm<Rows, In, Out>(
+      dy, padded<T>(Out), 1, w, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
+      [&](int row, int col, auto v) EMMY_LAMBDA { put_dx<kAdd>(Below{}, x, dx, row * In + col, v); });
+}
+
+}  // namespace emmy::inline EMMY_TARGET
