@@ -317,6 +317,26 @@ struct StoreDots {
   }
 };
 
+// sums[p][m] = the sum over the lanes of the p-th vector, four at once.
+template <class T, int Stride, class... V>
+EMMY_INLINE void put_sums(T (*sums)[Stride], int m, V&... v) noexcept {
+  constexpr int kCount = static_cast<int>(sizeof...(V)), kFours = kCount / 4;
+  const auto four = [&](int p, auto a, auto b, auto c, auto d) EMMY_LAMBDA {
+    if constexpr (Stride == 1) {  // they follow each other
+      simd::store_sums(a, b, c, d, sums[p]);
+    } else {
+      T own[4];
+      simd::store_sums(a, b, c, d, own);
+      sums[p][m] = own[0], sums[p + 1][m] = own[1], sums[p + 2][m] = own[2], sums[p + 3][m] = own[3];
+    }
+  };
+  [&]<int... F, int... R>(std::integer_sequence<int, F...>, std::integer_sequence<int, R...>) EMMY_LAMBDA {
+    (four(4 * F, pick<4 * F>(v...), pick<4 * F + 1>(v...), pick<4 * F + 2>(v...), pick<4 * F + 3>(v...)), ...);
+    ((sums[4 * kFours + R][m] = simd::sum(pick<4 * kFours + R>(v...))), ...);
+  }
+  (std::make_integer_sequence<int, kFours>{}, std::make_integer_sequence<int, kCount - 4 * kFours>{});
+}
+
 namespace inner {
 // f(lanes_of), lanes_of(row) the products of a row with dy, by lane. A dy that fits stays in registers.
 template <int Out, class T, class F>

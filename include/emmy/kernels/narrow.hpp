@@ -22,18 +22,6 @@ consteval int dot_rows() {
   rows = rows > 4 ? 4 : rows < 1 ? 1 : rows;
   return rows < Rows ? rows : Rows;
 }
-// to[k] = the sum over the lanes of the k-th vector, four at once.
-template <class T, class... V>
-EMMY_INLINE void store_lane_sums(T* to, V&... v) noexcept {
-  constexpr int kCount = static_cast<int>(sizeof...(V)), kFours = kCount / 4;
-  [&]<int... F, int... R>(std::integer_sequence<int, F...>, std::integer_sequence<int, R...>) EMMY_LAMBDA {
-    (simd::store_sums(pick<4 * F>(v...), pick<4 * F + 1>(v...), pick<4 * F + 2>(v...), pick<4 * F + 3>(v...),
-                      to + 4 * F),
-     ...);
-    ((to[4 * kFours + R] = simd::sum(pick<4 * kFours + R>(v...))), ...);
-  }
-  (std::make_integer_sequence<int, kFours>{}, std::make_integer_sequence<int, kCount - 4 * kFours>{});
-}
 }  // namespace inner
 
 template <int Rows, int In, int Out, class T, class Activation>
@@ -41,7 +29,7 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
   static_assert(In == padded<T>(In));
   constexpr int kStride = padded<T>(Out);
   const int lanes = static_cast<int>(simd::lanes<T>());
-  // From the dots of a row, whose biases are in y.
+  // From the dots of a row.
   const auto put = [&](int row, const T* dots) EMMY_LAMBDA {
     for (int o = 0; o < kStride; o += lanes) {
       auto v = simd::zero<T>();
@@ -64,7 +52,7 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
   } else {
     for_row_tiles<Rows, inner::dot_rows<Rows, Out>()>([&](int row, auto count) EMMY_LAMBDA {
       constexpr int kCount = decltype(count)::value;
-      alignas(kAlign<T>) T dots[kCount * Out];
+      alignas(kAlign<T>) T dots[kCount * Out][1];
       with_vectors<T, kCount * Out>([&](auto&... c) EMMY_LAMBDA {
         [&]<int... O>(std::integer_sequence<int, O...>) EMMY_LAMBDA {
           for (int i = 0; i < In; i += lanes)
@@ -82,9 +70,9 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
             });
         }
         (std::make_integer_sequence<int, Out>{});
-        inner::store_lane_sums(dots, c...);
+        put_sums(dots, 0, c...);
       });
-      for (int r = 0; r < kCount; ++r) put(row + r, dots + r * Out);
+      for (int r = 0; r < kCount; ++r) put(row + r, dots[r * Out]);
     });
   }
   if constexpr (!Activation::kFixesZero) clear_pads<Rows, Out>(y);

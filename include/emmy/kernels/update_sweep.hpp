@@ -130,21 +130,6 @@ EMMY_INLINE void accumulate(V t, V n, V g, V u, V u0, V d, V seen, Acc&... acc) 
   (std::make_integer_sequence<int, sizeof...(Acc)>{});
 }
 
-// sums[p][m] = the sum over the lanes of the p-th vector, four at once.
-template <class T, int Stride, class... V>
-EMMY_INLINE void put_sums(T (*sums)[Stride], int m, V&... v) noexcept {
-  constexpr int kCount = static_cast<int>(sizeof...(V)), kFours = kCount / 4;
-  [&]<int... F, int... R>(std::integer_sequence<int, F...>, std::integer_sequence<int, R...>) EMMY_LAMBDA {
-    [[maybe_unused]] T four[4];
-    ((simd::store_sums(pick<4 * F>(v...), pick<4 * F + 1>(v...), pick<4 * F + 2>(v...), pick<4 * F + 3>(v...), four),
-      sums[4 * F][m] = four[0], sums[4 * F + 1][m] = four[1], sums[4 * F + 2][m] = four[2],
-      sums[4 * F + 3][m] = four[3]),
-     ...);
-    ((sums[4 * kFours + R][m] = simd::sum(pick<4 * kFours + R>(v...))), ...);
-  }
-  (std::make_integer_sequence<int, kFours>{}, std::make_integer_sequence<int, kCount - 4 * kFours>{});
-}
-
 template <class V>
 EMMY_INLINE V keep_factor(V before, V after) noexcept {
   using S = simd::Scalar<V>;
