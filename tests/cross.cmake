@@ -18,12 +18,16 @@ if(processor STREQUAL "armv7")  # its vectors have no f64 and flush subnormals: 
   set(widest scalar)
 endif()
 
-# Kernels as users compile them; whole nets, and the kernel tests that take longest to compile, with -O1.
+# Kernels as users compile them; whole nets, and the kernel tests that take longest to compile, with -O1, and where they
+# run for a second or two under QEMU without forced inlining, which halves what the compiler has to do.
 function(emmy_add_cross_tests folder)
   cmake_parse_arguments(PARSE_ARGV 1 A "" "" "NAMES;TARGETS")
   set(quick "")
   if(NOT folder MATCHES "^(simd|kernels|losses)$" OR A_NAMES MATCHES "update_sweep|conv")
     set(quick QUICK -O1 ${every})
+    if(NOT folder STREQUAL "noether")
+      list(APPEND quick DEFINITIONS EMMY_KEEP_CALLS)
+    endif()
   endif()
   foreach(name IN LISTS A_NAMES)
     list(REMOVE_DUPLICATES A_TARGETS)
@@ -38,7 +42,7 @@ emmy_add_cross_tests(kernels NAMES affine block_sparse gemm gram TARGETS ${vecto
 emmy_add_cross_tests(kernels NAMES conv TARGETS ${vectors})
 emmy_add_cross_tests(kernels NAMES conv2d TARGETS neon)
 if(processor STREQUAL "aarch64")  # half of what takes longest to compile; conv has both scalars
-  emmy_add_test(kernels.conv2d.f32 SOURCES kernels/conv2d_test.cpp TARGETS sve DEFINITIONS EMMY_TEST_FLOAT_ONLY QUICK -O1 sve)
+  emmy_add_test(kernels.conv2d.f32 SOURCES kernels/conv2d_test.cpp TARGETS sve DEFINITIONS EMMY_TEST_FLOAT_ONLY EMMY_KEEP_CALLS QUICK -O1 sve)
 endif()
 emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
 emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})
@@ -61,3 +65,7 @@ if(processor STREQUAL "aarch64")
   emmy_add_hot_loops(neon:q:16)
   emmy_add_hot_loops(sve:z:16)
 endif()
+
+get_property(longest DIRECTORY PROPERTY TESTS)  # begin first
+list(FILTER longest INCLUDE REGEX "^(kernels\\.transcendental|noether\\.law)")
+set_tests_properties(${longest} PROPERTIES COST 20)
