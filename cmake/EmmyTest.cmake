@@ -5,8 +5,10 @@
 #       one GoogleTest program per target from the same sources, registered as <name>.<target>; all targets by default, none
 #       where TARGETS is an empty list.
 #       QUICK: less optimization on these targets, where a Release build by g++ takes long; on this machine's processor no
-#       forced inlining either (EMMY_KEEP_CALLS).
-#       HOST: once, without flags, as <name>.host; -O0 in a Release build by g++. A program whose target this CPU lacks is skipped with its reason.
+#       forced inlining either (EMMY_KEEP_CALLS), nor in a Release build by clang++. In a Debug build (sanitizers take long)
+#       -O0 on all targets, but for tests of which QUICK says -O1: they run long.
+#       HOST: once, without flags, as <name>.host; -O0 but in a Release build by clang++. A program whose target this CPU
+#       lacks is skipped with its reason.
 #       In a cross build it runs once on each CPU of the target, as <name>.<run> (cmake/EmmyTargets.cmake).
 #   emmy_add_refusal(<name> SOURCE <a.cpp>)
 #       SOURCE must not compile where EMMY_REFUSED is defined, must say the text of its line "// refuses: <text>", and
@@ -113,7 +115,11 @@ function(emmy_add_test_program name target)
   elseif(A_LEVEL)
     target_compile_options(${program} PRIVATE ${A_LEVEL})
   endif()
-  if(A_LEVEL AND NOT CMAKE_CROSSCOMPILING)  # an emulator would run calls for longer than the compiler saves
+  set(keeps_calls ${A_LEVEL})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_BUILD_TYPE STREQUAL "Release")  # conv2d: 22 s for 37 at -O2
+    set(keeps_calls TRUE)
+  endif()
+  if(keeps_calls AND NOT CMAKE_CROSSCOMPILING)  # an emulator would run calls for longer than the compiler saves
     target_compile_definitions(${program} PRIVATE EMMY_KEEP_CALLS)
   endif()
   emmy_precompile_headers(${program} ${target} "${A_LEVEL}")
@@ -149,7 +155,7 @@ function(emmy_add_test name)
   set(common SOURCES ${A_SOURCES} LIBRARIES ${A_LIBRARIES} LABELS ${A_LABELS})
   if(A_HOST)
     set(level "")
-    if(CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    if(CMAKE_BUILD_TYPE STREQUAL "Debug" OR CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
       set(level -O0)
     endif()
     emmy_add_test_program(${name} host ${common} LEVEL ${level})
@@ -164,6 +170,8 @@ function(emmy_add_test name)
       set(level "")
       if(target IN_LIST A_QUICK AND CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         list(GET A_QUICK 0 level)
+      elseif(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT "-O1" IN_LIST A_QUICK)
+        set(level -O0)
       endif()
       emmy_add_test_program(${name} ${target} ${common} FLAGS ${T_FLAGS} DEFINITIONS ${T_DEFINITIONS} ${A_DEFINITIONS}
                             FEATURES ${T_FEATURES} CPUS ${T_CPUS} LEVEL ${level})
