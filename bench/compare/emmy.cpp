@@ -1,5 +1,5 @@
-// Emmy by its static headers: without a ledger, and with all charges predicted or measured. Compiled once for each
-// backend; EMMY_COMPARE_NAME is the name of its list.
+// Emmy by its static headers: without a ledger, and with all charges predicted, measured, or measured in one step of 16.
+// Compiled once for each backend; EMMY_COMPARE_NAME is the name of its list.
 #include <bench/compare/opponents.hpp>
 
 #include <timing/emmy_program.hpp>
@@ -14,9 +14,11 @@ void add(std::vector<Opponent>& all) {
   using Net = NetOf<Work>;
   using Predicted = emmy::Ledger<Net, emmy::WatchAll, emmy::Predict>;
   using Measured = emmy::Ledger<Net, emmy::WatchAll, emmy::Measure>;
+  using Sampled = emmy::Ledger<Net, emmy::WatchAll, emmy::Every<16>>;
   all.push_back(EmmyProgram<Work>::template row<kInferred>());
   all.push_back(EmmyProgram<Work, Predicted>::template row<false>("predict"));
   all.push_back(EmmyProgram<Work, Measured>::template row<false>("measure"));
+  all.push_back(EmmyProgram<Work, Sampled>::template row<false>("every16"));
 }
 
 }  // namespace

@@ -71,6 +71,9 @@ void arithmetic() {
       "mul_add", [](auto x, auto y, auto z) { return simd::mul_add(x, y, z); }, 1);
   multiply_add(
       "neg_mul_add", [](auto x, auto y, auto z) { return simd::neg_mul_add(x, y, z); }, -1);
+  for (int i = 0; i < lanes(); ++i) b[i] = a[i];
+  multiply_add(
+      "add_square", [](auto x, auto, auto z) { return simd::add_square(z, x); }, 1);
 }
 
 // Armv7 NEON divides and takes roots by iterations from an estimate: a few units in the last place.

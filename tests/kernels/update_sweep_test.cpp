@@ -225,8 +225,9 @@ struct OuterCase {
   // What a measured step does with a bias, and with weights: their sums are measured too.
   void (*measured_bias)(T k, T a0, T* theta, const T* v);
   void (*measured)(T k, T* theta, const T* x, const T* dy, const T* v, Sums<T>* row, Sums<T>* column);
-  // The same of a step by the law: of the sums nn, n1 (columns: of one row) and gg.
+  // The same of a step by the law: of the sums nn, n1 (columns: of few rows) and gg; and of those with tt and t1.
   void (*by_law)(T k, T a0, T* theta, const T* x, const T* dy, Sums<T>* row, Sums<T>* column);
+  void (*by_law_from_before)(T k, T a0, T* theta, const T* x, const T* dy, Sums<T>* row, Sums<T>* column);
 };
 template <class T, int Rows, int Cols>
 void run_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bias) {
@@ -260,11 +261,11 @@ void run_measured(T k, T* theta, const T* x, const T* dy, const T* v, Sums<T>* r
   }
 }
 
-template <class T, int Rows, int Cols, bool ByRows, bool ByColumns>
+template <class T, int Rows, int Cols, bool ByRows, bool ByColumns, bool Before>
 void run_by_law(T k, T a0, T* theta, const T* x, const T* dy, Sums<T>* row, Sums<T>* column) {
   constexpr int kStride = emmy::padded<T>(Cols);
-  using LawMeter =
-      emmy::Meter<T, kStride, ByRows ? Rows : 0, ByColumns, emmy::Motion::plain, emmy::Sums::squares_and_sums>;
+  using LawMeter = emmy::Meter<T, kStride, ByRows ? Rows : 0, ByColumns, emmy::Motion::plain,
+                               emmy::Sums::squares_and_sums, false, Before>;
   LawMeter meter;
   for (auto& sums : meter.row)
     for (T& sum : sums) sum = T(7);  // all that is booked must be written
@@ -272,12 +273,16 @@ void run_by_law(T k, T a0, T* theta, const T* x, const T* dy, Sums<T>* row, Sums
     for (T& sum : sums) sum = T(7);
   constexpr bool kLinearColumns = Rows <= 10;
   emmy::sweep_outer<Rows, Cols, kLinearColumns>(
-      k, a0, theta, emmy::SummedRow<T>{x, std::accumulate(x, x + Rows, T(0)), std::inner_product(x, x + Rows, x, T(0))},
-      x, emmy::summed_row<Cols, kStride>(dy), meter);
+      k, a0, theta, emmy::SquaredRow<T>{x, std::inner_product(x, x + Rows, x, T(0))}, x,
+      emmy::SquaredRow<T>{dy, std::inner_product(dy, dy + Cols, dy, T(0))}, meter);
   const auto put = [](Sums<T>& to, const auto& sums, std::size_t at, bool linear) {
     to.nn = sums[LawMeter::place(emmy::kNn)][at];
     to.gg = sums[LawMeter::place(emmy::kGg)][at];
     if (linear) to.n1 = sums[LawMeter::place(emmy::kN1)][at];
+    if constexpr (Before) {
+      to.tt = sums[LawMeter::place(emmy::kTt)][at];
+      if (linear) to.t1 = sums[LawMeter::place(emmy::kT1)][at];
+    }
   };
   if constexpr (ByRows) {
     for (std::size_t m = 0; m < Rows; ++m) put(row[m], meter.row, m, true);
@@ -329,14 +334,16 @@ void check_outer(const OuterCase<T>& kernel, T k, bool biased, std::size_t gap) 
     compare(row[r], row_sum[r], row_size[r], static_cast<double>(cols) + 8, false, "row", r);
   for (std::size_t o = 0; o < cols && kernel.measures_columns; ++o)
     compare(column[o], column_sum[o], column_size[o], static_cast<double>(rows) + 8, false, "column", o);
-  std::vector<T> by_law = before;
-  kernel.by_law(k, a0, by_law.data(), x.data(), dy.data(), row.data(), column.data());
-  for (std::size_t at = 0; at < rows * cols; ++at)
-    ASSERT_EQ(theta[at], by_law[at]) << "not the bits of a step by the law";
-  for (std::size_t r = 0; r < rows && kernel.measures_rows; ++r)
-    compare(row[r], row_sum[r], row_size[r], static_cast<double>(cols) + 8, false, "row by the law", r);
-  for (std::size_t o = 0; o < cols && kernel.measures_columns; ++o)
-    compare(column[o], column_sum[o], column_size[o], static_cast<double>(rows) + 8, false, "column by the law", o);
+  for (const auto step : {kernel.by_law, kernel.by_law_from_before}) {
+    std::vector<T> by_law = before;
+    step(k, a0, by_law.data(), x.data(), dy.data(), row.data(), column.data());
+    for (std::size_t at = 0; at < rows * cols; ++at)
+      ASSERT_EQ(theta[at], by_law[at]) << "not the bits of a step by the law";
+    for (std::size_t r = 0; r < rows && kernel.measures_rows; ++r)
+      compare(row[r], row_sum[r], row_size[r], static_cast<double>(cols) + 8, false, "row by the law", r);
+    for (std::size_t o = 0; o < cols && kernel.measures_columns; ++o)
+      compare(column[o], column_sum[o], column_size[o], static_cast<double>(rows) + 8, false, "column by the law", o);
+  }
   for (std::size_t o = 0; o < cols; ++o) {
     const double decayed = static_cast<double>(k) * static_cast<double>(bias_before[o]);
     const double wanted = biased ? decayed - static_cast<double>(v[o]) : static_cast<double>(bias_before[o]);
@@ -362,7 +369,8 @@ TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
                                 &run_outer<T, kRows, kCols>,
                                 &run_measured_bias<T, kCols>,
                                 &run_measured<T, kRows, kCols, kByRows, kByColumns>,
-                                &run_by_law<T, kRows, kCols, kByRows, kByColumns>};
+                                &run_by_law<T, kRows, kCols, kByRows, kByColumns, false>,
+                                &run_by_law<T, kRows, kCols, kByRows, kByColumns, true>};
       for (std::size_t gap = 0; gap < 16; ++gap)
         for (const bool biased : {false, true}) {
           check_outer<T>(kernel, T(1), biased, gap);
@@ -378,7 +386,8 @@ TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
   support::for_each_size<1, 10>([](auto width) {
     constexpr int kCols = 4 * decltype(width)::value - 1, kRows = kCols < 20 ? 8 : 16;
     check_outer<T>({kRows, kCols, true, true, &run_outer<T, kRows, kCols>, &run_measured_bias<T, kCols>,
-                    &run_measured<T, kRows, kCols, true, true>, &run_by_law<T, kRows, kCols, true, true>},
+                    &run_measured<T, kRows, kCols, true, true>, &run_by_law<T, kRows, kCols, true, true, false>,
+                    &run_by_law<T, kRows, kCols, true, true, true>},
                    T(1), true, kCols % 16);
   });
 }

@@ -224,7 +224,7 @@ struct Modes : testing::Test {
 };
 
 TEST_F(Modes, EveryThirdStepIsMeasuredAndTheRestIsBookedAsUnmeasured) {
-  Ledger<N, WatchAll, Every<3>> sparse{};
+  Ledger<N, WatchAll, Every<3, Audit>> sparse{};
   Ledger<N> full{};
   const double start = charge(kFirstUnits, 2);
   double at_last_measure = 0, moved_between = 0, before = 0;

@@ -228,6 +228,85 @@ TEST(Measure, TakesTranslationAsItIsWhenTheLossTurnsToIt) {
   }
 }
 
+// A recorded charge that is no number any more is a fault, of a unit of any kind.
+TEST(Measure, TakesNoNumberForAFault) {
+  using N = TwoHidden<float>;
+  for (const int unit : {0, 14, Ledger<N>::kUnits - 1}) {  // of Rescaling, of Translation
+    Trainer<N, BasicSgd<float>, 5> trainer{};
+    Ledger<N, WatchAll, Measure> ledger{};
+    fixture::Data<N, 5> data{};
+    Pcg32 rng{59};
+    fixture::randomise(trainer.params, rng, 0.7);
+    const auto step = [&] {
+      data.refill(rng, false);
+      ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, BasicSgd<float>{0.05f, 0.0f}, ledger).status,
+                Status::ok);
+    };
+    step();
+    ASSERT_LE(ledger.health(), 1.0f);
+    ledger.units[emmy::PerUnit::charge][unit] = std::nanf("");
+    step();
+    EXPECT_TRUE(std::isinf(ledger.health())) << unit;
+    step();
+    EXPECT_LE(ledger.health(), 1.0f) << "the next step starts from the weights";
+    EXPECT_TRUE(std::isinf(ledger.worst_health())) << unit;
+  }
+}
+
+// One step in three by its law, read before and behind it: the others are booked as unmeasured, and what changed between them
+// is no fault.
+template <class N>
+struct Sparse : testing::Test {};
+template <class N, int BatchSize>
+struct OfBatch {
+  using Net = N;
+  static constexpr int kBatch = BatchSize;
+};
+using SparseRuns = testing::Types<OfBatch<TwoHidden<double>, 1>, OfBatch<TwoHidden<double>, 5>,
+                                  OfBatch<FewOutputs<double>, 1>, OfBatch<Normed<double>, 5>>;
+TYPED_TEST_SUITE(Sparse, SparseRuns);
+
+TYPED_TEST(Sparse, EveryThirdStepFollowsItsLaw) {
+  using N = typename TypeParam::Net;
+  constexpr int kBatch = TypeParam::kBatch;
+  Trainer<N, BasicSgd<double>, kBatch> trainer{}, other{};
+  Ledger<N, WatchAll, emmy::Every<3>> sparse{};
+  Ledger<N, WatchAll, Measure> full{};
+  fixture::Data<N, kBatch> data{};
+  Pcg32 rng{53};
+  fixture::randomise(trainer.params, rng, 0.7);
+  other.params = trainer.params;
+  using First = decltype(first_of_list(typename Ledger<N>::symmetries{}));
+  double start = 0, between = 0;
+  for (int k = 0; k < 61; ++k) {
+    data.refill(rng, false);
+    if (k == 31) trainer.params.data[0] += 0.25, other.params.data[0] += 0.25, full.resync();  // k = 30 was measured
+    const double last = sparse.template charge<First>(0), before = full.template charge<First>(0);
+    const BasicSgd<double> rule{0.05, k % 2 == 0 ? 0.02 : 0.0};
+    ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, sparse).status, Status::ok);
+    ASSERT_EQ(other.step(data.x, data.label, CrossEntropy{}, rule, full).status, Status::ok);
+    ASSERT_EQ(std::memcmp(&trainer.params, &other.params, sizeof trainer.params), 0) << "a mode changed the training";
+    if (k % 3 != 0) {
+      ASSERT_EQ(sparse.template charge<First>(0), last);
+      continue;
+    }
+    ASSERT_LE(sparse.health(), 1.0) << k;
+    ASSERT_NEAR(sparse.template charge<First>(0), full.template charge<First>(0), 1e-13);
+    if (k > 0) between += before - last;
+    ASSERT_NEAR(between, sparse.template total<First>(0)[Cause::unmeasured], 1e-12);
+    for (const Cause c : {Cause::decay, Cause::discretisation, Cause::epsilon})
+      ASSERT_NEAR(sparse.template step<First>()[c], full.template step<First>()[c],
+                  1e-9 * std::fabs(full.template step<First>()[c]) + 1e-14);
+    if (k == 0) start = sparse.template charge<First>(0) - sparse.template total<First>(0).drift();
+  }
+  const auto total = sparse.template total<First>(0);
+  EXPECT_EQ(sparse.measured, 21);
+  EXPECT_GT(std::fabs(between), 1e-4);
+  EXPECT_GT(sparse.worst_health(), 1e-4) << "nothing was compared";
+  EXPECT_GT(std::fabs(total[Cause::discretisation]), 1e-6);
+  EXPECT_NEAR(total.drift(), sparse.template charge<First>(0) - start, 1e-12);
+}
+
 // A gradient from elsewhere need not have the symmetry: nothing is claimed of it, and the step behind it starts from what it left.
 TEST(Measure, ClaimsNothingOfAGivenGradient) {
   using N = TwoHidden<float>;

@@ -1,4 +1,4 @@
-// refuses: emmy: the law of an ExpUnit needs the gradient of its bias, which Predict and Measure do not read: Watch<...> the other symmetries, or use Audit or Every<N>
+// refuses: emmy: the law of an ExpUnit needs the gradient of its bias, which Predict and Measure do not read: Watch<...> the other symmetries, or use Audit or Every<N, Audit>
 #include <emmy/train/trainer.hpp>
 
 using Small = emmy::Net<emmy::Input<4>, emmy::Dense<6>, emmy::Exp, emmy::Dense<3>>;

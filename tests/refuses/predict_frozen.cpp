@@ -1,4 +1,4 @@
-// refuses: emmy: a charge of this net has frozen weights, whose law Predict and Measure do not know: Watch<...> the other symmetries, or use Audit or Every<N>
+// refuses: emmy: a charge of this net has frozen weights, whose law Predict and Measure do not know: Watch<...> the other symmetries, or use Audit or Every<N, Audit>
 #include <emmy/layers/frozen.hpp>
 #include <emmy/train/trainer.hpp>
 

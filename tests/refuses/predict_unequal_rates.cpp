@@ -1,4 +1,4 @@
-// refuses: emmy: this rule has no closed law with equal rates on both sides of a charge; use Audit or Every<N> instead of Predict and Measure
+// refuses: emmy: this rule has no closed law with equal rates on both sides of a charge; use Audit or Every<N, Audit> instead of Predict and Measure
 #include <emmy/train/trainer.hpp>
 
 using Small = emmy::Net<emmy::Input<4>, emmy::Dense<6>, emmy::Relu, emmy::Dense<3>>;

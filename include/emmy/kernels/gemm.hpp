@@ -158,11 +158,11 @@ consteval bool only_whole_panels() {
 
 // The vectors of the panels that one padded row divides into: the most that kRowVectors allows, 2 where the number of
 // lanes is not known.
-template <class T, int Padded>
+template <class T, int Padded, int Most = kRowVectors>
 consteval int row_panel() {
   if constexpr (kLanesKnown<T>) {
     constexpr int kVectors = Padded / static_cast<int>(simd::lanes<T>());
-    int n = kVectors < kRowVectors ? kVectors : kRowVectors;
+    int n = kVectors < Most ? kVectors : Most;
     while (kVectors % n != 0) --n;
     return n;
   } else {

@@ -13,6 +13,21 @@ EMMY_OUTLINE void scale(T k, T* p, int rows) noexcept {
   scaled(k, p, rows * Cols, p);
 }
 
+namespace inner {
+// What of a sweep stays in registers between its reads and its writes.
+inline constexpr int kMovedVectors = simd::kRegisters / 4;
+// How many vectors are read before they are written where panels have N, rows or parts of one: to and fro between reads and
+// writes costs bandwidth on AVX-512. 0: does not matter.
+template <int N>
+consteval int moved_at_once() {
+  if (!kTurnsNarrow || simd::kRegisters < 32) return 0;
+  if (N <= kMovedVectors) return kMovedVectors / N * N;
+  int n = kMovedVectors;
+  while (N % n != 0) --n;
+  return n;
+}
+}  // namespace inner
+
 // One sample, a rule without memory, nobody measuring: for Cols outputs in rows of padded length
 //   theta'[i, o] = k theta[i, o] - x_i v_o,   bias'[o] = k bias[o] - v_o (bias may be null),   v = a0 dy.
 // The gradient x dy^T never exists; a panel of v stays in registers while the rows pass by. Rest: may `rows` be no
@@ -31,19 +46,39 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T*
                                                               bias == nullptr ? bias : bias + o);
     });
   } else {
-    const std::size_t lanes = simd::lanes<T>();
+    const int lanes = static_cast<int>(simd::lanes<T>());
     constexpr int kCovered = covered<T, Cols>();
     for_panels<T, kCovered, row_panel<T, kCovered>()>([&](int col, auto n_) EMMY_LAMBDA {
-      with_vectors<T, decltype(n_)::value>([&](auto&... panel) EMMY_LAMBDA {
-        std::size_t n = 0;
+      constexpr int kVectors = decltype(n_)::value, kOnce = inner::moved_at_once<kVectors>(),
+                    kRows = kOnce > kVectors ? kOnce / kVectors : 1;
+      with_vectors<T, kVectors>([&](auto&... panel) EMMY_LAMBDA {
+        int n = 0;
         ((panel = simd::mul(simd::set(a0), simd::load(dy + col + n++ * lanes))), ...);
         const auto pass = [&](auto decays) EMMY_LAMBDA {
           const auto kept = [&](const T* at) EMMY_LAMBDA {
             return decltype(decays)::value ? simd::mul(simd::set(k), simd::load(at)) : simd::load(at);
           };
           T* row = theta + col;
+          int i = 0;
+          if constexpr (kOnce > 0) {
+            const auto move = [&]<int First, int... J>(std::integral_constant<int, First>,
+                                                       std::integer_sequence<int, J...>) EMMY_LAMBDA {
+              with_vectors<T, sizeof...(J)>([&](auto&... next) EMMY_LAMBDA {
+                const auto at = [&](int j) EMMY_LAMBDA { return row + j / kVectors * kStride + j % kVectors * lanes; };
+                ((next = simd::neg_mul_add(simd::set(x[i + (First + J) / kVectors]),
+                                           pick<(First + J) % kVectors>(panel...), kept(at(First + J)))),
+                 ...);
+                (simd::store(next, at(First + J)), ...);
+              });
+            };
+            for (; i + kRows <= rows; i += kRows, row += kRows * kStride)
+              [&]<int... Part>(std::integer_sequence<int, Part...>) EMMY_LAMBDA {
+                (move(std::integral_constant<int, Part * kOnce>{}, std::make_integer_sequence<int, kOnce>{}), ...);
+              }
+            (std::make_integer_sequence<int, kRows * kVectors / kOnce>{});
+          }
           EMMY_UNROLL(2)
-          for (int i = 0; i < rows; ++i, row += kStride) {
+          for (; i < rows; ++i, row += kStride) {
             const auto xi = simd::set(x[i]);
             T* at = row;
             ((simd::store(simd::neg_mul_add(xi, panel, kept(at)), at), at += lanes), ...);
@@ -104,59 +139,88 @@ EMMY_INLINE void sum_rows_of(const T* p, T* to, First&& first, Next&& next) noex
 
 // sweep_outer with a meter of what the law needs and what the step leaves: theta' in the same bits, |g|^2 of a line from the
 // squares of x and dy. Columns are summed while theta' is in registers, and rows with them; rows alone behind the sweep, where
-// a second look at short ones that are in L1 costs less. `motion` is x, or x times what a0 then lacks. LinearColumns: have columns
-// linear charges? Of few rows only.
+// a second look at short ones that are in L1 costs less, as a first one does where theta is wanted too. `motion` is x, or x
+// times what a0 then lacks. LinearColumns: have columns linear charges? Of few rows only.
 template <int Rows, int Cols, bool LinearColumns, class T, class MeterType>
-EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const T* motion, const SummedRow<T>& dy,
+EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SquaredRow<T>& x, const T* motion, const SquaredRow<T>& dy,
                              MeterType& meter) noexcept {
   using V = simd::Vec<T>;
   constexpr bool kLinear = MeterType::kSums == Sums::squares_and_sums;
   constexpr int kStride = padded<T>(Cols), kCovered = covered<T, Cols>(), kGgAt = MeterType::place(kGg),
-                kNnAt = MeterType::place(kNn), kN1At = kLinear ? MeterType::place(kN1) : kNnAt;
+                kNnAt = MeterType::place(kNn);
+  [[maybe_unused]] constexpr int kN1At = MeterType::place(kN1), kTtAt = MeterType::place(kTt),
+                                 kT1At = MeterType::place(kT1);  // -1 for none
+  constexpr bool kSumsColumns = MeterType::kColumns && kLinear && LinearColumns, kBefore = MeterType::kBefore;
+  // What is summed of a column: squares, the weights, and both of what they were. More of it, narrower panels.
+  constexpr int kOfWeights = kSumsColumns ? 2 : 1, kOfColumn = kBefore ? 2 * kOfWeights : kOfWeights,
+                kPanel = row_panel<T, kCovered, inner::kMovedVectors / (kOfColumn > 1 ? 2 : 1)>();
   // Panels that are no whole rows add to the sums of rows.
-  constexpr bool kAddsRows = MeterType::kColumns && row_panel<T, kCovered>() * kLanesOf<T> != kCovered;
+  constexpr bool kAddsRows = MeterType::kColumns && kPanel * kLanesOf<T> != kCovered;
   const int lanes = static_cast<int>(simd::lanes<T>());
   const auto squared = [](V value, T other)
                            EMMY_LAMBDA { return simd::mul(simd::mul(value, value), simd::set(other)); };
-  if constexpr (MeterType::kRows)  // the sums that are added to, and pads
-    for (int place = kNnAt; place <= kN1At; ++place)
+  const auto sum_rows = [&]<bool IsBefore>(std::bool_constant<IsBefore>) EMMY_LAMBDA {
+    const T* weights = theta;
+    if constexpr (IsBefore || !MeterType::kColumns)
+      inner::sum_rows_of<Rows, Cols>(
+          weights, meter.row[IsBefore ? kTtAt : kNnAt], [](V v) EMMY_LAMBDA { return simd::mul(v, v); },
+          [](V v, V sum) EMMY_LAMBDA { return simd::add_square(sum, v); });
+    if constexpr (kLinear)
+      inner::sum_rows_of<Rows, Cols>(
+          weights, meter.row[IsBefore ? kT1At : kN1At], [](V v) EMMY_LAMBDA { return v; },
+          [](V v, V sum) EMMY_LAMBDA { return simd::add(v, sum); });
+  };
+  if constexpr (MeterType::kRows) {  // the sums that are added to, and pads
+    for (int place = kNnAt; place < MeterType::kProducts; ++place)
       for (int i = kAddsRows ? 0 : Rows / lanes * lanes; i < Rows; i += lanes)
         simd::store(simd::zero<T>(), &meter.row[place][i]);
+    if constexpr (kBefore) sum_rows(std::true_type{});
+  }
   if constexpr (!MeterType::kColumns) {
     sweep_outer<Cols>(k, a0, theta, Rows, motion, dy.p, static_cast<T*>(nullptr));
   } else {
     for (int o = 0; o < kCovered; o += lanes)
       simd::store(squared(simd::load(dy.p + o), x.squares), &meter.column[kGgAt][o]);
-    for_panels<T, kCovered, row_panel<T, kCovered>()>([&](int col, auto n_) EMMY_LAMBDA {
-      constexpr int kVectors = decltype(n_)::value;
+    for_panels<T, kCovered, kPanel>([&](int col, auto n_) EMMY_LAMBDA {
+      constexpr int kVectors = decltype(n_)::value, kSums = kOfColumn * kVectors;
       with_vectors<T, kVectors>([&](auto&... panel) EMMY_LAMBDA {
-        with_vectors<T, kVectors>([&](auto&... even) EMMY_LAMBDA {
-          with_vectors<T, kVectors>([&](auto&... odd) EMMY_LAMBDA {
+        with_vectors<T, kSums>([&](auto&... even) EMMY_LAMBDA {
+          with_vectors<T, kSums>([&](auto&... odd) EMMY_LAMBDA {
             int n = 0;
             ((panel = simd::mul(simd::set(a0), simd::load(dy.p + col + n++ * lanes))), ...);
             const auto pass = [&](auto decays) EMMY_LAMBDA {
               const auto row = [&](int i, V& nn, auto&... column) EMMY_LAMBDA {
                 T* at = theta + i * kStride + col;
                 const V xi = simd::set(motion[i]);
-                bool first = true;
-                const auto one = [&](V step, V& sum) EMMY_LAMBDA {
-                  const V t = decltype(decays)::value ? simd::mul(simd::set(k), simd::load(at)) : simd::load(at);
-                  const V next = simd::neg_mul_add(xi, step, t);
-                  simd::store(next, at);
-                  sum = simd::mul_add(next, next, sum);
-                  if constexpr (MeterType::kRows) nn = first ? simd::mul(next, next) : simd::mul_add(next, next, nn);
-                  first = false;
-                  at += lanes;
-                };
-                (one(panel, column), ...);
+                with_vectors<T, kVectors>([&](auto&... next) EMMY_LAMBDA {
+                  [&]<int... J>(std::integer_sequence<int, J...>) EMMY_LAMBDA {
+                    const auto sum = [&]<int At>(std::integral_constant<int, At>, V v) EMMY_LAMBDA {
+                      V& squares = pick<At>(column...);
+                      squares = kVectors >= 4 ? simd::add_square(squares, v) : simd::mul_add(v, v, squares);
+                      if constexpr (kSumsColumns) {
+                        V& plain = pick<At + kVectors>(column...);
+                        plain = simd::add(plain, v);
+                      }
+                    };
+                    ((next = simd::load(at + J * lanes)), ...);
+                    if constexpr (kBefore) (sum(std::integral_constant<int, kOfWeights * kVectors + J>{}, next), ...);
+                    if constexpr (decltype(decays)::value) ((next = simd::mul(simd::set(k), next)), ...);
+                    ((next = simd::neg_mul_add(xi, pick<J>(panel...), next)), ...);
+                    (simd::store(next, at + J * lanes), ...);
+                    (sum(std::integral_constant<int, J>{}, next), ...);
+                    if constexpr (MeterType::kRows)
+                      ((nn = J == 0 ? simd::mul(next, next) : simd::add_square(nn, next)), ...);
+                  }
+                  (std::make_integer_sequence<int, kVectors>{});
+                });
               };
-              // Two sums a column: each waits for its last product.
+              // Two sums a column where rows are short: each waits for its last product.
               constexpr int kGroup = MeterType::kRows ? inner::kSummedRows<T> : 2;
               for_row_tiles<Rows, kGroup>([&](int from, auto count) EMMY_LAMBDA {
                 constexpr int kNow = decltype(count)::value;
                 with_vectors<T, kNow>([&](auto&... nn) EMMY_LAMBDA {
                   int m = 0;
-                  ((m % 2 == 0 ? row(from + m, nn, even...) : row(from + m, nn, odd...), ++m), ...);
+                  ((m % 2 == 0 || kVectors >= 4 ? row(from + m, nn, even...) : row(from + m, nn, odd...), ++m), ...);
                   if constexpr (MeterType::kRows) {
                     T* to = meter.row[kNnAt] + from;
                     if constexpr (kNow == kGroup) inner::put_row_sums<kAddsRows>(to, nn...);
@@ -167,30 +231,22 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SummedRow<T>& x, const T
             };
             if (k == T(1)) pass(std::false_type{});
             else pass(std::true_type{});
-            int at = col;
-            ((simd::store(simd::add(even, odd), &meter.column[kNnAt][at]), at += lanes), ...);
+            [&]<int... J>(std::integer_sequence<int, J...>) EMMY_LAMBDA {
+              constexpr int kPlaces[] = {kNnAt, kOfWeights == 2 ? kN1At : kTtAt, kTtAt, kT1At};
+              (simd::store(simd::add(pick<J>(even...), pick<J>(odd...)),
+                           &meter.column[kPlaces[J / kVectors]][col + J % kVectors * lanes]),
+               ...);
+            }
+            (std::make_integer_sequence<int, kSums>{});
           });
         });
       });
     });
-    if constexpr (kLinear && LinearColumns)
-      for (int o = 0; o < kCovered; o += lanes) {
-        V sum = simd::load(theta + o);
-        for (int i = 1; i < Rows; ++i) sum = simd::add(sum, simd::load(theta + i * kStride + o));
-        simd::store(sum, &meter.column[kN1At][o]);
-      }
   }
   if constexpr (MeterType::kRows) {
     for (int i = 0; i < Rows; i += lanes)
       simd::store(squared(load_units(x.p + i, Rows - i), dy.squares), &meter.row[kGgAt][i]);
-    if constexpr (!MeterType::kColumns)
-      inner::sum_rows_of<Rows, Cols>(
-          static_cast<const T*>(theta), meter.row[kNnAt], [](V v) EMMY_LAMBDA { return simd::mul(v, v); },
-          [](V v, V sum) EMMY_LAMBDA { return simd::mul_add(v, v, sum); });
-    if constexpr (kLinear)
-      inner::sum_rows_of<Rows, Cols>(
-          static_cast<const T*>(theta), meter.row[kN1At], [](V v) EMMY_LAMBDA { return v; },
-          [](V v, V sum) EMMY_LAMBDA { return simd::add(v, sum); });
+    sum_rows(std::false_type{});
   }
 }
 

@@ -91,14 +91,32 @@ EMMY_INLINE simd::Vec<T> load_part(const T* row, int c) noexcept {
                                                         : simd::load_first(row + c, static_cast<std::size_t>(Cols - c));
 }
 
-// The vector at p, of which the first n lanes are meant: the others are zero.
+// All bits of the first lane, none of the others.
+template <class T>
+struct FirstLane {
+  alignas(kAlign<T>) T bits[padded<T>(1)] = {
+      __builtin_bit_cast(T, ~std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>(0))};
+};
+template <class T>
+inline constexpr FirstLane<T> kFirstLane{};
+// A vector of which the first lane is x, the others zero.
+template <class T>
+EMMY_INLINE simd::Vec<T> first_lane(T x) noexcept {
+  if constexpr (one_lane<T>()) return simd::set(x);
+  else return simd::bit_and(simd::set(x), simd::load(kFirstLane<T>.bits));
+}
+
+// The vector at p, of which the first n lanes are meant: the others are zero. One is passed as a number: a vector would wait
+// for a number that was just written to its place.
 template <class T>
 EMMY_INLINE simd::Vec<T> load_units(const T* p, int n) noexcept {
+  if (__builtin_constant_p(n == 1) && n == 1) return first_lane(*p);
   return n < static_cast<int>(simd::lanes<T>()) ? simd::load_first(p, static_cast<std::size_t>(n)) : simd::load(p);
 }
 template <class T, class V>
 EMMY_INLINE void store_units(V v, T* p, int n) noexcept {
-  if (n < static_cast<int>(simd::lanes<T>())) simd::store_first(v, p, static_cast<std::size_t>(n));
+  if (__builtin_constant_p(n == 1) && n == 1) *p = simd::first_of(v);
+  else if (n < static_cast<int>(simd::lanes<T>())) simd::store_first(v, p, static_cast<std::size_t>(n));
   else simd::store(v, p);
 }
 
@@ -137,6 +155,12 @@ template <class T>
 struct SummedRow {
   const T* p;
   T sum, squares;
+};
+// The same without the sum.
+template <class T>
+struct SquaredRow {
+  const T* p;
+  T squares;
 };
 template <int Cols, int Stride, class T>
 EMMY_INLINE SummedRow<T> summed_row(const T* row) noexcept {

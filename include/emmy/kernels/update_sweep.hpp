@@ -27,7 +27,7 @@ namespace emmy {
 // bit, what the next one finds: so tt nn t1 n1 are four that are always summed alike.
 enum LineSum { kTt, kNn, kT1, kN1, kGt, kGg, kG1, kUt, kUu, kU1, kU0t, kU0u0, kU01, kDt, kV1 };
 
-// Which of them a meter keeps: all; those of a law, gg and uu; those and nn, and n1.
+// Which of them a meter keeps: all; those of a law, gg and uu; those and nn, and n1. Before: and tt, t1 as well.
 enum class Sums { all, law, squares, squares_and_sums };
 
 // The largest |theta'| and |buf'| that a sweep wrote.
@@ -65,13 +65,15 @@ inline constexpr S kSmallestFactor = S(1e-18);
 namespace emmy::inline EMMY_TARGET {
 
 // The sums of a block: of its columns, and of the last Rows rows (0: of none). Pads of both are zero.
-template <class S, int Cols, int Rows, bool Columns, Motion How, Sums Kept = Sums::all, bool Kinetic = false>
+template <class S, int Cols, int Rows, bool Columns, Motion How, Sums Kept = Sums::all, bool Kinetic = false,
+          bool Before = false>
 struct Meter {
-  static constexpr bool kRows = Rows > 0, kColumns = Columns;
+  static constexpr bool kRows = Rows > 0, kColumns = Columns, kBefore = Before;
   static constexpr Motion kMotion = How;
   static constexpr Sums kSums = Kept;
-  static constexpr int kOfLaw = How == Motion::plain ? 1 : 2;
-  static constexpr int kProducts = Kept != Sums::all ? kOfLaw + static_cast<int>(Kept) - static_cast<int>(Sums::law)
+  static constexpr int kOfLaw = How == Motion::plain ? 1 : 2,
+                       kOfWeights = static_cast<int>(Kept) - static_cast<int>(Sums::law);
+  static constexpr int kProducts = Kept != Sums::all       ? kOfLaw + (Before ? 2 : 1) * kOfWeights
                                    : How == Motion::plain  ? 7
                                    : How == Motion::linear ? 10
                                    : Kinetic               ? 15
@@ -91,7 +93,8 @@ struct Meter {
   static consteval LineSum at(int index) {
     if (Kept == Sums::all) return static_cast<LineSum>(index);
     if (index < kOfLaw) return index == 0 ? kGg : kUu;
-    return index == kOfLaw ? kNn : kN1;
+    if (index < kOfLaw + kOfWeights) return index == kOfLaw ? kNn : kN1;
+    return index == kOfLaw + kOfWeights ? kTt : kT1;
   }
   static consteval int place(LineSum sum) {
     for (int index = 0; index < kProducts; ++index)

@@ -77,7 +77,11 @@ inline constexpr int kMostRoundings = []<int... I>(std::integer_sequence<int, I.
 (std::make_integer_sequence<int, Net::kNodes>{});
 }  // namespace detail
 
-// Is this the step that the ledger measures?
+// Does it measure every step? Is this one that it measures?
+template <class Led>
+inline constexpr bool kMeasuresAll = true;
+template <class Net, class Spec, int N, class How>
+inline constexpr bool kMeasuresAll<Ledger<Net, Spec, Every<N, How>>> = false;
 template <class Led>
 EMMY_INLINE bool measuring(const Led&) noexcept {
   return true;
@@ -166,13 +170,6 @@ EMMY_INLINE void for_runs(int line, int count, F&& f) noexcept {
       first += n;
     }
   }
-}
-
-// A vector of which the first lane is s, the others zero.
-template <class S>
-EMMY_INLINE simd::Vec<S> first_lane(S s) noexcept {
-  alignas(kAlign<S>) S lanes[padded<S>(1)] = {s};
-  return simd::load(lanes);
 }
 
 // Adds one part of the charges of a vector of units from `at` on: p their sums, `stride` apart. What lies beyond the units

@@ -41,7 +41,7 @@ inline constexpr int kSettingPart = setting_part<Net, Spec, C>(Lost);
 template <int Block, Axis Line, class MeterType, class Net, class Spec, class Mode, class S>
 EMMY_INLINE void book_by_law(Ledger<Net, Spec, Mode>& ledger, int line, int count, const S* sums, int stride,
                              const BlockTerms<S>& b) noexcept {
-  constexpr bool kMeasured = __is_same(Mode, Measure);
+  constexpr bool kMeasured = kMeasuresByLaw<Mode>;
   using V = simd::Vec<S>;
   for_each_part<Net, Spec>([&]<int At, int Index>(std::integral_constant<int, At>,
                                                   std::integral_constant<int, Index>) EMMY_LAMBDA {
@@ -63,6 +63,7 @@ EMMY_INLINE void book_by_law(Ledger<Net, Spec, Mode>& ledger, int line, int coun
           const auto sum = [&](int product) EMMY_LAMBDA {
             const S* p = sums + product * stride + first + i;
             if constexpr (charge.is_whole) return first_lane(simd::sum(simd::load(p)));
+            else if constexpr (kLines == 1) return first_lane(*p);
             else return kRun == kLines ? simd::load(p) : load_units(p, n - i);
           };
           const int at = charge.is_whole ? unit : unit + i;
@@ -80,6 +81,11 @@ EMMY_INLINE void book_by_law(Ledger<Net, Spec, Mode>& ledger, int line, int coun
           if constexpr (kMeasured) {
             add(kLost || charge.power == 1 ? PerUnitLaw::lost : PerUnitLaw::won, kSize, sum(MeterType::place(kNn)));
             if constexpr (charge.power == 1) add(PerUnitLaw::won, kWeight, sum(MeterType::place(kN1)));
+          }
+          if constexpr (kReadsBefore<Mode>) {
+            add(kLost || charge.power == 1 ? PerUnitLaw::before_lost : PerUnitLaw::before_won, kSize,
+                sum(MeterType::place(kTt)));
+            if constexpr (charge.power == 1) add(PerUnitLaw::before_won, kWeight, sum(MeterType::place(kT1)));
           }
         }
       });

@@ -40,15 +40,19 @@ inline constexpr bool kHasFrozenParts = [] {
   return false;
 }();
 
-// Is it a ledger of mode Predict, of mode Measure, of one of them?
+// Is it a ledger of mode Predict, of mode Measure, of one of them? Does it read charges before the step?
 template <class Led>
 inline constexpr bool kPredicts = false;
 template <class Net, class Spec>
 inline constexpr bool kPredicts<Ledger<Net, Spec, Predict>> = true;
 template <class Led>
 inline constexpr bool kMeasuresLaw = false;
-template <class Net, class Spec>
-inline constexpr bool kMeasuresLaw<Ledger<Net, Spec, Measure>> = true;
+template <class Net, class Spec, class Mode>
+inline constexpr bool kMeasuresLaw<Ledger<Net, Spec, Mode>> = kMeasuresByLaw<Mode>;
+template <class Led>
+inline constexpr bool kReadsCharges = false;
+template <class Net, class Spec, class Mode>
+inline constexpr bool kReadsCharges<Ledger<Net, Spec, Mode>> = kReadsBefore<Mode>;
 template <class Led>
 inline constexpr bool kFollowsLaw = kPredicts<Led> || kMeasuresLaw<Led>;
 
@@ -123,9 +127,10 @@ EMMY_INLINE void keep_larger(V& over, V& under, V a, V b) noexcept {
   over = simd::select(stays, over, a), under = simd::select(stays, under, b);
 }
 
-// What rounding can make of 2 N of a charge, squared, but for the squares of its weights and of roundoff.
-template <int C, class Net, class Spec>
-EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Measure>& ledger) noexcept {
+// What rounding can make of 2 N of a charge, squared, but for the squares of its weights and of roundoff. Batch: 0 for
+// gradients from elsewhere.
+template <int C, int Batch, class Net, class Spec, class Mode>
+EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Mode>& ledger) noexcept {
   using S = typename Net::scalar;
   S all = 0;
   for_parts<C, Net, Spec>([&](auto index) EMMY_LAMBDA {
@@ -135,7 +140,8 @@ EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Measure>& ledg
     using N = node_at<Net, block.node>;
     constexpr S kWeight = S(part.weight.numerator) / S(part.weight.denominator);
     const auto& slack = ledger.slack;
-    const S rows = slack.rows[block.node], seen = slack.seen[block.node], delta = slack.delta[block.node];
+    constexpr S rows = S(Batch * N::out::kPositions);
+    const S seen = slack.seen[block.node], delta = slack.delta[block.node];
     S square;
     if constexpr (charge.power == 2) {
       constexpr int kWindow = kWindowOf<typename N::layer>;
@@ -144,15 +150,15 @@ EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Measure>& ledg
                              detail::kMostRoundings<Net>;
       const S partner = kHasPlainWeights<typename N::layer> ? S(1) : slack.partner[part.block],
               terms = S(4) * (S(kTerms) + rows) * partner;
-      square = terms * terms * (S(kWindow) * seen * delta);
+      square = S(kWindow) * terms * terms * (seen * delta);
     } else if constexpr (charge.by_unit) {
-      square = (rows + S(16)) * (rows + S(16)) * (rows * delta);
+      square = (rows + S(16)) * (rows + S(16)) * rows * delta;
     } else {
       // The deltas of a row add up to 0 but for rounding, theirs and that of a softmax or a norm.
       S own = S(2) * S(block.cols) + S(16);  // times 1 / batch, at most 1
       if constexpr (charge.invariant >= 0) own = ledger.invariances.across_error[charge.invariant];
-      const S terms = rows + S(block.turned ? block.cols : block.width);
-      square = S(2) * seen * (terms * terms * (S(block.cols) * delta) + rows * own * own);
+      constexpr S kTerms = rows + S(block.turned ? block.cols : block.width);
+      square = S(2) * kTerms * kTerms * S(block.cols) * (seen * delta) + S(2) * rows * own * own * seen;
     }
     all += magnitude(kWeight) * square;
   });
@@ -164,32 +170,42 @@ template <class S>
 inline constexpr S kLeastRate = S(0x1p-60);
 // Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
 // its bound, and of its square.
-template <int C, class Net, class Spec, class Mode, class Rule, class V>
+template <int C, int Batch, class Net, class Spec, class Mode, class Rule, class V>
 EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, typename Net::scalar share, V& over,
                             V& under, V& over_square, V& under_square) noexcept {
   using S = typename Net::scalar;
   constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
-  constexpr bool kMeasured = __is_same(Mode, Measure), kQuadratic = charge.power == 2;
+  constexpr bool kMeasured = kMeasuresByLaw<Mode>, kReads = kReadsBefore<Mode>, kQuadratic = charge.power == 2;
   constexpr int kFirst = kCharges<Net, Spec>.unit[C], kUnits = kCharges<Net, Spec>.unit[C + 1] - kFirst;
   const int lanes = static_cast<int>(simd::lanes<S>());
   const auto r = law_rates(rule);
   const S km1 = r.k - S(1), per_eta = Rule::kHasMemory && r.eta >= kLeastRate<S> ? S(1) / r.eta : S(0);
-  const bool stays = !kMeasured && !Rule::kHasMemory && !kQuadratic && km1 == S(0);
+  const bool decays = km1 != S(0);
+  const bool stays = !kMeasured && !Rule::kHasMemory && !kQuadratic && !decays;
   BookedByLaw<S>& booked = ledger.by_law.charge[C];
-  if (stays || (charge.of_loss && !ledger.translating)) {
+  if (charge.of_loss && !ledger.translating) {
     booked = {};
+    return;
+  }
+  const auto put_step = [&](int cause, V amount) EMMY_LAMBDA { simd::store(amount, booked.amount[cause]); };
+  if (stays) {  // nothing else is ever booked of it
+    put_step(0, simd::zero<S>());
+    put_step(1, simd::zero<S>());
     return;
   }
   auto& units = ledger.units;
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const V none = simd::zero<S>();
-  V decayed = none, carried = none, second = none, rounded = none;  // of all units
+  V decayed = none, carried = none, second = none, rounded = none, between = none;  // of all units
+  [[maybe_unused]] const bool follows = ledger.known && !(charge.of_loss && ledger.turned);
   constexpr bool kHasNorms = kInvariants<Net> != 0, kByNorms = kHasNorms && (kQuadratic || charge.by_unit);
   // Squares are compared of a linear charge without memory: no roots.
   constexpr bool kSquared = !kQuadratic && !Rule::kHasMemory && !kByNorms;
+  // Then, and of a quadratic one, the bound is linear in the squares that it is made of.
+  constexpr bool kAffine = !Rule::kHasMemory && !kByNorms;
   [[maybe_unused]] S of_rounding = 0, of_linear = 0, of_weights = 0, of_motion = 0;
   if constexpr (kMeasured) {
-    of_rounding = share * share * slack_of<C>(ledger) + kLostToSquares<S> * kLostToSquares<S>;
+    of_rounding = share * share * slack_of<C, Batch>(ledger) + kLostToSquares<S> * kLostToSquares<S>;
     S roundings = 0;  // of a term
     for_parts<C, Net, Spec>([&](auto index) EMMY_LAMBDA {
       constexpr ChargePart part = kCharges<Net, Spec>.charge[C].part[decltype(index)::value];
@@ -197,15 +213,26 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
       of_linear += S(2) * squared_terms<S>(charge, part, kPlan<Net>.block[part.block]);
     });
     of_weights = S(2) * roundings + S(10), of_motion = roundings + S(3);
-    if constexpr (!kQuadratic && !kSquared) of_rounding = root(of_rounding);
+    constexpr S kUnit = kRoundoff<S>, kBoth = S(1.7072);
+    if constexpr (kAffine && kQuadratic) {
+      of_rounding = kUnit / of_weights * of_rounding + kLostToZero<S>;
+      of_weights *= kUnit * (kBoth + S(0.25)), of_motion *= kUnit * kBoth;
+    } else if constexpr (kAffine) {
+      of_rounding = S(5) * kUnit * kUnit * of_rounding + kLostToZero<S>;
+      of_linear *= S(1.25) * kUnit * kUnit, of_weights *= of_linear, of_motion *= of_linear;
+    } else if constexpr (!kQuadratic) {
+      of_rounding = root(of_rounding);
+    }
   }
   Extremes<S>& extreme = ledger.extreme[C];
-  [[maybe_unused]] V most = simd::set(extreme.residual), most_ratio = simd::set(extreme.residual_ratio),
-                     most_relative = simd::set(extreme.relative);
-  const bool unbounded = ledger.unbounded;
-  const auto power = [](auto squared, V v) EMMY_LAMBDA { return decltype(squared)::value ? simd::mul(v, v) : v; };
-  [[maybe_unused]] constexpr std::bool_constant<kSquared> as_bound{};
-  [[maybe_unused]] constexpr std::bool_constant<!kQuadratic> as_size{};
+  // Beyond these is a record: of what is compared, its size or its square.
+  [[maybe_unused]] V most = none, most_ratio = none, most_relative = none;
+  [[maybe_unused]] const auto limit = [&]() EMMY_LAMBDA {
+    const auto power = [](bool square, S v) EMMY_LAMBDA { return simd::set(square ? v * v : v); };
+    most = power(kSquared, extreme.residual), most_ratio = power(kSquared, extreme.residual_ratio);
+    most_relative = power(!kQuadratic, extreme.relative);
+  };
+  if constexpr (kMeasured) limit();
   const auto follow = [&](int u, int n) EMMY_LAMBDA {
     const auto own = [&](const S* p) EMMY_LAMBDA { return load_units(p + kFirst + u, n); };
     const auto put = [&](V v, S* p) EMMY_LAMBDA { store_units(v, p + kFirst + u, n); };
@@ -221,7 +248,14 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
       put(simd::add(own(total), amount), total);
       sum = simd::add(sum, amount);
     };
-    const V q = own(units[PerUnit::charge]);
+    V q = own(units[PerUnit::charge]), size_before = none;
+    if constexpr (kReads) {
+      const V last = q, won = take(PerUnitLaw::before_won, kWon), lost = take(PerUnitLaw::before_lost, kLost);
+      q = kQuadratic ? simd::sub(won, lost) : won, size_before = kQuadratic ? simd::add(won, lost) : lost;
+      if (follows) book(Cause::unmeasured, simd::sub(q, last), between);
+    } else if constexpr (kMeasured) {
+      size_before = own(units[PerUnitLaw::size]);
+    }
     V of_epsilon = none;  // a0 N
     if constexpr (kHasNorms)
       of_epsilon =
@@ -246,7 +280,7 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
       }
     }
     V law = q;
-    if (km1 != S(0)) {
+    if (decays) {
       V decay = times(kQuadratic ? km1 * (r.k + S(1)) : km1, q);
       if constexpr (kQuadratic && kHasNorms) decay = simd::neg_mul_add(simd::set(S(2) * km1), of_epsilon, decay);
       if constexpr (kQuadratic && Rule::kHasMemory)
@@ -278,26 +312,21 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
     } else {
       const V won = take(PerUnitLaw::won, kWon), lost = take(PerUnitLaw::lost, kLost),
               size = kQuadratic ? simd::add(won, lost) : lost, after = kQuadratic ? simd::sub(won, lost) : won,
-              largest = simd::max(size, own(units[PerUnitLaw::size]));
+              largest = simd::max(size, size_before);
       put(after, units[PerUnit::charge]);
-      put(size, units[PerUnitLaw::size]);
+      if constexpr (!kReads) put(size, units[PerUnitLaw::size]);
       const V squares = simd::mul_add(simd::set(of_weights), largest, times(of_motion, moved));
-      V of_noether, bound;
-      if constexpr (!kQuadratic) of_noether = simd::set(of_rounding);
-      else if constexpr (Rule::kHasMemory) of_noether = simd::sqrt(times(of_rounding, largest));
-      else
-        of_noether =
-            simd::mul_add(simd::set(S(0.25) * of_weights), largest, simd::set(of_rounding * (S(1) / of_weights)));
+      V of_noether = simd::set(of_rounding), bound = simd::add(squares, of_noether);
+      if constexpr (!kAffine && kQuadratic) of_noether = simd::sqrt(times(of_rounding, largest));
       if constexpr (kByNorms)
         of_noether = simd::mul_add(
             simd::set(S(2) * ledger.invariances.share),
             kQuadratic ? of_norm(charge, static_cast<const S*>(ledger.invariances.along_error), u, n)
                        : load_units(ledger.invariances.across_error + (charge.by_unit ? charge.invariant : 0) + u, n),
             of_noether);
-      if constexpr (kQuadratic) bound = simd::mul_add(simd::set(S(1.7072)), squares, of_noether);
-      else if constexpr (kSquared)
-        bound = simd::mul_add(simd::set(S(1.25) * of_linear), squares, times(S(5), of_noether));
-      else bound = simd::add(simd::sqrt(times(of_linear, squares)), of_noether);
+      if constexpr (!kAffine)
+        bound = kQuadratic ? simd::mul_add(simd::set(S(1.7072)), squares, of_noether)
+                           : simd::add(simd::sqrt(times(of_linear, squares)), of_noether);
       if constexpr (Rule::kHasMemory) {
         const V doubt = own(units[PerUnitLaw::doubt]);
         bound = simd::mul_add(simd::set(S(2) * magnitude(r.k) * r.eta * r.beta), doubt, bound);
@@ -311,71 +340,81 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
                 simd::mul_add(simd::set(per_eta), simd::add(of_noether, added), times(magnitude(r.stored), stored))),
             units[PerUnitLaw::doubt]);
       }
-      const V residual = simd::sub(after, law), endless = simd::set(S(__builtin_inf()));
+      if constexpr (!kAffine) bound = simd::mul_add(simd::set(kRoundoff<S>), bound, simd::set(kLostToZero<S>));
+      const V residual = simd::sub(after, law);
       book(Cause::rounding, residual, rounded);
-      V off = simd::abs(residual);
-      off = simd::select(simd::less_equal(off, endless), off, endless);  // what is no number is a fault
-      bound = simd::mul_add(simd::set(kSquared ? kRoundoff<S> * kRoundoff<S> : kRoundoff<S>), bound,
-                            simd::set(kLostToZero<S>));
-      if (unbounded) bound = endless, off = none;  // nothing is claimed
-      if constexpr (kSquared) keep_larger(over_square, under_square, power(as_bound, off), bound);
-      else keep_larger(over, under, off, bound);
-      // Records are rare, and products cost less than quotients.
-      const V above = simd::max(simd::sub(off, most),
-                                simd::max(simd::neg_mul_add(power(as_bound, most_ratio), bound, power(as_bound, off)),
-                                          simd::neg_mul_add(power(as_size, most_relative), size, power(as_size, off))));
-      if (simd::any<V>(simd::less(none, above))) {
-        const V now = simd::div(off, kQuadratic ? size : simd::sqrt(size));
-        const auto raise = [](V& record, V v) EMMY_LAMBDA { record = simd::set(simd::max_lane(simd::max(record, v))); };
-        raise(most, off);
-        raise(most_ratio, simd::div(off, kSquared ? simd::sqrt(bound) : bound));
-        raise(most_relative, simd::select(simd::less(none, size), now, none));
-        extreme = {simd::first_of(most), simd::first_of(most_ratio), S(0), S(0), simd::first_of(most_relative)};
+      if constexpr (Batch == 0) return;  // nothing is claimed
+      const V off = kSquared ? simd::mul(residual, residual) : simd::abs(residual);
+      const auto keep = [&](V v) EMMY_LAMBDA {
+        if constexpr (kSquared) keep_larger(over_square, under_square, v, bound);
+        else keep_larger(over, under, v, bound);
+      };
+      keep(off);
+      // Records are rare, and products cost less than quotients. What is no number is within no limit.
+      const V of_bound = simd::min(most, simd::mul(most_ratio, bound)), of_size = simd::mul(most_relative, size);
+      bool within;
+      if constexpr (kSquared || kQuadratic) within = simd::all<V>(simd::less_equal(off, simd::min(of_bound, of_size)));
+      else
+        within = simd::all<V>(simd::less_equal(off, of_bound)) &&
+                 simd::all<V>(simd::less_equal(simd::mul(off, off), of_size));
+      if (!within) {
+        const V endless = simd::set(S(__builtin_inf()));
+        const auto known = [&](V v) EMMY_LAMBDA {
+          return simd::select(simd::less_equal(v, endless), v, endless);
+        };  // a fault
+        keep(known(off));
+        const V size_of = known(simd::abs(residual)),
+                relative = known(simd::div(size_of, kQuadratic ? size : simd::sqrt(size)));
+        const auto raise = [](S& record, V v) EMMY_LAMBDA { record = larger(record, simd::max_lane(v)); };
+        raise(extreme.residual, size_of);
+        raise(extreme.residual_ratio, known(simd::div(size_of, kSquared ? simd::sqrt(bound) : bound)));
+        raise(extreme.relative, simd::select(simd::less(none, size), relative, none));
+        limit();
       }
     }
   };
   int u = 0;
   for (; u + lanes <= kUnits; u += lanes) follow(u, lanes);
   if (u < kUnits) follow(u, kUnits - u);
-  simd::store(decayed, booked.amount[0]);  // in the order of kCausesByLaw
-  simd::store(carried, booked.amount[1]);
-  simd::store(second, booked.amount[2]);
-  simd::store(rounded, booked.amount[3]);
+  put_step(0, decayed);  // in the order of kCausesByLaw
+  put_step(1, carried);
+  put_step(2, second);
+  if constexpr (kMeasured) put_step(3, rounded);
+  if constexpr (kReads) put_step(4, between);
   book_epsilon(ledger, C);
 }
 }  // namespace inner
 
-// Closes the books of a step by the laws.
-template <class Net, class Spec, class Mode, class Rule>
+// Closes the books of a step by the laws. Batch: 0 for gradients from elsewhere.
+template <int Batch, class Net, class Spec, class Mode, class Rule>
 EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, typename Net::scalar share) noexcept {
   static_assert(
       requires { law_rates(rule); },
-      "emmy: this rule has no closed law with equal rates on both sides of a charge; use Audit or Every<N> instead "
-      "of Predict and Measure");
+      "emmy: this rule has no closed law with equal rates on both sides of a charge; use Audit or Every<N, Audit> "
+      "instead of Predict and Measure");
   static_assert(!kHasMixed<Net, Spec>,
                 "emmy: the law of an ExpUnit needs the gradient of its bias, which Predict and Measure do not read: "
                 "Watch<...> the "
-                "other symmetries, or use Audit or Every<N>");
+                "other symmetries, or use Audit or Every<N, Audit>");
   static_assert(
       !kHasFrozenParts<Net, Spec>,
       "emmy: a charge of this net has frozen weights, whose law Predict and Measure do not know: Watch<...> the "
-      "other symmetries, or use Audit or Every<N>");
+      "other symmetries, or use Audit or Every<N, Audit>");
+  static_assert(!kReadsBefore<Mode> || !Rule::kHasMemory,
+                "emmy: the law of a rule with momentum follows every step: take Measure, or Every<N, Audit>");
   if constexpr (requires { law_rates(rule); }) {
     using S = typename Net::scalar;
     auto over = simd::zero<S>(), under = simd::set(S(1)), over_square = over, under_square = under;
     [&]<int... C>(std::integer_sequence<int, C...>) EMMY_LAMBDA {
-      (inner::follow_law<C>(ledger, rule, share, over, under, over_square, under_square), ...);
+      (inner::follow_law<C, Batch>(ledger, rule, share, over, under, over_square, under_square), ...);
     }
     (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges>{});
-    if constexpr (__is_same(Mode, Measure)) {
+    if constexpr (kMeasuresByLaw<Mode>) {
       inner::keep_larger(over, under, simd::sqrt(over_square), simd::sqrt(under_square));
-      auto& [last, worst] = ledger.quotients;
-      simd::store(over, last.over);
-      simd::store(under, last.under);
-      inner::keep_larger(over, under, simd::load(worst.over), simd::load(worst.under));
-      simd::store(over, worst.over);
-      simd::store(under, worst.under);
+      simd::store(over, ledger.last_quotients.over);
+      simd::store(under, ledger.last_quotients.under);
     }
+    if constexpr (kReadsBefore<Mode>) ledger.known = true, ledger.turned = false;
     // What the buffer took in unseen: the next step reads it.
     if (Rule::kHasMemory && (ledger.unbounded || law_rates(rule).eta < inner::kLeastRate<S>)) ledger.known = false;
     ++ledger.measured;

@@ -78,9 +78,22 @@ inline constexpr int kStepArrays = static_cast<int>(PerUnit::charge);
 
 // What modes Predict and Measure keep of a step in the place of PerUnit's first arrays, until it is closed: the plain and
 // the whole part of |u|^2 by the sign of the weights, and the same of |theta'|^2 (of a linear charge the signed sums of
-// weights and, as `lost`, squares). From one step to the next: sum of all |theta|^2, bound of the error of `memory`.
-enum class PerUnitLaw : int { plain_won, plain_lost, moved_won, moved_lost, won, lost, size, doubt };
-inline constexpr int kLawArrays = static_cast<int>(PerUnitLaw::doubt) + 1;
+// weights and, as `lost`, squares), with Every<N> of |theta|^2 too. From one step to the next: sum of all |theta|^2, bound of
+// the error of `memory`.
+enum class PerUnitLaw : int {
+  plain_won,
+  plain_lost,
+  moved_won,
+  moved_lost,
+  won,
+  lost,
+  size,
+  doubt,
+  before_won,
+  before_lost
+};
+inline constexpr int kLawArrays = static_cast<int>(PerUnitLaw::before_lost) + 1;
+static_assert(kLawArrays <= kStepArrays);
 
 // What mode Kinetic keeps besides: of a step the sum of the second moments, which at its end becomes the number that stands
 // for the preconditioner of the unit, and B(d, theta), d the gradient with memory; since the last reset both parts of
@@ -149,13 +162,12 @@ struct Invariances<S, 0> {};
 // What the bounds of mode Measure are made of.
 template <class S, int Nodes, int Blocks>
 struct Slack {
-  S seen[Nodes], delta[Nodes], rows[Nodes];  // of each layer the sums of x^2 and dy^2 and the number of rows
-  S partner[Blocks];                         // BlockTerms::partner
+  S seen[Nodes], delta[Nodes];  // of each layer the sums of x^2 and dy^2
+  S partner[Blocks];            // BlockTerms::partner
 };
 struct NoSlack {};
 
-// Residuals over their bounds as mode Measure leaves them, a lane each, over / under: of the last step, and the worst of all. Only
-// who asks divides.
+// Residuals of the last step over their bounds as mode Measure leaves them, a lane each, over / under. Only who asks divides.
 template <class S>
 struct Quotients {
   alignas(kAlign<S>) S over[padded<S>(1)];
@@ -168,17 +180,15 @@ struct Quotients {
     return most;
   }
 };
-template <class S>
-struct LastAndWorst {
-  Quotients<S> last, worst;
-};
 struct NoQuotients {};
 
 // What a mode by law booked for a charge in the last step, in lanes that only who asks adds up.
-inline constexpr Cause kCausesByLaw[] = {Cause::decay, Cause::momentum, Cause::discretisation, Cause::rounding};
+inline constexpr int kCountByLaw = 5;
+inline constexpr Cause kCausesByLaw[kCountByLaw] = {Cause::decay, Cause::momentum, Cause::discretisation,
+                                                    Cause::rounding, Cause::unmeasured};
 template <class S>
 struct BookedByLaw {
-  alignas(kAlign<S>) S amount[4][padded<S>(1)];
+  alignas(kAlign<S>) S amount[kCountByLaw][padded<S>(1)];
 };
 template <class S, int Charges>
 struct StepByLaw {
@@ -218,13 +228,15 @@ struct Ledger {
   // The residual of the last measured step over its rounding bound, the worst of all charges, Noether identities and
   // check sums: at most 1 for sound hardware and right kernels. Infinity for a residual where none can be.
   EMMY_INLINE constexpr scalar health() const noexcept {
-    if constexpr (__is_same(Mode, Measure)) return quotients.last.largest();
+    if constexpr (kMeasuresByLaw<Mode>) return last_quotients.largest();
     else return last_ratio;
   }
   // The worst since the last reset.
   EMMY_INLINE constexpr scalar worst_health() const noexcept {
-    if constexpr (__is_same(Mode, Measure)) return quotients.worst.largest();
-    else return worst_ratio;
+    scalar worst = worst_ratio;
+    if constexpr (kMeasuresByLaw<Mode>)
+      for (const Extremes<scalar>& e : extreme) worst = larger(worst, e.residual_ratio);
+    return worst;
   }
 
   // The number of charges of a watched symmetry, the value of one, and its budget since the last reset.
@@ -292,7 +304,7 @@ struct Ledger {
     for (auto& b : last) b = {};
     by_law = {};
     last_ratio = worst_ratio = 0;
-    quotients = {};
+    last_quotients = {};
     steps = measured = 0;
   }
   // Say so after the weights were changed from outside (loaded, projected, snapped): the next step takes them as they
@@ -314,10 +326,10 @@ struct Ledger {
   bool
       unbounded;  // the last step had no activations to bound its Noether residuals with (`apply`); Measure then claims nothing
   [[no_unique_address]] Invariances<scalar, kInvariants<Net>> invariances;
-  [[no_unique_address]] std::conditional_t<__is_same(Mode, Measure), Slack<scalar, Net::kNodes, kPlan<Net>.kBlocks>,
+  [[no_unique_address]] std::conditional_t<kMeasuresByLaw<Mode>, Slack<scalar, Net::kNodes, kPlan<Net>.kBlocks>,
                                            NoSlack>
       slack;
-  [[no_unique_address]] std::conditional_t<__is_same(Mode, Measure), LastAndWorst<scalar>, NoQuotients> quotients;
+  [[no_unique_address]] std::conditional_t<kMeasuresByLaw<Mode>, Quotients<scalar>, NoQuotients> last_quotients;
 
   template <class Symmetry>
   static consteval int first() {
@@ -328,7 +340,7 @@ struct Ledger {
   EMMY_INLINE constexpr void add_step(int c, Budget<scalar>& sum) const noexcept {
     for (int k = 0; k < kCauses; ++k) sum.amount[k] += last[c].amount[k];
     if constexpr (kByLaw<Mode>)
-      for (int k = 0; k < 4; ++k)
+      for (int k = 0; k < kCountByLaw; ++k)
         for (const scalar lane : by_law.charge[c].amount[k]) sum[kCausesByLaw[k]] += lane;
   }
   EMMY_INLINE static constexpr scalar larger(scalar a, scalar b) noexcept { return a > b ? a : b; }

@@ -25,16 +25,25 @@ struct Measure {};
 // The exact laws, fed with |g|^2 (and |u|^2) only: cheaper, but it assumes the symmetry and sees no fault.
 struct Predict {};
 
+// Every N-th step as How does it; the change in between is booked as unmeasured. Measure then reads each charge before the
+// step too, in the same sweep.
+template <int N, class How = Measure>
+struct Every {
+  static_assert(N > 0, "emmy: Every<N> needs N >= 1");
+  static_assert(!__is_same(How, Predict),
+                "emmy: Predict follows every step and costs little: take it without Every<N>, or Every<N, Measure>");
+};
+
+// Are the charges measured behind the step against their laws? Those before it read in the same sweep?
+template <class Mode>
+inline constexpr bool kMeasuresByLaw = __is_same(Mode, Measure);
+template <int N>
+inline constexpr bool kMeasuresByLaw<Every<N, Measure>> = true;
+template <class Mode>
+inline constexpr bool kReadsBefore = kMeasuresByLaw<Mode> && !__is_same(Mode, Measure);
 // Do the charges follow their laws, from the gradient's squares alone?
 template <class Mode>
-inline constexpr bool kByLaw = __is_same(Mode, Predict) || __is_same(Mode, Measure);
-
-template <int N, class How = Audit>
-struct Every {  // every N-th step; the change in between is booked as unmeasured
-  static_assert(N > 0, "emmy: Every<N> needs N >= 1");
-  static_assert(!kByLaw<How>,
-                "emmy: the laws follow every step: take Measure or Predict without Every<N>, or Every<N, Audit>");
-};
+inline constexpr bool kByLaw = __is_same(Mode, Predict) || kMeasuresByLaw<Mode>;
 
 template <class Mode>
 inline constexpr bool kKinetic = __is_same(Mode, Kinetic);

@@ -53,7 +53,7 @@ namespace emmy::inline EMMY_TARGET {
 template <class S, class V>
 EMMY_INLINE void apply(const SgdCoefficients<S>& c, V theta, V g, V&, V& next, V& u) noexcept {
   u = simd::mul(simd::set(c.a0), g);
-  next = simd::mul_add(simd::set(c.k), theta, simd::neg(u));
+  next = simd::mul_add(simd::set(c.k), theta, simd::mul(simd::set(-c.a0), g));  // -u: no operation of its own
 }
 
 }  // namespace emmy::inline EMMY_TARGET

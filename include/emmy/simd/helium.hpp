@@ -68,6 +68,7 @@ EMMY_INLINE float32x4_t mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noe
 // Of a constant: in a core register it needs no vector of its own.
 EMMY_INLINE float32x4_t mul_add(float32x4_t a, float32x4_t b, float c) noexcept { return vfmasq_n_f32(a, b, c); }
 EMMY_INLINE float32x4_t neg_mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmsq_f32(c, a, b); }
+EMMY_INLINE float32x4_t add_square(float32x4_t sum, float32x4_t v) noexcept { return mul_add(v, v, sum); }
 
 // MVE neither divides nor takes roots: lane by lane in the scalar unit.
 EMMY_INLINE float32x4_t div(float32x4_t a, float32x4_t b) noexcept {
@@ -166,8 +167,8 @@ void store_columns(V, V, V, V, T*, std::size_t) = delete;
 template <class V, class... R>
 V lane_maxima(V, R...) = delete;
 template <class V>
-EMMY_INLINE bool any(mve_pred16_t mask) noexcept {
-  return mask != 0;
+EMMY_INLINE bool all(mve_pred16_t mask) noexcept {
+  return mask == 0xffff;
 }
 EMMY_INLINE float first_of(float32x4_t v) noexcept { return vgetq_lane_f32(v, 0); }
 EMMY_INLINE float max_lane(float32x4_t v) noexcept { return vmaxnmvq_f32(vgetq_lane_f32(v, 0), v); }

@@ -147,6 +147,27 @@ EMMY_INLINE V neg_mul_add(V a, V b, V c) noexcept {
   return hn::NegMulAdd(a, b, c);
 #endif
 }
+// A fused product waits for a store beside it on Zen 5, a product and a sum do not: a 512-bit vector that is read, moved,
+// written and squared takes 0.33 ns against 0.45. The barriers keep GCC from fusing them, and from putting sums off until no
+// register is left for the products.
+template <class V>
+EMMY_INLINE V add_square(V sum, V v) noexcept {
+#if defined(__FMA__) && !defined(EMMY_STRICT)
+#if defined(__AVX512F__)
+#define EMMY_IN_VECTOR "+v"
+#else
+#define EMMY_IN_VECTOR "+x"
+#endif
+  V square = hn::Mul(v, v);
+  __asm__("" : EMMY_IN_VECTOR(square.raw));
+  sum = hn::Add(sum, square);
+  __asm__("" : EMMY_IN_VECTOR(sum.raw));
+  return sum;
+#undef EMMY_IN_VECTOR
+#else
+  return mul_add(v, v, sum);
+#endif
+}
 // Highway takes FMAXNM on AArch64, which prefers a number to NaN; FMAX keeps the NaN and costs the same.
 template <class V>
 EMMY_INLINE V min(V a, V b) noexcept {
@@ -414,8 +435,8 @@ EMMY_INLINE void store_columns(V a, V b, V c, V d, float* p, std::size_t stride)
 }
 #endif
 template <class V, class M>
-EMMY_INLINE bool any(M mask) noexcept {
-  return !hn::AllFalse(hn::DFromV<V>(), mask);
+EMMY_INLINE bool all(M mask) noexcept {
+  return hn::AllTrue(hn::DFromV<V>(), mask);
 }
 template <class V>
 EMMY_INLINE Scalar<V> first_of(V v) noexcept {

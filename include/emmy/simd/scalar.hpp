@@ -103,6 +103,10 @@ EMMY_INLINE T neg_mul_add(T a, T b, T c) noexcept {
   return mul_add(-a, b, c);
 }
 template <class T>
+EMMY_INLINE T add_square(T sum, T v) noexcept {
+  return mul_add(v, v, sum);
+}
+template <class T>
 EMMY_INLINE T min(T a, T b) noexcept {
   return a < b ? a : b;
 }
@@ -243,7 +247,7 @@ inline constexpr bool kHasColumns = false;
 template <int Count, class V, class T>
 void store_columns(V, V, V, V, T*, std::size_t) = delete;
 template <class V>
-EMMY_INLINE bool any(bool mask) noexcept {
+EMMY_INLINE bool all(bool mask) noexcept {
   return mask;
 }
 template <class T>

@@ -27,11 +27,12 @@
 //   neg(a), abs(a)            sign bit flipped; cleared
 //   mul_add(a, b, c)          a*b + c, fused where the target fuses; never in strict text
 //   neg_mul_add(a, b, c)      c - a*b, likewise
+//   add_square(a, b)          a + b*b, fused or not, whichever is faster beside stores
 //   min max (a, b)            a < b ? a : b, a > b ? a : b; NaN where b is NaN, the target's choice where only a is
 //   sqrt(a)                   correctly rounded
 //   less(a, b), less_equal(a, b), equal(a, b)    masks; false where a lane is NaN
 //   select(m, a, b)           m ? a : b
-//   any<V>(m)                 is it true in a lane?
+//   all<V>(m)                 is it true in every lane?
 //   positive_part(a)          a > 0 ? a : +0; NaN stays if its sign is clear, else it is the target's choice
 //   bit_and bit_or bit_xor (a, b)                on the bit patterns
 //   shift_left<k>(a), shift_right<k>(a)          of the bit patterns, zeros enter

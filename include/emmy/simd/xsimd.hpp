@@ -150,6 +150,10 @@ EMMY_INLINE V neg_mul_add(V a, V b, V c) noexcept {
 #endif
 }
 template <class V>
+EMMY_INLINE V add_square(V sum, V v) noexcept {
+  return mul_add(v, v, sum);
+}
+template <class V>
 EMMY_INLINE V min(V a, V b) noexcept {
   return xsimd::min(a, b);
 }
@@ -235,8 +239,8 @@ inline constexpr bool kHasColumns = false;
 template <int Count, class V, class T>
 void store_columns(V, V, V, V, T*, std::size_t) = delete;
 template <class V, class M>
-EMMY_INLINE bool any(M mask) noexcept {
-  return xsimd::any(mask);
+EMMY_INLINE bool all(M mask) noexcept {
+  return xsimd::all(mask);
 }
 template <class V>
 EMMY_INLINE Scalar<V> first_of(V v) noexcept {

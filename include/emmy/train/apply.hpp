@@ -48,7 +48,6 @@ EMMY_INLINE void forget_tensors(Ledger<Net, Spec, Mode>& ledger) noexcept {
   if constexpr (kMeasuresLaw<Ledger<Net, Spec, Mode>>) {
     for (auto& v : ledger.slack.seen) v = 0;
     for (auto& v : ledger.slack.delta) v = 0;
-    for (auto& v : ledger.slack.rows) v = 0;
   }
 }
 
@@ -92,7 +91,7 @@ EMMY_INLINE void apply_all(Params<Net>& params, State<Net, Rule>& state, const G
   };
   [&]<int... B>(std::integer_sequence<int, B...>) EMMY_LAMBDA { (one(std::integral_constant<int, B>{}), ...); }
   (std::make_integer_sequence<int, kPlan<Net>.kBlocks>{});
-  if constexpr (Measuring) end_books(ledger, rule, clips);
+  if constexpr (Measuring) end_books<0>(ledger, rule, clips);
 }
 
 }  // namespace inner

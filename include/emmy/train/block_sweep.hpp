@@ -175,7 +175,7 @@ struct BlockSweep {
                                 : kPredicting                         ? Sums::law
                                 : detail::kHasLinear<Net, Led, Block> ? Sums::squares_and_sums
                                                                       : Sums::squares;
-  using Sum = Meter<S, kStride, kKept, kColumns, kMotion, kSums, kSplits && !kLawful>;
+  using Sum = Meter<S, kStride, kKept, kColumns, kMotion, kSums, kSplits && !kLawful, kLawful && kReadsCharges<Led>>;
   Sum meter{kOuter && kLawful && !kPredicting};
   [[no_unique_address]] inner::SharedLines<Net, Rule, Block> shared;
 
@@ -266,7 +266,7 @@ struct BlockSweep {
   // theta of one sample, measured behind the step: input and dy as the block's rows in memory see them, whose squares are those of
   // the gradient; the motion is `motion` times a0 dy.
   template <int Lines>
-  EMMY_INLINE void outer_by_law(S a0, const SummedRow<S>& input, const S* motion, const SummedRow<S>& dy) noexcept {
+  EMMY_INLINE void outer_by_law(S a0, const SquaredRow<S>& input, const S* motion, const SquaredRow<S>& dy) noexcept {
     sweep_outer<Lines, kBlock.line_length(), Lines == 1 || kBlock.turned>(c.k, a0, theta, input, motion, dy, meter);
     if constexpr (kKept == 1) book_rows(0, 1);
   }

@@ -7,7 +7,6 @@
 // twice (its norm first) rather than keep it.
 #pragma once
 
-#include <emmy/kernels/inspect.hpp>
 #include <emmy/losses/cross_entropy.hpp>
 #include <emmy/losses/keep_outputs.hpp>
 #include <emmy/losses/squared_error.hpp>
@@ -15,6 +14,7 @@
 #include <emmy/train/lazy.hpp>
 #include <emmy/train/sweeps.hpp>
 #include <emmy/train/tiny_step.hpp>
+#include <emmy/train/totals.hpp>
 
 namespace emmy {
 
@@ -29,76 +29,6 @@ struct StepResult {
 namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
-
-// Tensor T is seen by a pool alone, perhaps through an activation in place: what is not finite in its values is so in those of
-// the pool, and its delta is no longer than theirs. Which tensor that is, 0 if none.
-template <class Net, int T>
-inline constexpr int kPooled = [] {
-  constexpr auto& plan = kPlan<Net>;
-  constexpr auto read_by = []<int At>(std::integral_constant<int, At>) {
-    if constexpr (At >= Net::kNodes) return false;
-    else
-      return plan.tensor[At].consumers == 1 && node_at<Net, At>::kFrom == At && plan.tensor[At + 1].root == At + 1 &&
-             kIsPool<typename node_at<Net, At>::layer>;
-  };
-  if constexpr (T == 0 || T >= Net::kNodes || plan.tensor[T].root != T || plan.tensor[T].consumers != 1) return 0;
-  else if constexpr (!kIsAffine<typename node_at<Net, T - 1>::layer>) return 0;
-  else if constexpr (kInPlace<Net, T> && node_at<Net, T>::kFrom == T)
-    return read_by(std::integral_constant<int, T + 1>{}) && kIsContraction<typename node_at<Net, T>::layer> ? T + 2 : 0;
-  else return read_by(std::integral_constant<int, T>{}) ? T + 1 : 0;
-}();
-
-// Sum of squares of every tensor and delta, by root tensor.
-template <class Net>
-struct Totals {
-  using S = typename Net::scalar;
-  S act[Net::kNodes + 1], delta[Net::kNodes + 1];
-  S all;  // finite if every value is
-};
-
-template <int T, class Net, int Batch, class Led>
-EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
-  using S = typename Net::scalar;
-  constexpr auto kTensor = kPlan<Net>.tensor[T];
-  constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
-  constexpr bool kStatistics = kIsLedger<Led> && !kFollowsLaw<Led>;  // for the bounds of what is audited
-  if constexpr (kTensor.root == T && (kStatistics || kPooled<Net, T> == 0)) {
-    Inspection<S> act{}, delta{};
-    S *act_abs = nullptr, *delta_abs = nullptr;
-    if constexpr (kStatistics) {
-      act_abs = ledger.act_abs + kAt;
-      delta_abs = ledger.delta_abs + kAt;
-    }
-    if constexpr (!kBecomesDelta<Net, Batch, T>)
-      inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(m.template act<T>(), act_abs, act);
-    if constexpr (kPlan<Net>.needs_delta[T])
-      inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(static_cast<const S*>(m.template delta<T>()),
-                                                                    delta_abs, delta);
-    if constexpr (T > 0 && kPlan<Net>.needs_delta[T]) {
-      using L = typename node_at<Net, T - 1>::layer;
-      if constexpr (kLooksInside<L>) look_inside(L{}, m.template frame<T - 1>(), act, delta);
-    }
-    totals.act[T] = act.squares;
-    totals.delta[T] = delta.squares;
-    totals.all += act.squares + delta.squares;
-    const auto stand_for = [&]<int Of>(std::integral_constant<int, Of>) EMMY_LAMBDA {
-      if constexpr (Of > 0 && !kStatistics)
-        if constexpr (kPooled<Net, Of> == T) totals.act[Of] = act.squares, totals.delta[Of] = delta.squares;
-    };
-    stand_for(std::integral_constant<int, T - 1>{});
-    stand_for(std::integral_constant<int, T - 2>{});
-    if constexpr (kStatistics) {
-      ledger.act[T] = {root(act.row_norm) + kLostToSquares<S>, act.row_sum};
-      ledger.delta[T] = {root(delta.row_norm) + kLostToSquares<S>, delta.row_sum};
-    }
-  }
-  if constexpr (T < Net::kNodes) inspect_tensor<T + 1>(m, totals, ledger);
-}
-template <class Net, int Batch, class Led>
-EMMY_OUTLINE void inspect_all(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
-  totals.all = 0;
-  inspect_tensor<0>(m, totals, ledger);
-}
 
 // The largest |value| of the weights: read once, and after they were changed from outside. False where something is not
 // finite or a second moment is negative.
@@ -155,34 +85,16 @@ EMMY_INLINE void for_blocks(F&& f) noexcept {
   (std::make_integer_sequence<int, kPlan<Net>.first_block[I + 1] - kFirst>{});
 }
 
-// The sum of the squares of what the gradient of node I takes for x: a bias 1, a norm at most 1 a channel, a recurrent layer
-// its own states besides, attention what its heads make. Times that of the deltas it bounds |sum_r x[r, i] dy[r, o]|^2
-// (Cauchy-Schwarz).
-template <int I, class Net>
-EMMY_INLINE typename Net::scalar seen_squared(const Totals<Net>& totals, int rows) noexcept {
-  using S = typename Net::scalar;
-  using N = node_at<Net, I>;
-  [[maybe_unused]] constexpr int kIn = kPlan<Net>.tensor[N::kFrom].root, kOut = kPlan<Net>.tensor[I + 1].root;
-  if constexpr (kIsNorm<typename N::layer>) return S(rows) * S(N::in::kChannels);
-  else if constexpr (kMakesDeltas<typename N::layer>) return larger(larger(S(rows), totals.act[kOut]), totals.act[kIn]);
-  else return larger(S(rows), totals.act[kIn]);
-}
-template <int I, class Net>
-EMMY_INLINE typename Net::scalar delta_squared(const Totals<Net>& totals) noexcept {
-  return totals.delta[kPlan<Net>.tensor[I + 1].root];
-}
-
 // What the bounds of mode Measure are made of.
 template <int Batch, class Net, class Led>
 EMMY_INLINE void note_squares([[maybe_unused]] const Totals<Net>& totals, Led& ledger) noexcept {
-  if constexpr (kIsLedger<Led>) ledger.unbounded = false;
+  ledger.unbounded = false;
   if constexpr (kMeasuresLaw<Led>)
     for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
       constexpr int I = decltype(node)::value;
       constexpr int kRows = Batch * node_at<Net, I>::out::kPositions;
       ledger.slack.seen[I] = seen_squared<I>(totals, kRows);
       ledger.slack.delta[I] = delta_squared<I>(totals);
-      ledger.slack.rows[I] = static_cast<typename Net::scalar>(kRows);
     });
 }
 
@@ -250,16 +162,16 @@ EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>&
       for (auto& step : ledger.last) step = {};
     const typename Net::scalar* buf = nullptr;
     if constexpr (Rule::kHasMemory) buf = state.buf;
-    if (!ledger.known || ledger.turned) read_charges(ledger, params.data, buf);
+    if (!kReadsBefore<Mode> && (!ledger.known || ledger.turned)) read_charges(ledger, params.data, buf);
   } else {
     begin_step(ledger);
   }
 }
-template <class Net, class Spec, class Mode, class Rule>
+template <int Batch, class Net, class Spec, class Mode, class Rule>
 EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule,
                            [[maybe_unused]] const Clips<Net, Rule::kClips>& clips) noexcept {
   if constexpr (kByLaw<Mode>) {
-    end_by_law(ledger, rule, reference_share<Net>(rule, clips));
+    end_by_law<Batch>(ledger, rule, reference_share<Net>(rule, clips));
   } else {
     if constexpr (kPreconditioned<Rule>) book_kinetic(ledger, reference(rule), reference_share<Net>(rule, clips));
     else if constexpr (kKinetic<Mode>)
@@ -282,26 +194,31 @@ EMMY_INLINE void note_invariances(const Memory<Net, Batch, true>& m, const Rule&
 }
 
 // Phase B of node I.
-template <int I, bool Measuring, int Batch, class Net, class Rule, class Led, int... Local>
+template <int I, bool Measuring, int Batch, class Net, class Rule, class Led, class Known, int... Local>
 EMMY_NODE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
                            const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
-                           std::integer_sequence<int, Local...>) noexcept {
+                           [[maybe_unused]] const Known& known, std::integer_sequence<int, Local...>) noexcept {
   using L = typename node_at<Net, I>::layer;
   constexpr int kFirst = kPlan<Net>.first_block[I];
   if constexpr (kLazy<Rule> && detail::kWaits<Net, I>) {
     postpone<I>(m, params, state, rule);
   } else if constexpr (kPlan<Net>.needs_delta[I + 1] && (Measuring || !kIsFrozen<L>)) {
     const auto frame = m.template frame<I>();
-    LayerSweep<Net, Rule, Led, Measuring, I, Batch, (kFirst + Local)...> sweep(params, state, rule, clips, ledger,
-                                                                               frame);
+    using Sweep = LayerSweep<Net, Rule, Led, Measuring, I, Batch, (kFirst + Local)...>;
+    const auto squares = [&]() EMMY_LAMBDA {
+      if constexpr (Sweep::kTakesSquares) return outer_squares<I>(known, frame);
+      else return NoSquares{};
+    };
+    Sweep sweep(params, state, rule, clips, ledger, frame, squares());
     gradients(L{}, frame, sweep);
     sweep.finish(state.largest);
   }
 }
 
-template <bool Measuring, int Batch, class Net, class Rule, class Led>
+template <bool Measuring, int Batch, class Net, class Rule, class Led, class Known>
 EMMY_INLINE void update_all(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
-                            const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger) noexcept {
+                            const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
+                            const Known& known) noexcept {
   move_second(m, state, rule, clips);
   if constexpr (Measuring) {
     begin_books(ledger, params, state);
@@ -310,10 +227,10 @@ EMMY_INLINE void update_all(const Memory<Net, Batch, true>& m, Params<Net>& para
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
     constexpr int I = decltype(node)::value;
     update_node<I, Measuring>(
-        m, params, state, rule, clips, ledger,
+        m, params, state, rule, clips, ledger, known,
         std::make_integer_sequence<int, kPlan<Net>.first_block[I + 1] - kPlan<Net>.first_block[I]>{});
   });
-  if constexpr (Measuring) end_books(ledger, rule, clips);
+  if constexpr (Measuring) end_books<Batch>(ledger, rule, clips);
 }
 
 // Layers with buffers write them now.
@@ -334,6 +251,22 @@ EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
 }
 template <class Loss>
 EMMY_INLINE void note_loss(NoLedger&) noexcept {}
+
+template <class Loss, int Batch, class Net, class Rule, class Led>
+EMMY_INLINE void measure_all(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                             const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
+                             const Totals<Net>& totals) noexcept {
+  note_loss<Loss>(ledger);
+  note_squares<Batch>(totals, ledger);
+  update_all<true>(m, params, state, rule, clips, ledger, totals);
+}
+// The same apart from the steps that do not measure, whose registers it would take.
+template <class Loss, int Batch, class Net, class Rule, class Led>
+EMMY_OUTLINE void measure_rarely(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                                 const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
+                                 const Totals<Net>& totals) noexcept {
+  measure_all<Loss>(m, params, state, rule, clips, ledger, totals);
+}
 
 // Behind a forward pass: loss and the deltas of the outputs of the first `count` samples, each weighted by `scale`. NaN
 // if an output is not finite.
@@ -358,7 +291,6 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
                                                           Loss loss, const Rule& rule, Led& ledger) noexcept {
   using S = typename Net::scalar;
   const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
-  note_loss<Loss>(ledger);
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
       s != Status::ok)
     return {s, S(0)};
@@ -367,13 +299,12 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   const S value = loss_pass(m, loss, target, Batch, S(1) / S(Batch));
   backward_pass(m);
   if constexpr (kUnchecked<Rule>) {
-    update_all<false>(m, params, state, rule, Clips<Net, false>{}, ledger);
+    update_all<false>(m, params, state, rule, Clips<Net, false>{}, ledger, NoSquares{});
     commit_all(m);
     return {Status::ok, value};
   }
   Totals<Net> totals;
   inspect_all(m, totals, ledger);
-  note_squares<Batch>(totals, ledger);
   if (!is_finite(totals.all + value)) return {Status::not_finite, value};
   auto largest = state.largest;
   if (!largest.known() && !measure_largest(params, state, largest)) return {Status::not_finite, value};
@@ -388,11 +319,15 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   // From here on nothing can fail.
   state.largest = largest;
   if constexpr (kIsLedger<Led>) {
-    if (measuring(ledger)) update_all<true>(m, params, state, rule, clips, ledger);
-    else update_all<false>(m, params, state, rule, clips, ledger);
+    if (measuring(ledger)) {
+      if constexpr (kMeasuresAll<Led>) measure_all<Loss>(m, params, state, rule, clips, ledger, totals);
+      else measure_rarely<Loss>(m, params, state, rule, clips, ledger, totals);
+    } else {
+      update_all<false>(m, params, state, rule, clips, ledger, totals);
+    }
     ++ledger.steps;
   } else {
-    update_all<false>(m, params, state, rule, clips, ledger);
+    update_all<false>(m, params, state, rule, clips, ledger, totals);
   }
   commit_all(m);
   return {Status::ok, value};

@@ -4,6 +4,17 @@
 #include <emmy/train/block_sweep.hpp>
 #include <emmy/train/check_sums.hpp>
 
+namespace emmy {
+
+// |x|^2 and |dy|^2 of the one sample of a layer: what the laws want of its gradient.
+template <class S>
+struct OuterSquares {
+  S input, delta;
+};
+struct NoSquares {};
+
+}  // namespace emmy
+
 namespace emmy::inline EMMY_TARGET {
 
 // The visitor that a layer's `gradients` calls in phase B.
@@ -22,11 +33,13 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
                         kChecks = Measuring && !kFollowsLaw<Led> && !kMeasuresOuter && kIsAffine<typename N::layer>;
   using Sums = std::conditional_t<kTurned, ExpectedColumns<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
   using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
+  static constexpr bool kTakesSquares = kOuter && Measuring && kFollowsLaw<Led>;
 
   static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::out::kPositions;
 
   Led& checks;
   Expected expected;
+  [[no_unique_address]] std::conditional_t<kTakesSquares, OuterSquares<S>, NoSquares> squares;
 
   // Rounding of both sides of a check sum, for one unit of activity.
   EMMY_INLINE S check_scale(int summands = kPad) const noexcept {
@@ -34,8 +47,9 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   }
 
   EMMY_INLINE LayerSweep(Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
-                         const Clips<Net, Rule::kClips>& clips, Led& to, const frame_of<Net, I, Batch>& f) noexcept
-      : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f) {
+                         const Clips<Net, Rule::kClips>& clips, Led& to, const frame_of<Net, I, Batch>& f,
+                         decltype(squares) known) noexcept
+      : At<Block>(params, state, rule, clips, to, Batch, f.x, f.dy)..., checks(to), expected(f), squares(known) {
     if constexpr (Measuring && requires { partner(typename N::layer{}, std::integral_constant<int, 0>{}, f); })
       ((At<Block>::terms.partner = partner(typename N::layer{}, std::integral_constant<int, Block - kFirst>{}, f)),
        ...);
@@ -85,30 +99,25 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       sweep_outer<N::out::kChannels, kIn % kPanelRows != 0>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta,
                                                             bias);
     }
-    if constexpr (Measuring) {
-      const S input_squares = summed_row<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input).squares,
-              delta_squares = summed_row<N::out::kChannels, kPad>(delta).squares;
-      (At<Block>::book_norms(input, delta, input_squares, delta_squares), ...);
-    }
+    if constexpr (Measuring) (At<Block>::book_norms(input, delta, squares.input, squares.delta), ...);
   }
   EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kOuterByLaw) {
     constexpr int kIn = N::in::kChannels, kOut = N::out::kChannels;
     static constexpr S kOne = 1;
     auto& weight = static_cast<At<kFirst>&>(*this);
-    const auto dy = summed_row<kOut, kPad>(delta);
+    const SquaredRow<S> dy{delta, squares.delta};
     if constexpr (kTurned) {
       alignas(kAlign<S>) S work[padded<S>(kIn)];
       S motion[kOut == 1 ? 1 : kPad];
       const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
       make_motion(weight.c.a0, delta, motion);
-      weight.template outer_by_law<kOut>(S(1), dy, motion, summed_row<kIn, padded<S>(kIn)>(row));
+      weight.template outer_by_law<kOut>(S(1), dy, motion, SquaredRow<S>{row, squares.input});
     } else {
-      weight.template outer_by_law<kIn>(weight.c.a0, summed_row<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input), input,
-                                        dy);
+      weight.template outer_by_law<kIn>(weight.c.a0, SquaredRow<S>{input, squares.input}, input, dy);
     }
     if constexpr (sizeof...(Block) == 2) {
       auto& bias = static_cast<At<kFirst + 1>&>(*this);
-      bias.template outer_by_law<1>(bias.c.a0, SummedRow<S>{&kOne, S(1), S(1)}, &kOne, dy);
+      bias.template outer_by_law<1>(bias.c.a0, SquaredRow<S>{&kOne, S(1)}, &kOne, dy);
     }
   }
   EMMY_INLINE void outer(const S* input, const S* delta) noexcept requires(kMeasuresOuter) {
