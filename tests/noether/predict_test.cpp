@@ -334,6 +334,41 @@ TEST(Measure, ClaimsNothingOfAGivenGradient) {
   }
 }
 
+// One that reads charges before the step does so of given gradients too.
+TEST(Measure, ReadsBeforeAGivenGradient) {
+  using N = TwoHidden<double>;
+  Trainer<N, BasicSgd<double>, 5> trainer{}, other{};
+  Ledger<N, WatchAll, emmy::Every<1>> sparse{};
+  Ledger<N> audited{};
+  fixture::Data<N, 5> data{};
+  Pcg32 rng{61};
+  fixture::randomise(trainer.params, rng, 0.7);
+  other.params = trainer.params;
+  const BasicSgd<double> rule{0.05, 0.02};
+  for (int k = 0; k < 60; ++k) {
+    data.refill(rng, false);
+    if (k % 3 == 2) {
+      Gradient<N> g{};
+      ASSERT_EQ((emmy::gradient<false>(trainer.params, trainer.buffers, trainer.scratch, data.x, data.label,
+                                       CrossEntropy{}, 5, 0.2, g)
+                     .status),
+                Status::ok);
+      ASSERT_EQ(emmy::apply(trainer.params, trainer.state, g, rule, sparse), Status::ok);
+      ASSERT_EQ(emmy::apply(other.params, other.state, g, rule, audited), Status::ok);
+      ASSERT_EQ(sparse.health(), 0.0) << k;
+    } else {
+      ASSERT_EQ(trainer.step(data.x, data.label, CrossEntropy{}, rule, sparse).status, Status::ok);
+      ASSERT_EQ(other.step(data.x, data.label, CrossEntropy{}, rule, audited).status, Status::ok);
+      ASSERT_LE(sparse.health(), 1.0) << k;
+    }
+    for (int u = 0; u < Ledger<N>::kUnits; ++u)
+      ASSERT_NEAR(sparse.units[emmy::PerUnit::charge][u], audited.units[emmy::PerUnit::charge][u], 1e-13) << k;
+  }
+  for (int u = 0; u < Ledger<N>::kUnits; ++u)
+    for (const Cause c : {Cause::decay, Cause::discretisation, Cause::unmeasured})
+      EXPECT_NEAR(sparse.units.total(static_cast<int>(c))[u], audited.units.total(static_cast<int>(c))[u], 1e-12) << u;
+}
+
 // What `resync` is for: without it the law goes on from the old weights.
 TEST(Predict, DoesNotReadTheWeightsUnlessTold) {
   using N = TwoHidden<double>;
