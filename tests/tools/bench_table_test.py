@@ -32,7 +32,7 @@ with tempfile.TemporaryDirectory() as folder:
         for name in ("eigen_dynamic", "plain_c", "plain_c_fast"):
             ratio = row["opponents"][name]
             assert 0 < ratio["ratio_low"] <= ratio["ratio_median"] <= ratio["ratio_high"], row
-    assert len({key[1:] for key in keys if key[5] != "xsimd"}) == 7, keys  # batch 1: 3 ledgers, infer; batch 4: 3 ledgers
+    assert len({key[1:] for key in keys if key[5] != "xsimd"}) == 9, keys  # batch 1: 4 ledgers, infer; batch 4: 4 ledgers
     assert printed.count("\n|---") == 3, printed  # a table each: batch 1 training and inference, batch 4 training
 
     lines = run(table, "--json", joined, own).splitlines()
