@@ -127,16 +127,31 @@ template <class Net, class Rule, int Block>
 using coefficients_of = decltype(block_coefficients<Block>(
     std::declval<const Rule&>(), typename Net::scalar(1), std::declval<const Params<Net>&>(),
     std::declval<State<Net, Rule>&>(), std::declval<SharedLines<Net, Rule, Block>&>()));
+// Can the numbers of a rule be plain ones, of half the operations and the same bits (optim/momentum.hpp)? Are they now?
+template <class Rule>
+inline constexpr bool kMayBePlain = requires(const Rule& rule) {
+  is_plain(coefficients(rule, typename Rule::scalar(1)));
+};
+template <class Net, class Rule, int... Block>
+EMMY_INLINE bool are_plain(const Rule& rule, const Clips<Net, Rule::kClips>& clips,
+                           std::integer_sequence<int, Block...>) noexcept {
+  return (is_plain(coefficients(of_block(rule, Block), clips.block[Block])) && ...);
+}
 }  // namespace inner
 
-// One block in the sweep of its layer; Rows: samples times positions, 0 for a gradient that comes from elsewhere.
-template <class Net, class Rule, class Led, bool Measuring, int Block, int Rows>
+// One block in the sweep of its layer; Rows: samples times positions, 0 for a gradient that comes from elsewhere. Plain: are
+// the numbers of its rule?
+template <class Net, class Rule, class Led, bool Measuring, int Block, int Rows, bool Plain = false>
 struct BlockSweep {
   using S = typename Net::scalar;
   static constexpr auto kBlock = kPlan<Net>.block[Block];
   static constexpr int kStride = kBlock.width;
   static constexpr Axis kAlongRows = kBlock.in_memory(Axis::row), kAlongColumns = kBlock.in_memory(Axis::column);
-  using Moving = inner::coefficients_of<Net, Rule, Block>;
+  EMMY_INLINE static auto made_plain(const inner::coefficients_of<Net, Rule, Block>& c) noexcept {
+    if constexpr (Plain) return plain(c);
+    else return c;
+  }
+  using Moving = decltype(made_plain(std::declval<inner::coefficients_of<Net, Rule, Block>>()));
   using Coefficients = std::conditional_t<kBlock.trained, Moving, FrozenCoefficients<S>>;
   static constexpr Motion kMotion = Coefficients::kMotion;
   static constexpr bool kMemoryless = kMotion == Motion::plain;
@@ -185,7 +200,8 @@ struct BlockSweep {
                          const S* dy = nullptr) noexcept
       : theta(params.data + kBlock.offset), batch(S(samples)), ledger(to), x(input) {
     if constexpr (Rule::kHasMemory) buf = state.buf + kBlock.offset;
-    if constexpr (kBlock.trained) c = inner::block_coefficients<Block>(rule, clips.block[Block], params, state, shared);
+    if constexpr (kBlock.trained)
+      c = made_plain(inner::block_coefficients<Block>(rule, clips.block[Block], params, state, shared));
     terms = {c.k, c.a0, inner::reference_share<Net>(rule, clips), inner::partner_of<Block>(state.largest)};
     if constexpr (kByOuter) {
       const S* from = dy;

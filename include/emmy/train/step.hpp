@@ -193,25 +193,38 @@ EMMY_INLINE void note_invariances(const Memory<Net, Batch, true>& m, const Rule&
   }
 }
 
-// Phase B of node I.
+// Phase B of node I and its blocks; Plain: are the numbers of the rule?
+template <int I, bool Measuring, bool Plain, int Batch, class Net, class Rule, class Led, class Known, int... Block>
+EMMY_INLINE void sweep_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                            const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
+                            [[maybe_unused]] const Known& known, std::integer_sequence<int, Block...>) noexcept {
+  using Sweep = LayerSweep<Net, Rule, Led, Measuring, I, Batch, Plain, Block...>;
+  const auto frame = m.template frame<I>();
+  const auto squares = [&]() EMMY_LAMBDA {
+    if constexpr (Sweep::kTakesSquares) return outer_squares<I>(known, frame);
+    else return NoSquares{};
+  };
+  Sweep sweep(params, state, rule, clips, ledger, frame, squares());
+  gradients(typename node_at<Net, I>::layer{}, frame, sweep);
+  sweep.finish(state.largest);
+}
 template <int I, bool Measuring, int Batch, class Net, class Rule, class Led, class Known, int... Local>
 EMMY_NODE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
-                           const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
-                           [[maybe_unused]] const Known& known, std::integer_sequence<int, Local...>) noexcept {
-  using L = typename node_at<Net, I>::layer;
-  constexpr int kFirst = kPlan<Net>.first_block[I];
+                           const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger, const Known& known,
+                           std::integer_sequence<int, Local...>) noexcept {
+  using N = node_at<Net, I>;
+  constexpr std::integer_sequence<int, (kPlan<Net>.first_block[I] + Local)...> blocks{};
   if constexpr (kLazy<Rule> && detail::kWaits<Net, I>) {
     postpone<I>(m, params, state, rule);
-  } else if constexpr (kPlan<Net>.needs_delta[I + 1] && (Measuring || !kIsFrozen<L>)) {
-    const auto frame = m.template frame<I>();
-    using Sweep = LayerSweep<Net, Rule, Led, Measuring, I, Batch, (kFirst + Local)...>;
-    const auto squares = [&]() EMMY_LAMBDA {
-      if constexpr (Sweep::kTakesSquares) return outer_squares<I>(known, frame);
-      else return NoSquares{};
-    };
-    Sweep sweep(params, state, rule, clips, ledger, frame, squares());
-    gradients(L{}, frame, sweep);
-    sweep.finish(state.largest);
+  } else if constexpr (kPlan<Net>.needs_delta[I + 1] && (Measuring || !kIsFrozen<typename N::layer>)) {
+    // A second text costs flash: not where lanes are few. One sample's sweep sees to it itself.
+    if constexpr (kTurnsNarrow && !Measuring && Batch * N::out::kPositions > 1 && kMayBePlain<Rule>) {
+      if (are_plain<Net>(rule, clips, blocks)) {
+        sweep_node<I, Measuring, true>(m, params, state, rule, clips, ledger, known, blocks);
+        return;
+      }
+    }
+    sweep_node<I, Measuring, false>(m, params, state, rule, clips, ledger, known, blocks);
   }
 }
 

@@ -18,13 +18,13 @@ struct NoSquares {};
 namespace emmy::inline EMMY_TARGET {
 
 // The visitor that a layer's `gradients` calls in phase B.
-template <class Net, class Rule, class Led, bool Measuring, int I, int Batch, int... Block>
-struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at<Net, I>::out::kPositions>... {
+template <class Net, class Rule, class Led, bool Measuring, int I, int Batch, bool Plain, int... Block>
+struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at<Net, I>::out::kPositions, Plain>... {
   using S = typename Net::scalar;
   using N = node_at<Net, I>;
   static constexpr int kFirst = kPlan<Net>.first_block[I];
   template <int B>
-  using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::out::kPositions>;
+  using At = BlockSweep<Net, Rule, Led, Measuring, B, Batch * N::out::kPositions, Plain>;
   static constexpr bool kTurned = kPlan<Net>.block[kFirst].turned;
   // One sample has no gradient that could be checked, a norm no x whose sums it must have.
   static constexpr bool kOuter = (At<Block>::kOuter && ...), kByNorms = (At<Block>::kByNorms && ...),
