@@ -127,11 +127,7 @@ template <class Net, class Rule, int Block>
 using coefficients_of = decltype(block_coefficients<Block>(
     std::declval<const Rule&>(), typename Net::scalar(1), std::declval<const Params<Net>&>(),
     std::declval<State<Net, Rule>&>(), std::declval<SharedLines<Net, Rule, Block>&>()));
-// Can the numbers of a rule be plain ones, of half the operations and the same bits (optim/momentum.hpp)? Are they now?
-template <class Rule>
-inline constexpr bool kMayBePlain = requires(const Rule& rule) {
-  is_plain(coefficients(rule, typename Rule::scalar(1)));
-};
+// Are the numbers of all blocks plain ones (optim/momentum.hpp)?
 template <class Net, class Rule, int... Block>
 EMMY_INLINE bool are_plain(const Rule& rule, const Clips<Net, Rule::kClips>& clips,
                            std::integer_sequence<int, Block...>) noexcept {
