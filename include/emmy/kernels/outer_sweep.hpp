@@ -182,10 +182,10 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SquaredRow<T>& x, const 
     for (int o = 0; o < kCovered; o += lanes)
       simd::store(squared(simd::load(dy.p + o), x.squares), &meter.column[kGgAt][o]);
     for_panels<T, kCovered, kPanel>([&](int col, auto n_) EMMY_LAMBDA {
-      constexpr int kVectors = decltype(n_)::value, kSums = kOfColumn * kVectors;
+      constexpr int kVectors = decltype(n_)::value, kColumnSums = kOfColumn * kVectors;
       with_vectors<T, kVectors>([&](auto&... panel) EMMY_LAMBDA {
-        with_vectors<T, kSums>([&](auto&... even) EMMY_LAMBDA {
-          with_vectors<T, kSums>([&](auto&... odd) EMMY_LAMBDA {
+        with_vectors<T, kColumnSums>([&](auto&... even) EMMY_LAMBDA {
+          with_vectors<T, kColumnSums>([&](auto&... odd) EMMY_LAMBDA {
             int n = 0;
             ((panel = simd::mul(simd::set(a0), simd::load(dy.p + col + n++ * lanes))), ...);
             const auto pass = [&](auto decays) EMMY_LAMBDA {
@@ -237,7 +237,7 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SquaredRow<T>& x, const 
                            &meter.column[kPlaces[J / kVectors]][col + J % kVectors * lanes]),
                ...);
             }
-            (std::make_integer_sequence<int, kSums>{});
+            (std::make_integer_sequence<int, kColumnSums>{});
           });
         });
       });

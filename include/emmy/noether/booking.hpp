@@ -77,11 +77,7 @@ inline constexpr int kMostRoundings = []<int... I>(std::integer_sequence<int, I.
 (std::make_integer_sequence<int, Net::kNodes>{});
 }  // namespace detail
 
-// Does it measure every step? Is this one that it measures?
-template <class Led>
-inline constexpr bool kMeasuresAll = true;
-template <class Net, class Spec, int N, class How>
-inline constexpr bool kMeasuresAll<Ledger<Net, Spec, Every<N, How>>> = false;
+// Is this the step that the ledger measures?
 template <class Led>
 EMMY_INLINE bool measuring(const Led&) noexcept {
   return true;

@@ -265,22 +265,6 @@ EMMY_INLINE void note_loss(Ledger<Net, Spec, Mode>& ledger) noexcept {
 template <class Loss>
 EMMY_INLINE void note_loss(NoLedger&) noexcept {}
 
-template <class Loss, int Batch, class Net, class Rule, class Led>
-EMMY_INLINE void measure_all(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
-                             const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
-                             const Totals<Net>& totals) noexcept {
-  note_loss<Loss>(ledger);
-  note_squares<Batch>(totals, ledger);
-  update_all<true>(m, params, state, rule, clips, ledger, totals);
-}
-// The same apart from the steps that do not measure, whose registers it would take.
-template <class Loss, int Batch, class Net, class Rule, class Led>
-EMMY_OUTLINE void measure_rarely(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
-                                 const Rule& rule, const Clips<Net, Rule::kClips>& clips, Led& ledger,
-                                 const Totals<Net>& totals) noexcept {
-  measure_all<Loss>(m, params, state, rule, clips, ledger, totals);
-}
-
 // Behind a forward pass: loss and the deltas of the outputs of the first `count` samples, each weighted by `scale`. NaN
 // if an output is not finite.
 template <class Net, int Batch, class Loss, class Target>
@@ -333,8 +317,9 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   state.largest = largest;
   if constexpr (kIsLedger<Led>) {
     if (measuring(ledger)) {
-      if constexpr (kMeasuresAll<Led>) measure_all<Loss>(m, params, state, rule, clips, ledger, totals);
-      else measure_rarely<Loss>(m, params, state, rule, clips, ledger, totals);
+      note_loss<Loss>(ledger);
+      note_squares<Batch>(totals, ledger);
+      update_all<true>(m, params, state, rule, clips, ledger, totals);
     } else {
       update_all<false>(m, params, state, rule, clips, ledger, totals);
     }
