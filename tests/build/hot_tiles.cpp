@@ -4,6 +4,7 @@
 #include <emmy/layers/activations.hpp>
 
 #include <cstddef>
+#include <utility>
 
 namespace {
 
@@ -13,8 +14,7 @@ template <class T>
   namespace simd = emmy::simd;
   emmy::tile<T, emmy::kTileRows, emmy::kTileVectors>(
       a, am, ak, b, bs, K, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-      [&](int m, int n, auto v)
-          EMMY_LAMBDA { simd::store(v, c + static_cast<std::size_t>(m * emmy::kTileVectors + n) * simd::lanes<T>()); });
+      [&](auto&... v) EMMY_LAMBDA { (simd::store(v, std::exchange(c, c + simd::lanes<T>())), ...); });
 }
 
 }  // namespace
@@ -38,6 +38,9 @@ void hot_forward_f32(const float* x, const float* w, const float* b, float* y) {
 void hot_forward_f64(const double* x, const double* w, const double* b, double* y) {
   emmy::affine_forward<kRows, 256, 256, 32>(x, w, b, y, emmy::Relu{});
 }
+void hot_forward_squares_f32(const float* x, const float* w, const float* b, float* y, float* squares) {
+  emmy::affine_forward<kRows, 256, 256, 64>(x, w, b, y, emmy::Relu{}, squares);
+}
 void hot_gradient_f32(const float* x, const float* dy, float* dw) {
   emmy::for_gradient_rows<kRows, 64, 256>(x, kRows, dy, [&](int row, auto m, const float* g) EMMY_LAMBDA {
     for (int k = 0; k < decltype(m)::value * 64; ++k) dw[row * 64 + k] = g[k];
@@ -51,8 +54,7 @@ void hot_planted_spill(const float* a, std::size_t am, std::size_t ak, const flo
   namespace simd = emmy::simd;
   emmy::tile<float, 16, 3>(
       a, am, ak, b, bs, K, [](int, int) EMMY_LAMBDA { return simd::zero<float>(); },
-      [&](int m, int n, auto v)
-          EMMY_LAMBDA { simd::store(v, c + static_cast<std::size_t>(m * 3 + n) * simd::lanes<float>()); });
+      [&](auto&... v) EMMY_LAMBDA { (simd::store(v, std::exchange(c, c + simd::lanes<float>())), ...); });
 }
 // One lane at a time: each term waits for the last one, so no compiler may make vectors of it.
 float hot_planted_scalar(const float* a, const float* b, std::size_t K) {

@@ -28,8 +28,9 @@ namespace emmy::inline EMMY_TARGET {
 // whose pad lanes become zero. b may be null. Rows of x may overlap (In > InStride), and i may go on over Groups rows:
 // w [Groups In][padded(Out)]. Error: (Groups In + 1) w_r (|b| + sum |x w|), and the activation's. Test:
 // tests/kernels/affine_test.cpp.
-template <int Rows, int In, int InStride, int Out, int Groups = 1, class T, class Activation>
-EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activation) noexcept {
+template <int Rows, int In, int InStride, int Out, int Groups = 1, class T, class Activation,
+          class Squares = std::nullptr_t>
+EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activation, Squares squares = {}) noexcept {
   constexpr int kStride = padded<T>(Out);
   if constexpr (Rows == 1 && Groups == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
     constexpr bool kWide = Out > kWidestPanel && kStride <= kWidestRow;
@@ -50,11 +51,17 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
     }
     clear(y + covered<T, Out>(), kStride - covered<T, Out>());
   } else {
-    gemm<Rows, kStride, In, Groups>(
-        x, InStride, 1, w, In,
-        [&](int, int col) EMMY_LAMBDA { return b == nullptr ? simd::zero<T>() : simd::load(b + col); },
-        [&](int row, int col, auto v) EMMY_LAMBDA { simd::store(activate(Activation{}, v), y + row * kStride + col); },
-        InStride);
+    summing_squares(squares, [&](auto see) EMMY_LAMBDA {
+      gemm<Rows, kStride, In, Groups>(
+          x, InStride, 1, w, In,
+          [&](int, int col) EMMY_LAMBDA { return b == nullptr ? simd::zero<T>() : simd::load(b + col); },
+          [&](int row, int col, auto v) EMMY_LAMBDA {
+            v = activate(Activation{}, v);
+            simd::store(v, y + row * kStride + col);
+            return v;
+          },
+          InStride, see);
+    });
   }
   if constexpr (!Activation::kFixesZero) clear_pads<Rows, Out>(y);
 }
@@ -62,11 +69,12 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
 // dx[r, i] (+)= below'(x[r, i]) sum_o dy[r, o] w[i, o]; below' is taken from x, the output of the activation below.
 // work: affine_work scalars for the transposed copy. Error: (Out + 6) w_r (|dx| + max(1, |below'|) sum |dy w|),
 // with the rounding of x itself.
-template <bool kAdd, int Rows, int In, int Out, class T, class Below>
-EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* work, Below) noexcept {
+template <bool kAdd, int Rows, int In, int Out, class T, class Below, class Squares = std::nullptr_t>
+EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* work, Below,
+                                 Squares squares = {}) noexcept {
   constexpr int kInPad = padded<T>(In), kOutPad = padded<T>(Out);
   const auto finish = [&](int row, int col, auto v)
-                          EMMY_LAMBDA { put_dx<kAdd>(Below{}, x, dx, row * kInPad + col, v); };
+                          EMMY_LAMBDA { return put_dx<kAdd>(Below{}, x, dx, row * kInPad + col, v); };
   if constexpr (Rows == 1 && kInPad == In && In >= 4 && Out <= kWidestDots && !kAdd && kHasDots<T>) {
     dot_panel<Out, In % kPanelRows != 0, panel_step(Out, kOutPad)>(w, dy, In, kOutPad, dx);
     int i = 0;
@@ -98,8 +106,10 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
       }
   } else {
     transpose<In, Out, kInPad, kOutPad>(w, work);
-    gemm<Rows, kInPad>(
-        dy, kOutPad, 1, work, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); }, finish);
+    summing_squares(squares, [&](auto see) EMMY_LAMBDA {
+      gemm<Rows, kInPad>(
+          dy, kOutPad, 1, work, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); }, finish, 0, see);
+    });
   }
 }
 

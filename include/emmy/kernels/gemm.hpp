@@ -73,12 +73,12 @@ EMMY_INLINE auto& pick(V& v, Rest&... rest) noexcept {
   else return pick<I - 1>(rest...);
 }
 
-// c[m, n] = start(m, n) + sum_{k < K} a[k ak + m am] b[k bs + n lanes], handed to finish(m, n, c). Where the left operand
-// has gaps, the same sum goes on over Groups runs of K terms: a starts a group ag further, b bg further (0: it goes on
-// where it was). With `sum` sum_k b[k bs + n lanes] is handed to sum(n, v) on the way.
-template <class T, int M, int N, int Groups = 1, class Start, class Finish, class Sum = std::nullptr_t>
+// c[m, n] = start(m, n) + sum_{k < K} a[k ak + m am] b[k bs + n lanes], all handed to use(c...), row by row. Where the left
+// operand has gaps, the same sum goes on over Groups runs of K terms: a starts a group ag further, b bg further (0: it goes on
+// where it was). With `sum` sum_k b[k bs + n lanes] is handed to sum(n, v) behind that.
+template <class T, int M, int N, int Groups = 1, class Start, class Use, class Sum = std::nullptr_t>
 EMMY_INLINE void tile(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t bs, std::size_t K,
-                      Start&& start, Finish&& finish, std::size_t ag = 0, std::size_t bg = 0, Sum sum = {}) noexcept {
+                      Start&& start, Use&& use, std::size_t ag = 0, std::size_t bg = 0, Sum sum = {}) noexcept {
   constexpr bool kSums = !__is_same(Sum, std::nullptr_t);
   with_vectors<T, M * N>([&](auto&... c) EMMY_LAMBDA {
     with_vectors<T, kSums ? N : 0>([&](auto&... s) EMMY_LAMBDA {
@@ -98,9 +98,9 @@ EMMY_INLINE void tile(const T* a, std::size_t am, std::size_t ak, const T* b, st
         if constexpr (Groups == 1) run(a, b);
         else
           for (std::size_t g = 0; g < Groups; ++g) run(a + g * ag, b + g * (bg == 0 ? K * bs : bg));
-        (finish(I / N, I % N, c), ...);
       }
       (std::make_integer_sequence<int, M * N>{});
+      use(c...);
       if constexpr (kSums) {
         int n = 0;
         (sum(n++, s), ...);
@@ -192,10 +192,12 @@ EMMY_INLINE void for_panels(F&& f) noexcept {
 }
 
 // finish(row, col, start(row, col) + sum_k a[row am + k ak] b[k Padded + col ..]) for each of Rows rows and each vector
-// of a padded row; K terms, which Terms says where it is a constant, in each of Groups groups (see tile).
-template <int Rows, int Padded, int Terms = 0, int Groups = 1, class T, class Start, class Finish>
+// of a padded row; K terms, which Terms says where it is a constant, in each of Groups groups (see tile). With `see`, for
+// more than one row: see(v...) gets what finish returns of a tile.
+template <int Rows, int Padded, int Terms = 0, int Groups = 1, class T, class Start, class Finish,
+          class See = std::nullptr_t>
 EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, std::size_t K, Start&& start,
-                      Finish&& finish, std::size_t ag = 0) noexcept {
+                      Finish&& finish, std::size_t ag = 0, [[maybe_unused]] See see = {}) noexcept {
   constexpr bool kOneRow = Rows == 1 && Groups == 1;
   const int lanes = static_cast<int>(simd::lanes<T>());
   for_panels<T, Padded, kOneRow ? row_panel<T, Padded>() : kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
@@ -209,7 +211,20 @@ EMMY_INLINE void gemm(const T* a, std::size_t am, std::size_t ak, const T* b, st
         tile<T, decltype(m_)::value, kVectors, Groups>(
             a + static_cast<std::size_t>(row) * am, am, ak, b + col, Padded, K,
             [&](int m, int n) EMMY_LAMBDA { return start(row + m, col + n * lanes); },
-            [&](int m, int n, auto c) EMMY_LAMBDA { finish(row + m, col + n * lanes, c); }, ag);
+            [&](auto&... c) EMMY_LAMBDA {
+              int i = 0;
+              const auto done = [&](auto v) EMMY_LAMBDA {
+                const int at = i++;
+                return finish(row + at / kVectors, col + at % kVectors * lanes, v);
+              };
+              if constexpr (__is_same(See, std::nullptr_t)) {
+                (done(c), ...);
+              } else {
+                ((c = done(c)), ...);
+                see(c...);
+              }
+            },
+            ag);
       });
     }
   });
@@ -242,9 +257,14 @@ EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Pu
   for_gradient_row_tiles<T, In, Padded>([&](int row, auto m_) EMMY_LAMBDA {
     for_panels<T, Padded, kTileVectors>([&](int col, auto n_) EMMY_LAMBDA {
       const auto one = [&](auto sum) EMMY_LAMBDA {
-        tile<T, decltype(m_)::value, decltype(n_)::value, Groups>(
+        constexpr int kVectors = decltype(n_)::value;
+        tile<T, decltype(m_)::value, kVectors, Groups>(
             x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-            [&](int m, int n, auto c) EMMY_LAMBDA { put(row, m, col + n * lanes, c); }, xg, dyg, sum);
+            [&](auto&... c) EMMY_LAMBDA {
+              int i = 0;
+              ((put(row, i / kVectors, col + i % kVectors * lanes, c), ++i), ...);
+            },
+            xg, dyg, sum);
       };
       if constexpr (kSumsBesideTiles<T>) {
         if (db != nullptr && row == 0) {

@@ -22,6 +22,9 @@ consteval int dot_rows() {
   rows = rows > 4 ? 4 : rows < 1 ? 1 : rows;
   return rows < Rows ? rows : Rows;
 }
+// Are the dots of a row folded into whole vectors? Of many rows only where few of their lanes are none.
+template <class T, int Rows, int Out>
+inline constexpr bool kFoldsDots = kDotsByLanes<T> && (Rows == 1 || 2 * Out > kLanesOf<T>);
 }  // namespace inner
 
 template <int Rows, int In, int Out, class T, class Activation>
@@ -48,6 +51,15 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
       for (int o = 0; o < Out; ++o) dots[o] = ordered_dot(x + r * In, w + o * In, In, b == nullptr ? T(0) : b[o]);
       for (int o = 0; o < kStride; ++o)
         simd::store(activate(Activation{}, simd::set(o < Out ? dots[o] : T(0))), y + r * kStride + o);
+    }
+  } else if constexpr (inner::kFoldsDots<T, Rows, Out>) {
+    for (int r = 0; r < Rows; ++r) {
+      T* const to = y + r * kStride;
+      row_dots<Out, In>(w, x + r * In, [&](int o, auto v) EMMY_LAMBDA {
+        if (b != nullptr) v = simd::add(simd::load(b + o), v);
+        simd::store(activate(Activation{}, v), to + o);
+      });
+      for (int o = covered<T, Out>(); o < kStride; o += lanes) simd::store(simd::zero<T>(), to + o);
     }
   } else {
     for_row_tiles<Rows, inner::dot_rows<Rows, Out>()>([&](int row, auto count) EMMY_LAMBDA {
@@ -78,11 +90,13 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
   if constexpr (!Activation::kFixesZero) clear_pads<Rows, Out>(y);
 }
 
-template <bool kAdd, int Rows, int In, int Out, class T, class Below>
-EMMY_INLINE void narrow_backward(const T* w, const T* dy, const T* x, T* dx, Below) noexcept {
-  gemm<Rows, In, Out>(
-      dy, padded<T>(Out), 1, w, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-      [&](int row, int col, auto v) EMMY_LAMBDA { put_dx<kAdd>(Below{}, x, dx, row * In + col, v); });
+template <bool kAdd, int Rows, int In, int Out, class T, class Below, class Squares = std::nullptr_t>
+EMMY_INLINE void narrow_backward(const T* w, const T* dy, const T* x, T* dx, Below, Squares squares = {}) noexcept {
+  summing_squares(squares, [&](auto see) EMMY_LAMBDA {
+    gemm<Rows, In, Out>(
+        dy, padded<T>(Out), 1, w, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
+        [&](int row, int col, auto v) EMMY_LAMBDA { return put_dx<kAdd>(Below{}, x, dx, row * In + col, v); }, 0, see);
+  });
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -27,6 +27,8 @@ struct Dense {
 };
 template <int Out, class Bias>
 inline constexpr int kTurnableOutputs<Dense<Out, Bias>> = Out;
+template <int Out, class Bias>
+inline constexpr bool kTellsSquares<Dense<Out, Bias>> = Out > 1;
 // Of a frame: does its layer read its weights so? What wraps a Dense never does.
 template <class F>
 inline constexpr bool kReadsNarrow = is_narrow<typename F::scalar, typename F::layer>(F::kIn);
@@ -56,24 +58,24 @@ consteval auto outgoing(Dense<Out, Bias>) {
 namespace emmy::inline EMMY_TARGET {
 
 // y = activation(x W + b)
-template <int Out, class Bias, class F, class Activation>
-EMMY_INLINE void forward(Dense<Out, Bias>, const F& f, Activation activation) noexcept {
+template <int Out, class Bias, class F, class Activation, class Squares = std::nullptr_t>
+EMMY_INLINE void forward(Dense<Out, Bias>, const F& f, Activation activation, Squares squares = {}) noexcept {
   constexpr int kWeights =
       Out == 1 || kReadsNarrow<F> ? Out * padded<typename F::scalar>(F::kIn) : F::kIn * F::kOutStride;
   const auto* b = Dense<Out, Bias>::kHasBias ? f.params + kWeights : nullptr;
   if constexpr (Out == 1) column_forward<F::kOutRows, F::kIn, F::kInStride>(f.x, f.params, b, f.y, activation);
   else if constexpr (kReadsNarrow<F>) narrow_forward<F::kOutRows, F::kIn, Out>(f.x, f.params, b, f.y, activation);
-  else affine_forward<F::kOutRows, F::kIn, F::kInStride, Out>(f.x, f.params, b, f.y, activation);
+  else affine_forward<F::kOutRows, F::kIn, F::kInStride, Out>(f.x, f.params, b, f.y, activation, squares);
 }
 
 // dx (+)= (dy W^T) * below'(x), x the output of the activation below.
-template <bool kAdd, int Out, class Bias, class F, class Below>
-EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below) noexcept {
+template <bool kAdd, int Out, class Bias, class F, class Below, class Squares = std::nullptr_t>
+EMMY_INLINE void backward(Dense<Out, Bias>, const F& f, Below below, Squares squares = {}) noexcept {
   if constexpr (Out == 1) column_backward<kAdd, F::kOutRows, F::kIn>(f.params, f.dy, f.x, f.dx, below);
   else if constexpr (kReadsNarrow<F>)
     narrow_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, static_cast<const typename F::scalar*>(f.dy), f.x, f.dx,
-                                                    below);
-  else affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below);
+                                                    below, squares);
+  else affine_backward<kAdd, F::kOutRows, F::kIn, Out>(f.params, f.dy, f.x, f.dx, f.work, below, squares);
 }
 
 // Block Local of a gradient from its row `first` on, In rows of x^T d, d rows of Padded: to a visitor that can in vectors, else

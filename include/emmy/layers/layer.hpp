@@ -88,7 +88,11 @@ struct Block {
 // The outputs of a layer that reads its weights turned where these are few: of a Dense and nothing else; else 0.
 template <class L>
 inline constexpr int kTurnableOutputs = 0;
-// Are the weights of layer L on `in` inputs stored in columns because its outputs are few: at most half a pad?
+// Can a layer sum the squares of the outputs, or of the gradients of its inputs, while it writes them: forward and backward
+// take a place for the sum then.
+template <class L>
+inline constexpr bool kTellsSquares = false;
+// Are the weights of layer L on `in` inputs stored in columns because its outputs are few: at most two thirds of a pad?
 template <class S, class L>
 EMMY_INLINE constexpr bool is_narrow(int in) noexcept {
   constexpr int kOut = kTurnableOutputs<L>;

@@ -113,9 +113,6 @@ EMMY_INLINE constexpr void bound_step(const NesterovCoefficients<S>& c, S g, S& 
   theta = c.k * theta + c.eta * (c.beta * m + c.c * g);
 }
 
-// Can the numbers of a rule be plain ones, of half the operations and the same bits: without decay and dampening?
-template <class Rule>
-inline constexpr bool kMayBePlain = false;
 template <class S, Decay kind>
 inline constexpr bool kMayBePlain<BasicMomentum<S, kind>> = true;
 template <class S>

@@ -79,7 +79,11 @@ EMMY_INLINE constexpr const auto& reference(const Rule& rule) noexcept {
   else return rule;
 }
 
-// The plain rule that block b follows; per_block.hpp has the one whose blocks differ.
+// Can the numbers of a rule be plain ones, of half the operations and the same bits: without decay and dampening?
+template <class Rule>
+inline constexpr bool kMayBePlain = false;
+
+// The one rule that block b follows; per_block.hpp has the one whose blocks differ.
 template <class Rule>
 EMMY_INLINE constexpr auto of_block(const Rule& rule, [[maybe_unused]] int block) noexcept {
   if constexpr (RuleAround<Rule>) return of_block(rule.rule, block);

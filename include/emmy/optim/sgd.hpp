@@ -21,8 +21,8 @@ EMMY_INLINE constexpr bool valid(const BasicSgd<S>& r) noexcept {
   return detail::rates_ok(r.learning_rate, r.weight_decay);
 }
 
-// k = 1 - eta lam, u = u0 = a0 g with a0 = eta clip.
-template <class S>
+// k = 1 - eta lam, u = u0 = a0 g with a0 = eta clip. Plain: k = 1, the same bits by fewer operations.
+template <class S, bool Plain = false>
 struct SgdCoefficients {
   static constexpr Motion kMotion = Motion::plain;
   static constexpr bool kBuffered = false;
@@ -46,14 +46,26 @@ EMMY_INLINE constexpr void bound_step(const SgdCoefficients<S>& c, S g, S& theta
   theta = c.k * theta + c.a0 * g;
 }
 
+template <class S>
+inline constexpr bool kMayBePlain<BasicSgd<S>> = true;
+
 }  // namespace emmy
 
 namespace emmy::inline EMMY_TARGET {
 
-template <class S, class V>
-EMMY_INLINE void apply(const SgdCoefficients<S>& c, V theta, V g, V&, V& next, V& u) noexcept {
+template <class S>
+EMMY_INLINE constexpr bool is_plain(const SgdCoefficients<S>& c) noexcept {
+  return c.k == S(1);
+}
+template <class S>
+EMMY_INLINE constexpr SgdCoefficients<S, true> plain(const SgdCoefficients<S>& c) noexcept {
+  return {c.k, c.a0};
+}
+
+template <class S, bool Plain, class V>
+EMMY_INLINE void apply(const SgdCoefficients<S, Plain>& c, V theta, V g, V&, V& next, V& u) noexcept {
   u = simd::mul(simd::set(c.a0), g);
-  next = simd::mul_add(simd::set(c.k), theta, simd::mul(simd::set(-c.a0), g));  // -u: no operation of its own
+  next = simd::neg_mul_add(simd::set(c.a0), g, Plain ? theta : simd::mul(simd::set(c.k), theta));
 }
 
 }  // namespace emmy::inline EMMY_TARGET

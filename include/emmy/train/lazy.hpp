@@ -155,7 +155,8 @@ template <int I, class Net, class Rule>
 EMMY_NODE void forward_waiting(const Memory<Net, 1, true>& m, Params<Net>& params,
                                const State<Net, Lazy<Rule>>& state) noexcept {
   if constexpr (!detail::kWaits<Net, I>) {
-    forward_node<I>(m);
+    NoTotals none;
+    forward_node<I>(m, none);
   } else {
     using S = typename Net::scalar;
     using N = node_at<Net, I>;

@@ -25,6 +25,16 @@ namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 
+// Sum of squares of every tensor and delta, by root tensor.
+template <class Net>
+struct Totals {
+  using S = typename Net::scalar;
+  S act[Net::kNodes + 1], delta[Net::kNodes + 1];
+  S all;  // finite if every value is
+};
+// In place of it: nobody wants to know.
+struct NoTotals {};
+
 // What the affine node I computes in its epilogue.
 template <class Net, int I>
 consteval auto epilogue() {
@@ -36,16 +46,45 @@ consteval auto epilogue() {
   }
 }
 
-template <int I, class Net, int Batch, bool Training>
-EMMY_NODE void forward_node(const Memory<Net, Batch, Training>& m) noexcept {
+// Does node I sum the squares of what it makes of tensor I + 1, of the delta of the tensor that it reads? Where it alone writes
+// them, whole vectors of them.
+template <class Net, int Batch, int I>
+inline constexpr bool kTellsAct = [] {
+  using N = node_at<Net, I>;
+  using S = typename Net::scalar;
+  if constexpr (!kTellsSquares<typename N::layer> || I + 1 == Net::kNodes || kReadsNarrow<frame_of<Net, I, Batch>>)
+    return false;
+  else
+    return kSumsSquaresInTiles<S> && Batch * N::out::kPositions >= kSquaresFromRows &&
+           (decltype(epilogue<Net, I>())::kFixesZero || N::out::kChannels == padded<S>(N::out::kChannels));
+}();
+template <class Net, int Batch, int I>
+inline constexpr bool kTellsDelta = [] {
+  using N = node_at<Net, I>;
+  constexpr auto& plan = kPlan<Net>;
+  if constexpr (!kTellsSquares<typename N::layer> || I == 0 || N::kFrom != I) return false;
+  else if constexpr (Batch * N::out::kPositions < kSquaresFromRows || plan.tensor[I].consumers != 1) return false;
+  else if constexpr (kShares<Net, I - 1>)
+    return kSumsSquaresInTiles<typename Net::scalar> && kFusedBackward<Net, I - 1> && plan.tensor[I].root == I - 1 &&
+           plan.tensor[I - 1].consumers == 1 && !kMakesDeltas < typename node_at<Net, I<2 ? 0 : I - 2>::layer>;
+  else return kSumsSquaresInTiles<typename Net::scalar> && !kMakesDeltas<typename node_at<Net, I - 1>::layer>;
+}();
+
+// Node I forward; what it tells goes to `told`.
+template <int I, class Net, int Batch, bool Training, class Told>
+EMMY_NODE void forward_node(const Memory<Net, Batch, Training>& m, Told& told) noexcept {
   using N = node_at<Net, I>;
   using L = typename N::layer;
   constexpr int kRows = Batch * N::in::kPositions, kCols = N::in::kChannels;
   if constexpr (kFusedForward<Net, I> || kIsView<Net, I>) {
     return;
   } else if constexpr (kIsAffine<L>) {
-    forward(L{}, m.template frame<I>(), epilogue<Net, I>());
+    if constexpr (!__is_same(Told, NoTotals) && kTellsAct<Net, Batch, I>)
+      forward(L{}, m.template frame<I>(), epilogue<Net, I>(), told.act + I + 1);
+    else forward(L{}, m.template frame<I>(), epilogue<Net, I>());
   } else if constexpr (kIsElementwise<L>) {
+    if constexpr (kInPlace<Net, I>)  // else what that layer told would no longer be so
+      static_assert(!kIsAffine<typename node_at<Net, N::kFrom - 1>::layer>);
     const auto f = m.template frame<I>();
     elementwise_forward<kRows, kCols, kPlan<Net>.tensor[N::kFrom].stride>(L{}, f.x, f.y);
   } else if constexpr (kIsJoin<L>) {
@@ -73,8 +112,8 @@ EMMY_INLINE void backward_join(const Memory<Net, Batch, Training>& m) noexcept {
   else pass_on<kAdds>(m.template delta<I + 1>(), m.template delta<To>(), kRows * padded<typename Net::scalar>(kCols));
 }
 
-template <int I, class Net, int Batch, bool Training>
-EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
+template <int I, class Net, int Batch, bool Training, class Told>
+EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m, Told& told) noexcept {
   using N = node_at<Net, I>;
   using L = typename N::layer;
   constexpr auto& plan = kPlan<Net>;
@@ -90,12 +129,16 @@ EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
     const auto f = m.template frame<I>();
     elementwise_backward<kAdds && !kInPlace<Net, I>, kRows, kCols>(L{}, f.x, f.y, f.dy, f.dx);
   } else if constexpr (kTakesBelow<L>) {
+    const auto run = [&](auto below) EMMY_LAMBDA {
+      if constexpr (!__is_same(Told, NoTotals) && kTellsDelta<Net, Batch, I>)
+        backward<kAdds>(L{}, m.template frame<I>(), below, told.delta + plan.tensor[N::kFrom].root);
+      else backward<kAdds>(L{}, m.template frame<I>(), below);
+    };
     if constexpr (I > 0 && N::kFrom == I) {
-      if constexpr (kFusedBackward<Net, I - 1>)
-        backward<kAdds>(L{}, m.template frame<I>(), typename node_at<Net, I - 1>::layer{});
-      else backward<kAdds>(L{}, m.template frame<I>(), nullptr);
+      if constexpr (kFusedBackward<Net, I - 1>) run(typename node_at<Net, I - 1>::layer{});
+      else run(nullptr);
     } else {
-      backward<kAdds>(L{}, m.template frame<I>(), nullptr);
+      run(nullptr);
     }
   } else {
     backward<kAdds>(L{}, m.template frame<I>());
@@ -104,17 +147,32 @@ EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m) noexcept {
 
 }  // namespace inner
 
-template <class Net, int Batch, bool Training, int I = 0>
+// told: Totals, of which the nodes that can (kTellsAct, kTellsDelta) write their part, or none.
+template <int I = 0, class Net, int Batch, bool Training, class Told>
+EMMY_INLINE void forward_pass(const Memory<Net, Batch, Training>& m, Told& told) noexcept {
+  inner::forward_node<I>(m, told);
+  if constexpr (I + 1 < Net::kNodes) forward_pass<I + 1>(m, told);
+}
+template <class Net, int Batch, bool Training>
 EMMY_INLINE void forward_pass(const Memory<Net, Batch, Training>& m) noexcept {
-  inner::forward_node<I>(m);
-  if constexpr (I + 1 < Net::kNodes) forward_pass<Net, Batch, Training, I + 1>(m);
+  inner::NoTotals none;
+  forward_pass(m, none);
 }
 
 // The delta of the last tensor is there; makes all others that a weight needs.
-template <class Net, int Batch, bool Training, int I = Net::kNodes - 1>
+template <int I, class Net, int Batch, bool Training, class Told>
+EMMY_INLINE void backward_from(const Memory<Net, Batch, Training>& m, Told& told) noexcept {
+  inner::backward_node<I>(m, told);
+  if constexpr (I > 0) backward_from<I - 1>(m, told);
+}
+template <class Net, int Batch, bool Training, class Told>
+EMMY_INLINE void backward_pass(const Memory<Net, Batch, Training>& m, Told& told) noexcept {
+  backward_from<Net::kNodes - 1>(m, told);
+}
+template <class Net, int Batch, bool Training>
 EMMY_INLINE void backward_pass(const Memory<Net, Batch, Training>& m) noexcept {
-  inner::backward_node<I>(m);
-  if constexpr (I > 0) backward_pass<Net, Batch, Training, I - 1>(m);
+  inner::NoTotals none;
+  backward_pass(m, none);
 }
 
 // f(constant<I>) for every node with weights.

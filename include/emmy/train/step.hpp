@@ -217,8 +217,10 @@ EMMY_NODE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& param
   if constexpr (kLazy<Rule> && detail::kWaits<Net, I>) {
     postpone<I>(m, params, state, rule);
   } else if constexpr (kPlan<Net>.needs_delta[I + 1] && (Measuring || !kIsFrozen<typename N::layer>)) {
-    // A second text costs flash: not where lanes are few. One sample's sweep sees to it itself.
-    if constexpr (kTurnsNarrow && !Measuring && Batch * N::out::kPositions > 1 && kMayBePlain<Rule>) {
+    // A second text costs flash: not where lanes are few. One sample's sweep sees to it itself; of many rows the update is a
+    // small part.
+    constexpr int kRows = Batch * N::out::kPositions;
+    if constexpr (kTurnsNarrow && (!Measuring || kFollowsLaw<Led>)&&kRows > 1 && kRows <= 64 && kMayBePlain<Rule>) {
       if (are_plain<Net>(rule, clips, blocks)) {
         sweep_node<I, Measuring, true>(m, params, state, rule, clips, ledger, known, blocks);
         return;
@@ -291,17 +293,20 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
       s != Status::ok)
     return {s, S(0)};
+  constexpr bool kTold = kTells<Net, Batch, Rule, Led>;
+  Totals<Net> totals;
+  NoTotals none;
+  auto& told = told_to<kTold>(totals, none);
   if constexpr (kLazy<Rule>) forward_lazily(m, params, state);
-  else forward_pass(m);
+  else forward_pass(m, told);
   const S value = loss_pass(m, loss, target, Batch, S(1) / S(Batch));
-  backward_pass(m);
+  backward_pass(m, told);
   if constexpr (kUnchecked<Rule>) {
     update_all<false>(m, params, state, rule, Clips<Net, false>{}, ledger, NoSquares{});
     commit_all(m);
     return {Status::ok, value};
   }
-  Totals<Net> totals;
-  inspect_all(m, totals, ledger);
+  inspect_all<kTold>(m, totals, ledger);
   if (!is_finite(totals.all + value)) return {Status::not_finite, value};
   auto largest = state.largest;
   if (!largest.known() && !measure_largest(params, state, largest)) return {Status::not_finite, value};

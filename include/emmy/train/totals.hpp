@@ -30,30 +30,53 @@ inline constexpr int kPooled = [] {
   else return read_by(std::integral_constant<int, T>{}) ? T + 1 : 0;
 }();
 
-// Sum of squares of every tensor and delta, by root tensor.
-template <class Net>
-struct Totals {
-  using S = typename Net::scalar;
-  S act[Net::kNodes + 1], delta[Net::kNodes + 1];
-  S all;  // finite if every value is
-};
+// Are the squares of tensor T, of its delta, summed by the node that makes it?
+template <class Net, int Batch, int T>
+inline constexpr bool kActIsTold = [] {
+  if constexpr (T == 0) return false;
+  else return kTellsAct<Net, Batch, T - 1>;
+}();
+template <class Net, int Batch, int T>
+inline constexpr bool kDeltaIsTold = []<int... I>(std::integer_sequence<int, I...>) {
+  return ((kTellsDelta<Net, Batch, I> && kPlan<Net>.tensor[node_at<Net, I>::kFrom].root == T) || ...);
+}
+(std::make_integer_sequence<int, Net::kNodes>{});
 
-template <int T, class Net, int Batch, class Led>
+// Do the passes of a step with this rule and ledger tell any? Statistics are of whole tensors, and a lazy rule has a pass of its
+// own.
+template <class Net, int Batch, class Rule, class Led>
+inline constexpr bool kTells = []<int... I>(std::integer_sequence<int, I...>) {
+  return ((kTellsAct<Net, Batch, I> || kTellsDelta<Net, Batch, I>) || ...) && !kLazy<Rule> && !kUnchecked<Rule> &&
+         (!kIsLedger<Led> || kFollowsLaw<Led>);
+}
+(std::make_integer_sequence<int, Net::kNodes>{});
+
+// Where the passes tell it.
+template <bool Told, class Net>
+EMMY_INLINE auto& told_to(Totals<Net>& totals, NoTotals& none) noexcept {
+  if constexpr (Told) return totals;
+  else return none;
+}
+
+template <int T, bool Told, class Net, int Batch, class Led>
 EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
   using S = typename Net::scalar;
   constexpr auto kTensor = kPlan<Net>.tensor[T];
   constexpr int kRows = Batch * kTensor.positions, kAt = kActivity<Net, T>;
   constexpr bool kStatistics = kIsLedger<Led> && !kFollowsLaw<Led>;  // for the bounds of what is audited
   if constexpr (kTensor.root == T && (kStatistics || kPooled<Net, T> == 0)) {
+    constexpr bool kActTold = Told && kActIsTold<Net, Batch, T>, kDeltaTold = Told && kDeltaIsTold<Net, Batch, T>;
     Inspection<S> act{}, delta{};
+    if constexpr (kActTold) act.squares = totals.act[T];
+    if constexpr (kDeltaTold) delta.squares = totals.delta[T];
     S *act_abs = nullptr, *delta_abs = nullptr;
     if constexpr (kStatistics) {
       act_abs = ledger.act_abs + kAt;
       delta_abs = ledger.delta_abs + kAt;
     }
-    if constexpr (!kBecomesDelta<Net, Batch, T>)
+    if constexpr (!kActTold && !kBecomesDelta<Net, Batch, T>)
       inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(m.template act<T>(), act_abs, act);
-    if constexpr (kPlan<Net>.needs_delta[T])
+    if constexpr (!kDeltaTold && kPlan<Net>.needs_delta[T])
       inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(static_cast<const S*>(m.template delta<T>()),
                                                                     delta_abs, delta);
     if constexpr (T > 0 && kPlan<Net>.needs_delta[T]) {
@@ -74,12 +97,13 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
       ledger.delta[T] = {root(delta.row_norm) + kLostToSquares<S>, delta.row_sum};
     }
   }
-  if constexpr (T < Net::kNodes) inspect_tensor<T + 1>(m, totals, ledger);
+  if constexpr (T < Net::kNodes) inspect_tensor<T + 1, Told>(m, totals, ledger);
 }
-template <class Net, int Batch, class Led>
+// Told: did the passes write what they can?
+template <bool Told = false, class Net, int Batch, class Led>
 EMMY_OUTLINE void inspect_all(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
   totals.all = 0;
-  inspect_tensor<0>(m, totals, ledger);
+  inspect_tensor<0, Told>(m, totals, ledger);
 }
 
 // The sum of the squares of what the gradient of node I takes for x: a bias 1, a norm at most 1 a channel, a recurrent layer
