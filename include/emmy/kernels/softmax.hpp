@@ -80,42 +80,58 @@ EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
   return {largest, sum};
 }
 
-// As many rows at once as a vector has lanes: maxima and sums of all of them are one fold, where a row by itself waits for two.
-// put(r, o, v) gets the vectors of p, up to `covered`; p holds what is needed on the way and may be y.
+// As many rows at once as a vector has lanes, turned: one vector a class, so that nothing is folded, and the bits of softmax_row.
+// see(o, v) gets the logits of class o, put(o, v) makes of its probabilities what goes to p; p may be y.
 template <class T>
-inline constexpr bool kSoftmaxByLanes = simd::kFoldsSums<T>&& simd::kFoldsMaxima<T> && !simd::kStrict;
-template <int Cols, class T, class Put>
-EMMY_INLINE void softmax_rows(const T* y, T* p, T* largest, T* sum, Put&& put) noexcept {
+inline constexpr bool kSoftmaxByLanes = simd::kTransposes<T> && !simd::kStrict;
+namespace inner {
+// The sum of the vectors of Cols classes in the order of `sum`: those whose number is J but for multiples of Step.
+template <int J, int Step, int Cols, class T>
+EMMY_INLINE simd::Vec<T> sum_of_classes(const T* p) noexcept {
+  constexpr int kLanes = kLanesOf<T>;
+  if constexpr (Step == kLanes) {
+    auto v = simd::load(p + J * kLanes);
+    for (int o = J + kLanes; o < Cols; o += kLanes) v = simd::add(v, simd::load(p + o * kLanes));
+    return v;
+  } else if constexpr (J + Step >= Cols) {
+    return sum_of_classes<J, 2 * Step, Cols>(p);
+  } else {
+    return simd::add(sum_of_classes<J, 2 * Step, Cols>(p), sum_of_classes<J + Step, 2 * Step, Cols>(p));
+  }
+}
+// to[o][r] = from[r][o] of kLanes rows or as many columns.
+template <class T>
+EMMY_INLINE void transpose_block(const T* from, int from_stride, T* to, int to_stride) noexcept {
+  with_vectors<T, kLanesOf<T>>([&](auto&... v) EMMY_LAMBDA {
+    ((v = simd::load(from), from += from_stride), ...);
+    simd::transpose(v...);
+    ((simd::store(v, to), to += to_stride), ...);
+  });
+}
+}  // namespace inner
+template <int Cols, class T, class See, class Put>
+EMMY_INLINE void softmax_rows(const T* y, T* p, T* largest, T* sum, See&& see, Put&& put) noexcept {
   constexpr int kStride = padded<T>(Cols), kLanes = kLanesOf<T>, kCovered = covered<T, Cols>();
-  T scale[kLanes];
-  const auto fold = [&](auto at, auto join, auto all, T* to) EMMY_LAMBDA {
-    with_vectors<T, kLanes>([&](auto&... row) EMMY_LAMBDA {
-      const auto one = [&](int r) EMMY_LAMBDA {
-        auto v = at(r, 0);
-        for (int o = kLanes; o < kCovered; o += kLanes) v = join(v, at(r, o));
-        return v;
-      };
-      int r = 0;
-      ((row = one(r++)), ...);
-      simd::store(all(row...), to);
-    });
-  };
-  fold([&](int r, int o) EMMY_LAMBDA { return load_logits<Cols>(y + r * kStride, o); },
-       [](auto a, auto b) EMMY_LAMBDA { return simd::max(a, b); },
-       [](auto... row) EMMY_LAMBDA { return simd::lane_maxima(row...); }, largest);
-  for (int r = 0; r < kLanes; ++r)
-    for (int o = 0; o < kCovered; o += kLanes)
-      simd::store(exp_of_negative(simd::sub(load_logits<Cols>(y + r * kStride, o), simd::set(largest[r]))),
-                  p + r * kStride + o);
-  fold([&](int r, int o) EMMY_LAMBDA { return simd::load(static_cast<const T*>(p) + r * kStride + o); },
-       [](auto a, auto b) EMMY_LAMBDA { return simd::add(a, b); },
-       [](auto... row) EMMY_LAMBDA { return simd::lane_sums(row...); }, sum);
-  simd::store(simd::div(simd::set(T(1)), simd::load(static_cast<const T*>(sum))), scale);
-  for (int r = 0; r < kLanes; ++r)
-    for (int o = 0; o < kStride; o += kLanes)
-      if (o < kCovered)
-        put(r, o, simd::mul(simd::load(static_cast<const T*>(p) + r * kStride + o), simd::set(scale[r])));
-      else simd::store(simd::zero<T>(), p + r * kStride + o);
+  alignas(kAlign<T>) T turned[kCovered * kLanes];
+  const T* const classes = turned;
+  for (int o = 0; o < kCovered; o += kLanes) inner::transpose_block(y + o, kStride, turned + o * kLanes, kLanes);
+  auto top = simd::load(classes);
+  for (int o = 1; o < Cols; ++o) top = simd::max(top, simd::load(classes + o * kLanes));
+  simd::store(top, largest);
+  for (int o = 0; o < Cols; ++o) {
+    const auto logits = simd::load(classes + o * kLanes);
+    see(o, logits);
+    simd::store(exp_of_negative(simd::sub(logits, top)), turned + o * kLanes);
+  }
+  const auto total = inner::sum_of_classes<0, 1, Cols>(classes);
+  simd::store(total, sum);
+  const auto share = simd::div(simd::set(T(1)), total);
+  for (int o = 0; o < Cols; ++o)
+    simd::store(put(o, simd::mul(simd::load(classes + o * kLanes), share)), turned + o * kLanes);
+  for (int o = Cols; o < kCovered; ++o) simd::store(simd::zero<T>(), turned + o * kLanes);
+  for (int o = 0; o < kCovered; o += kLanes) inner::transpose_block(classes + o * kLanes, kLanes, p + o, kStride);
+  for (int o = kCovered; o < kStride; o += kLanes)
+    for (int r = 0; r < kLanes; ++r) simd::store(simd::zero<T>(), p + r * kStride + o);
 }
 
 // How many rows share the vectors of one logarithm.

@@ -50,17 +50,23 @@ template <int Cols, class T>
 EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int rows, T scale, T* dy, T* largest,
                                   T* sum, T* logit) noexcept {
   constexpr int kStride = padded<T>(Cols), kLanes = kLanesOf<T>;
-  const auto put = [&](int r, int o, auto p) EMMY_LAMBDA {
-    const auto off = simd::sub(p, simd::load(kOneHot<T>.at(labels[r] - o)));
-    simd::store(simd::mul(off, simd::set(scale)), dy + r * kStride + o);
-  };
   const int given = rows < count ? rows : count;
   int r = 0;
   if constexpr (kSoftmaxByLanes<T>)
     for (; r + kLanes <= given; r += kLanes) {
-      for (int i = r; i < r + kLanes; ++i) logit[i] = y[i * kStride + labels[i]];
-      softmax_rows<Cols>(y + r * kStride, dy + r * kStride, largest + r, sum + r,
-                         [&](int i, int o, auto p) EMMY_LAMBDA { put(r + i, o, p); });
+      T label[kLanes];
+      for (int i = 0; i < kLanes; ++i) label[i] = T(labels[r + i]);
+      const auto own = simd::load(static_cast<const T*>(label));
+      const auto is_own = [&](int o) EMMY_LAMBDA { return simd::equal(own, simd::set(T(o))); };
+      auto right = simd::zero<T>();
+      softmax_rows<Cols>(
+          y + r * kStride, dy + r * kStride, largest + r, sum + r,
+          [&](int o, auto v) EMMY_LAMBDA { right = simd::select(is_own(o), v, right); },
+          [&](int o, auto p) EMMY_LAMBDA {
+            const auto off = simd::sub(p, simd::select(is_own(o), simd::set(T(1)), simd::zero<T>()));
+            return simd::mul(off, simd::set(scale));
+          });
+      simd::store(right, logit + r);
     }
   for (; r < given; ++r) {
     T* delta = dy + r * kStride;
@@ -68,7 +74,10 @@ EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int 
     const SoftmaxSum<T> row = softmax_row<Cols>(y + r * kStride, delta);
     sum[r] = row.sum;
     largest[r] = row.largest;
-    for (int o = 0; o < Cols; o += kLanes) put(r, o, simd::load(static_cast<const T*>(delta) + o));
+    for (int o = 0; o < Cols; o += kLanes) {
+      const auto off = simd::sub(simd::load(static_cast<const T*>(delta) + o), simd::load(kOneHot<T>.at(labels[r] - o)));
+      simd::store(simd::mul(off, simd::set(scale)), delta + o);
+    }
   }
   for (; r < count; ++r) {
     sum[r] = largest[r] = logit[r] = T(1);

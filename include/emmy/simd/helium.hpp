@@ -143,7 +143,7 @@ EMMY_INLINE float sum(float32x4_t v) noexcept {
 template <class T>
 inline constexpr bool kFoldsSums = true;
 template <class T>
-inline constexpr bool kFoldsMaxima = false;
+inline constexpr bool kTransposes = false;
 EMMY_INLINE float32x4_t lane_sums(float32x4_t a, float32x4_t b, float32x4_t c, float32x4_t d) noexcept {
   alignas(16) float all[16];
   store(a, all), store(b, all + 4), store(c, all + 8), store(d, all + 12);
@@ -165,7 +165,7 @@ inline constexpr bool kHasColumns = false;
 template <int Count, class V, class T>
 void store_columns(V, V, V, V, T*, std::size_t) = delete;
 template <class V, class... R>
-V lane_maxima(V, R...) = delete;
+void transpose(V&, R&...) = delete;
 template <class V>
 EMMY_INLINE bool all(mve_pred16_t mask) noexcept {
   return mask == 0xffff;

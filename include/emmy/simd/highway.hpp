@@ -328,48 +328,41 @@ EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 #define EMMY_FOLDS_LANES
 #if HWY_TARGET == HWY_AVX2
-template <class Op>
-EMMY_INLINE __m256 fold_lanes(Op op, __m256 a, __m256 b, __m256 c, __m256 d, __m256 e, __m256 f, __m256 g,
+EMMY_INLINE __m256 fold_lanes(__m256 a, __m256 b, __m256 c, __m256 d, __m256 e, __m256 f, __m256 g,
                               __m256 h) noexcept {
-  const auto halves = [&](__m256 low, __m256 high) EMMY_LAMBDA {
-    return op(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
+  const auto halves = [](__m256 low, __m256 high) EMMY_LAMBDA {
+    return _mm256_permute2f128_ps(low, high, 0x20) + _mm256_permute2f128_ps(low, high, 0x31);
   };
-  const auto pairs = [&](__m256 low, __m256 high) EMMY_LAMBDA {
+  const auto pairs = [](__m256 low, __m256 high) EMMY_LAMBDA {
     const __m256d x = _mm256_castps_pd(low), y = _mm256_castps_pd(high);
-    return op(_mm256_castpd_ps(_mm256_unpacklo_pd(x, y)), _mm256_castpd_ps(_mm256_unpackhi_pd(x, y)));
+    return _mm256_castpd_ps(_mm256_unpacklo_pd(x, y)) + _mm256_castpd_ps(_mm256_unpackhi_pd(x, y));
   };
   const __m256 low = pairs(halves(a, e), halves(b, f)), high = pairs(halves(c, g), halves(d, h));
-  return op(_mm256_shuffle_ps(low, high, 0x88), _mm256_shuffle_ps(low, high, 0xdd));
+  return _mm256_shuffle_ps(low, high, 0x88) + _mm256_shuffle_ps(low, high, 0xdd);
 }
 #else
 // Lanes k, k + 4, k + 8 and k + 12 of the result are those of four vectors.
-template <class Op>
-EMMY_INLINE __m512 fold_four(Op op, __m512 a, __m512 b, __m512 c, __m512 d) noexcept {
-  const auto halves = [&](__m512 low, __m512 high) EMMY_LAMBDA {
-    return op(_mm512_shuffle_f32x4(low, high, 0x44), _mm512_shuffle_f32x4(low, high, 0xee));
+EMMY_INLINE __m512 fold_four(__m512 a, __m512 b, __m512 c, __m512 d) noexcept {
+  const auto halves = [](__m512 low, __m512 high) EMMY_LAMBDA {
+    return _mm512_shuffle_f32x4(low, high, 0x44) + _mm512_shuffle_f32x4(low, high, 0xee);
   };
   const __m512 low = halves(a, b), high = halves(c, d);
-  return op(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+  return _mm512_shuffle_f32x4(low, high, 0x88) + _mm512_shuffle_f32x4(low, high, 0xdd);
 }
-template <class Op>
-EMMY_INLINE __m512 fold_lanes(Op op, __m512 a, __m512 b, __m512 c, __m512 d, __m512 e, __m512 f, __m512 g, __m512 h,
-                              __m512 i, __m512 j, __m512 k, __m512 l, __m512 m, __m512 n, __m512 o, __m512 p) noexcept {
-  const auto pairs = [&](__m512 low, __m512 high) EMMY_LAMBDA {
+EMMY_INLINE __m512 fold_lanes(__m512 a, __m512 b, __m512 c, __m512 d, __m512 e, __m512 f, __m512 g, __m512 h, __m512 i,
+                              __m512 j, __m512 k, __m512 l, __m512 m, __m512 n, __m512 o, __m512 p) noexcept {
+  const auto pairs = [](__m512 low, __m512 high) EMMY_LAMBDA {
     const __m512d x = _mm512_castps_pd(low), y = _mm512_castps_pd(high);
-    return op(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(x, y)) + _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
   };
-  const __m512 low = pairs(fold_four(op, a, e, i, m), fold_four(op, b, f, j, n)),
-               high = pairs(fold_four(op, c, g, k, o), fold_four(op, d, h, l, p));
-  return op(_mm512_shuffle_ps(low, high, 0x88), _mm512_shuffle_ps(low, high, 0xdd));
+  const __m512 low = pairs(fold_four(a, e, i, m), fold_four(b, f, j, n)),
+               high = pairs(fold_four(c, g, k, o), fold_four(d, h, l, p));
+  return _mm512_shuffle_ps(low, high, 0x88) + _mm512_shuffle_ps(low, high, 0xdd);
 }
 #endif
 template <class V, class... R>
 EMMY_INLINE V lane_sums(V first, R... rest) noexcept {
-  return V{fold_lanes([](auto a, auto b) EMMY_LAMBDA { return a + b; }, first.raw, rest.raw...)};
-}
-template <class V, class... R>
-EMMY_INLINE V lane_maxima(V first, R... rest) noexcept {
-  return V{fold_lanes([](auto a, auto b) EMMY_LAMBDA { return hn::Max(V{a}, V{b}).raw; }, first.raw, rest.raw...)};
+  return V{fold_lanes(first.raw, rest.raw...)};
 }
 #elif HWY_TARGET == HWY_SSE4 || (HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64)
 #define EMMY_FOLDS_LANES
@@ -377,13 +370,9 @@ template <class V>
 EMMY_INLINE V lane_sums(V a, V b, V c, V d) noexcept {
   return V{join_sums(a.raw, b.raw, c.raw, d.raw)};
 }
-template <class V, class... R>
-V lane_maxima(V, R...) = delete;
 #else
 template <class V, class... R>
 V lane_sums(V, R...) = delete;
-template <class V, class... R>
-V lane_maxima(V, R...) = delete;
 #endif
 #if defined(EMMY_FOLDS_LANES)
 template <class T>
@@ -393,8 +382,56 @@ inline constexpr bool kFoldsSums = sizeof(T) == 4;
 template <class T>
 inline constexpr bool kFoldsSums = false;
 #endif
+
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 template <class T>
-inline constexpr bool kFoldsMaxima = kFoldsSums<T> && (HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3);
+inline constexpr bool kTransposes = sizeof(T) == 4;
+template <class V, class... R>
+EMMY_INLINE void transpose(V& first, R&... rest) noexcept {
+  constexpr int kLanes = 1 + static_cast<int>(sizeof...(R));
+  const hn::DFromV<V> f32;
+  const hn::Repartition<double, hn::DFromV<V>> pairs;
+  V v[] = {first, rest...}, w[kLanes];
+  // Each block of four lanes becomes a part of a column: of four rows.
+  const auto four = [&](int r) EMMY_LAMBDA {
+    const auto low = hn::BitCast(pairs, hn::InterleaveLower(f32, v[r], v[r + 1])),
+               high = hn::BitCast(pairs, hn::InterleaveUpper(f32, v[r], v[r + 1])),
+               low2 = hn::BitCast(pairs, hn::InterleaveLower(f32, v[r + 2], v[r + 3])),
+               high2 = hn::BitCast(pairs, hn::InterleaveUpper(f32, v[r + 2], v[r + 3]));
+    w[r] = hn::BitCast(f32, hn::InterleaveLower(pairs, low, low2));
+    w[r + 1] = hn::BitCast(f32, hn::InterleaveUpper(pairs, low, low2));
+    w[r + 2] = hn::BitCast(f32, hn::InterleaveLower(pairs, high, high2));
+    w[r + 3] = hn::BitCast(f32, hn::InterleaveUpper(pairs, high, high2));
+  };
+  // ... and the blocks are a matrix of their own.
+  const auto blocks = [&](int c) EMMY_LAMBDA {
+#if HWY_TARGET == HWY_AVX2
+    v[c] = hn::ConcatLowerLower(f32, w[c + 4], w[c]);
+    v[c + 4] = hn::ConcatUpperUpper(f32, w[c + 4], w[c]);
+#else
+    const __m512 low = _mm512_shuffle_f32x4(w[c].raw, w[c + 4].raw, 0x44),
+                 high = _mm512_shuffle_f32x4(w[c].raw, w[c + 4].raw, 0xee),
+                 low2 = _mm512_shuffle_f32x4(w[c + 8].raw, w[c + 12].raw, 0x44),
+                 high2 = _mm512_shuffle_f32x4(w[c + 8].raw, w[c + 12].raw, 0xee);
+    v[c] = V{_mm512_shuffle_f32x4(low, low2, 0x88)};
+    v[c + 4] = V{_mm512_shuffle_f32x4(low, low2, 0xdd)};
+    v[c + 8] = V{_mm512_shuffle_f32x4(high, high2, 0x88)};
+    v[c + 12] = V{_mm512_shuffle_f32x4(high, high2, 0xdd)};
+#endif
+  };
+  [&]<int... R4>(std::integer_sequence<int, R4...>) EMMY_LAMBDA { (four(4 * R4), ...); }
+  (std::make_integer_sequence<int, kLanes / 4>{});
+  blocks(0), blocks(1), blocks(2), blocks(3);
+  int r = 0;
+  first = v[0];
+  ((rest = v[++r]), ...);
+}
+#else
+template <class T>
+inline constexpr bool kTransposes = false;
+template <class V, class... R>
+void transpose(V&, R&...) = delete;
+#endif
 
 #if HWY_HAVE_SCALABLE
 template <class T>

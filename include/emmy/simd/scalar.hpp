@@ -233,11 +233,11 @@ EMMY_INLINE T sum(T v) noexcept {
 template <class T>
 inline constexpr bool kFoldsSums = false;
 template <class T>
-inline constexpr bool kFoldsMaxima = false;
+inline constexpr bool kTransposes = false;
 template <class V, class... R>
 V lane_sums(V, R...) = delete;
 template <class V, class... R>
-V lane_maxima(V, R...) = delete;
+void transpose(V&, R&...) = delete;
 template <class T>
 EMMY_INLINE void store_sums(T a, T b, T c, T d, T* p) noexcept {
   p[0] = a, p[1] = b, p[2] = c, p[3] = d;

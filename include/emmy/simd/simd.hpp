@@ -38,9 +38,9 @@
 //   shift_left<k>(a), shift_right<k>(a)          of the bit patterns, zeros enter
 //   sum(v)                    over the lanes, in an order fixed for the target
 //   store_sums(a, b, c, d, p) p[0..4) = the sums over the lanes of four vectors, in an order of its own
-//   lane_sums(v...), lane_maxima(v...)  lane i: the sum, the maximum over the lanes of the i-th of as many vectors as a
-//                             vector has lanes; only where kFoldsSums<T>, kFoldsMaxima<T> (there in the order of
-//                             `sum`); no lane may be NaN for a maximum
+//   lane_sums(v...)           lane i: the sum over the lanes of the i-th of as many vectors as a vector has lanes; only
+//                             where kFoldsSums<T>
+//   transpose(v...)           lane j of the i-th of as many vectors becomes lane i of the j-th; only where kTransposes<T>
 //   store_columns<n>(a, b, c, d, p, s)  p[j s + 0..4) = lane j of a, b, c and d, j < n: four rows of a matrix to n rows of
 //                             its transpose; only where kHasColumns<T>
 //   first_of(v)               the first lane

@@ -225,11 +225,11 @@ EMMY_INLINE Scalar<V> sum(V v) noexcept {
 template <class T>
 inline constexpr bool kFoldsSums = false;
 template <class T>
-inline constexpr bool kFoldsMaxima = false;
+inline constexpr bool kTransposes = false;
 template <class V, class... R>
 V lane_sums(V, R...) = delete;
 template <class V, class... R>
-V lane_maxima(V, R...) = delete;
+void transpose(V&, R&...) = delete;
 template <class V>
 EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
   p[0] = sum(a), p[1] = sum(b), p[2] = sum(c), p[3] = sum(d);
