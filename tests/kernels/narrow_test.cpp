@@ -56,6 +56,11 @@ class Narrow : public testing::Test {
       f(narrow_case<T, 1, kIn, kOut>());
       f(narrow_case<T, 2 + 3 * kOut % 8, kIn, kOut>());
     });
+    // Rows by as many as there are lanes and some more; inputs of which so many rows are too long for that.
+    f(narrow_case<T, 16, 2 * kPad, 10>());
+    f(narrow_case<T, 21, kPad, 4>());
+    f(narrow_case<T, 35, kPad, 17>());
+    f(narrow_case<T, 17, 33 * kPad, 3>());
   }
 };
 TYPED_TEST_SUITE(Narrow, support::Scalars);

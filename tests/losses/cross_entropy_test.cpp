@@ -44,6 +44,12 @@ class CrossEntropyLoss : public testing::Test {
       constexpr int kCols = decltype(cols)::value;
       f(make_case<T, 1 + kCols % 3, kCols>());
     });
+    // As many rows as a vector has lanes and more, of classes that fill vectors and do not.
+    f(make_case<T, 16, 10>());
+    f(make_case<T, 17, 2>());
+    f(make_case<T, 35, 16>());
+    f(make_case<T, 18, 21>());
+    f(make_case<T, 9, 1>());
   }
 };
 using Types = support::Scalars;

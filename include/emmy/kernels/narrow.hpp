@@ -25,6 +25,39 @@ consteval int dot_rows() {
 // Are the dots of a row folded into whole vectors? Of many rows only where few of their lanes are none.
 template <class T, int Rows, int Out>
 inline constexpr bool kFoldsDots = kDotsByLanes<T> && (Rows == 1 || 2 * Out > kLanesOf<T>);
+// Of how many rows are the dots with a row of w folded, so that no lane is none? Whose x, which is read for every output, fits
+// into the first cache.
+template <class T, int Rows, int In>
+consteval int turned_rows() {
+  if constexpr (!simd::kFoldsSums<T> || !simd::kTransposes<T>) return 0;
+  else return In * kLanesOf<T> * static_cast<int>(sizeof(T)) <= 16384 ? Rows / kLanesOf<T> * kLanesOf<T> : 0;
+}
+// put(r, o, v) gets the vectors of the products of as many rows of x as there are lanes with w [Out][In].
+template <int In, int Out, class T, class Put>
+EMMY_INLINE void turned_dots(const T* x, const T* w, Put&& put) noexcept {
+  constexpr int kLanes = kLanesOf<T>;
+  for (int block = 0; block < Out; block += kLanes) {
+    alignas(kAlign<T>) T dots[kLanes * kLanes];
+    for (int o = 0; o < kLanes; ++o)
+      if (block + o < Out)
+        with_vectors<T, kLanes>([&](auto&... v) EMMY_LAMBDA {
+          for (int i = 0; i < In; i += kLanes) {
+            const auto weights = simd::load(w + (block + o) * In + i);
+            const T* row = x + i - In;
+            ((v = simd::mul_add(simd::load(row += In), weights, v)), ...);
+          }
+          simd::store(simd::lane_sums(v...), dots + o * kLanes);
+        });
+      else simd::store(simd::zero<T>(), dots + o * kLanes);
+    with_vectors<T, kLanes>([&](auto&... v) EMMY_LAMBDA {
+      const T* from = dots;
+      ((v = simd::load(from), from += kLanes), ...);
+      simd::transpose(v...);
+      int r = 0;
+      (put(r++, block, v), ...);
+    });
+  }
+}
 }  // namespace inner
 
 template <int Rows, int In, int Out, class T, class Activation>
@@ -52,40 +85,55 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
       for (int o = 0; o < kStride; ++o)
         simd::store(activate(Activation{}, simd::set(o < Out ? dots[o] : T(0))), y + r * kStride + o);
     }
-  } else if constexpr (inner::kFoldsDots<T, Rows, Out>) {
-    for (int r = 0; r < Rows; ++r) {
-      T* const to = y + r * kStride;
-      row_dots<Out, In>(w, x + r * In, [&](int o, auto v) EMMY_LAMBDA {
-        if (b != nullptr) v = simd::add(simd::load(b + o), v);
-        simd::store(activate(Activation{}, v), to + o);
-      });
-      for (int o = covered<T, Out>(); o < kStride; o += lanes) simd::store(simd::zero<T>(), to + o);
-    }
   } else {
-    for_row_tiles<Rows, inner::dot_rows<Rows, Out>()>([&](int row, auto count) EMMY_LAMBDA {
-      constexpr int kCount = decltype(count)::value;
-      alignas(kAlign<T>) T dots[kCount * Out][1];
-      with_vectors<T, kCount * Out>([&](auto&... c) EMMY_LAMBDA {
-        [&]<int... O>(std::integer_sequence<int, O...>) EMMY_LAMBDA {
-          for (int i = 0; i < In; i += lanes)
-            with_vectors<T, kCount>([&](auto&... own) EMMY_LAMBDA {
-              int r = row;
-              ((own = simd::load(x + r++ * In + i)), ...);
-              const auto output = [&]<int At>(std::integral_constant<int, At>) EMMY_LAMBDA {
-                const auto weights = simd::load(w + At * In + i);
-                [&]<int... R>(std::integer_sequence<int, R...>) EMMY_LAMBDA {
-                  ((pick<R * Out + At>(c...) = simd::mul_add(pick<R>(own...), weights, pick<R * Out + At>(c...))), ...);
-                }
-                (std::make_integer_sequence<int, kCount>{});
-              };
-              (output(std::integral_constant<int, O>{}), ...);
-            });
-        }
-        (std::make_integer_sequence<int, Out>{});
-        put_sums(dots, 0, c...);
+    const auto finish = [&](T* to, int o, auto v) EMMY_LAMBDA {
+      if (b != nullptr) v = simd::add(simd::load(b + o), v);
+      simd::store(activate(Activation{}, v), to + o);
+    };
+    const auto clear_rest = [&](T* to) EMMY_LAMBDA {
+      for (int o = covered<T, Out>(); o < kStride; o += lanes) simd::store(simd::zero<T>(), to + o);
+    };
+    constexpr int kTurned = inner::turned_rows<T, Rows, In>();
+    if constexpr (kTurned > 0)
+      for (int r = 0; r < kTurned; r += lanes)
+        inner::turned_dots<In, Out>(x + r * In, w, [&](int m, int o, auto v) EMMY_LAMBDA {
+          finish(y + (r + m) * kStride, o, v);
+          if (o == 0) clear_rest(y + (r + m) * kStride);
+        });
+    if constexpr (inner::kFoldsDots<T, Rows, Out>) {
+      for (int r = kTurned; r < Rows; ++r) {
+        T* const to = y + r * kStride;
+        row_dots<Out, In>(w, x + r * In, [&](int o, auto v) EMMY_LAMBDA { finish(to, o, v); });
+        clear_rest(to);
+      }
+    } else if constexpr (kTurned < Rows) {
+      for_row_tiles<Rows - kTurned, inner::dot_rows<Rows, Out>()>([&](int first, auto count) EMMY_LAMBDA {
+        constexpr int kCount = decltype(count)::value;
+        const int row = kTurned + first;
+        alignas(kAlign<T>) T dots[kCount * Out][1];
+        with_vectors<T, kCount * Out>([&](auto&... c) EMMY_LAMBDA {
+          [&]<int... O>(std::integer_sequence<int, O...>) EMMY_LAMBDA {
+            for (int i = 0; i < In; i += lanes)
+              with_vectors<T, kCount>([&](auto&... own) EMMY_LAMBDA {
+                int r = row;
+                ((own = simd::load(x + r++ * In + i)), ...);
+                const auto output = [&]<int At>(std::integral_constant<int, At>) EMMY_LAMBDA {
+                  const auto weights = simd::load(w + At * In + i);
+                  [&]<int... R>(std::integer_sequence<int, R...>) EMMY_LAMBDA {
+                    ((pick<R * Out + At>(c...) = simd::mul_add(pick<R>(own...), weights, pick<R * Out + At>(c...))),
+                     ...);
+                  }
+                  (std::make_integer_sequence<int, kCount>{});
+                };
+                (output(std::integral_constant<int, O>{}), ...);
+              });
+          }
+          (std::make_integer_sequence<int, Out>{});
+          put_sums(dots, 0, c...);
+        });
+        for (int r = 0; r < kCount; ++r) put(row + r, dots[r * Out]);
       });
-      for (int r = 0; r < kCount; ++r) put(row + r, dots[r * Out]);
-    });
+    }
   }
   if constexpr (!Activation::kFixesZero) clear_pads<Rows, Out>(y);
 }

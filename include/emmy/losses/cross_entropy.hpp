@@ -75,7 +75,8 @@ EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int 
     sum[r] = row.sum;
     largest[r] = row.largest;
     for (int o = 0; o < Cols; o += kLanes) {
-      const auto off = simd::sub(simd::load(static_cast<const T*>(delta) + o), simd::load(kOneHot<T>.at(labels[r] - o)));
+      const auto off =
+          simd::sub(simd::load(static_cast<const T*>(delta) + o), simd::load(kOneHot<T>.at(labels[r] - o)));
       simd::store(simd::mul(off, simd::set(scale)), delta + o);
     }
   }

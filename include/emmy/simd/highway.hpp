@@ -328,8 +328,7 @@ EMMY_INLINE void store_sums(V a, V b, V c, V d, Scalar<V>* p) noexcept {
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 #define EMMY_FOLDS_LANES
 #if HWY_TARGET == HWY_AVX2
-EMMY_INLINE __m256 fold_lanes(__m256 a, __m256 b, __m256 c, __m256 d, __m256 e, __m256 f, __m256 g,
-                              __m256 h) noexcept {
+EMMY_INLINE __m256 fold_lanes(__m256 a, __m256 b, __m256 c, __m256 d, __m256 e, __m256 f, __m256 g, __m256 h) noexcept {
   const auto halves = [](__m256 low, __m256 high) EMMY_LAMBDA {
     return _mm256_permute2f128_ps(low, high, 0x20) + _mm256_permute2f128_ps(low, high, 0x31);
   };
