@@ -110,7 +110,7 @@ void expect_same_in_place(Logits<T>& logits, T loss, T again) {
 TYPED_TEST(CrossEntropyLoss, OfLabels) {
   using T = TypeParam;
   this->for_each_width([](const auto& kernel) {
-    for (const double scale : {1.0, 30.0}) {
+    for (const double scale : {1.0, 30.0, 300.0}) {
       for (int count = 1; count <= kernel.rows; ++count) {
         Random random(static_cast<std::uint64_t>(kernel.cols * 10 + count));
         Logits<T> logits(kernel, scale, random);

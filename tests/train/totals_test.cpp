@@ -76,6 +76,14 @@ TYPED_TEST(Totals, OfTwoActivations) { this->template check<4, 2, Input<7>, Dens
 // Where two paths meet, the delta is a sum.
 TYPED_TEST(Totals, NotOfADeltaOfTwoReaders) {
   this->template check<4, 5, Input<7>, Dense<9>, Relu, Residual<Dense<11>, Relu, Dense<9>>, Relu, Dense<5>>();
+  this->template check<4, 5, Input<7>, Dense<9>, Residual<Dense<11>, Relu, Dense<9>>, Dense<5>>();
+}
+// A recurrent layer makes of the delta of its states another; a view changes nothing, but where an activation lies before it the
+// delta is not the product's.
+TYPED_TEST(Totals, OfDeltasThatStay) {
+  this->template check<4, 0, Input<3, 2>, emmy::Rnn<5>, Dense<3>>();
+  this->template check<4, 1, Input<6, 2>, emmy::Conv1d<16, 3>, emmy::Flatten, Dense<3>>();
+  this->template check<4, 0, Input<6, 2>, emmy::Conv1d<16, 3>, Relu, emmy::Flatten, Dense<3>>();
 }
 // Outputs few enough for columns: their dots are not summed, the gradients of their inputs are.
 TYPED_TEST(Totals, OfFewOutputs) {

@@ -62,12 +62,11 @@ template <class Net, int Batch, int I>
 inline constexpr bool kTellsDelta = [] {
   using N = node_at<Net, I>;
   constexpr auto& plan = kPlan<Net>;
-  if constexpr (!kTellsSquares<typename N::layer> || I == 0 || N::kFrom != I) return false;
-  else if constexpr (Batch * N::out::kPositions < kSquaresFromRows || plan.tensor[I].consumers != 1) return false;
-  else if constexpr (kShares<Net, I - 1>)
-    return kSumsSquaresInTiles<typename Net::scalar> && kFusedBackward<Net, I - 1> && plan.tensor[I].root == I - 1 &&
-           plan.tensor[I - 1].consumers == 1 && !kMakesDeltas < typename node_at<Net, I<2 ? 0 : I - 2>::layer>;
-  else return kSumsSquaresInTiles<typename Net::scalar> && !kMakesDeltas<typename node_at<Net, I - 1>::layer>;
+  constexpr int kRoot = plan.tensor[I].root;  // of its own, or that of what the node before made in place
+  if constexpr (!kTellsSquares<typename N::layer> || kRoot == 0 || N::kFrom != I) return false;
+  else
+    return kSumsSquaresInTiles<typename Net::scalar> && Batch * N::out::kPositions >= kSquaresFromRows &&
+           kRoot >= I - 1 && plan.tensor[I].consumers == 1 && !kMakesDeltas<typename node_at<Net, kRoot - 1>::layer>;
 }();
 
 // Node I forward; what it tells goes to `told`.
