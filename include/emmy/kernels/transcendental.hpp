@@ -53,10 +53,11 @@ template <>
 struct Numbers<float> {
   static constexpr int kMantissa = 23, kBias = 127;
   static constexpr float kLn2Hi = 0x1.62e4p-1f, kLn2Lo = 0x1.7f7d1cp-20f, kInverseLn2 = 0x1.715476p+0f;
+  static constexpr float kLn2 = 0x1.62e430p-1f;
   static constexpr float kRound = 0x1.8p23f;                         // adding it leaves an integer in the low bits
   static constexpr float kExpLowest = -104.0f, kExpHighest = 89.0f;  // beyond: 0, Inf
   static constexpr float kExpNormal = -87.0f;                        // above, e^x is normal
-  static constexpr float kTanhHighest = 20.0f;                       // of 2|x|; beyond: 1
+  static constexpr float kTanhHighest = 10.0f;                       // beyond: 1
   static constexpr float kSmallestNormal = 0x1p-126f, kTwoToMantissa = 0x1p23f;
   static constexpr std::uint32_t kMantissaMask = 0x007f'ffff;
 };
@@ -68,7 +69,7 @@ struct Numbers<double> {
   static constexpr double kRound = 0x1.8p52;
   static constexpr double kExpLowest = -746.0, kExpHighest = 710.0;
   static constexpr double kExpNormal = -708.0;
-  static constexpr double kTanhHighest = 40.0;
+  static constexpr double kTanhHighest = 20.0;
   static constexpr double kSmallestNormal = 0x1p-1022, kTwoToMantissa = 0x1p52;
   static constexpr std::uint64_t kMantissaMask = 0x000f'ffff'ffff'ffff;
 };
@@ -210,22 +211,33 @@ template <class T>
 T log_of_one(T) = delete;
 #endif
 
-// tanh |x| = E / (E + 2), E = e^(2|x|) - 1 = 2^n t + (2^n - 1): no term cancels, and E = 2|x| for tiny x.
+// tanh |x| = E / (E + 2), E = e^(2|x|) - 1 = 2^n t + (2^n - 1): no term cancels, and E = 2|x| for tiny x. In f32 ln 2 has one
+// piece, since where n is large E hardly matters, and the polynomial is summed in pairs: fewer steps wait for each other.
 struct Tanh {
   template <class V>
   EMMY_INLINE V operator()(V x) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
-    const V highest = simd::set(N::kTanhHighest);
-    V y = simd::abs(x);
-    y = simd::add(y, y);
-    y = simd::select(simd::less(highest, y), highest, y);
-    V shifted = y;
-    const V t = split_exp<N::kBias>(y, shifted);
+    const V one = simd::set(S(1)), size = simd::min(simd::set(N::kTanhHighest), simd::abs(x)),
+            twice = simd::add(size, size);
+    V shifted = size, t = size;
+    if constexpr (std::is_same_v<S, float>) {
+      const V round = simd::set(N::kRound + S(N::kBias));
+      shifted = simd::mul_add(size, simd::set(2 * N::kInverseLn2), round);
+      t = exp_less_one(simd::neg_mul_add(simd::sub(shifted, round), simd::set(N::kLn2), twice));
+    } else {
+      t = split_exp<N::kBias>(twice, shifted);
+    }
     const V power = simd::shift_left<N::kMantissa>(shifted);
-    const V e = simd::mul_add(power, t, simd::sub(power, simd::set(S(1))));
-    const V magnitude = simd::div(e, simd::add(e, simd::set(S(2))));
-    return simd::bit_or(magnitude, simd::bit_and(x, simd::set(S(-0.0))));
+    const V e = simd::mul_add(power, t, simd::sub(power, one)), e2 = simd::mul_add(power, t, simd::add(power, one));
+    return simd::bit_or(simd::div(e, e2), simd::bit_and(x, simd::set(S(-0.0))));
+  }
+  // e^r - 1 with the coefficients of exp_polynomial.
+  template <class V>
+  EMMY_INLINE static V exp_less_one(V r) noexcept {
+    const V square = simd::mul(r, r);
+    const V high = simd::mul_add(simd::set(0x1.6a2358p-10f), square, polynomial(r, 0x1.123a68p-7f, 0x1.5558f2p-5f));
+    return simd::mul_add(square, simd::mul_add(high, square, polynomial(r, 0x1.555492p-3f, 0x1.fffffcp-2f)), r);
   }
 };
 
