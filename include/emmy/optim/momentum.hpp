@@ -153,7 +153,7 @@ EMMY_INLINE void apply(const MomentumCoefficients<S, Plain>& c, V theta, V g, V&
   const V m = forget(simd::mul_add(simd::set(c.beta), buf, scaled<Plain>(c.c, g)));
   u = simd::mul(simd::set(c.eta), m);
   buf = Plain ? m : simd::mul_add(simd::set(c.stored), theta, m);
-  next = simd::neg_mul_add(simd::set(c.eta), m, scaled<Plain>(c.k, theta));
+  next = simd::sub(scaled<Plain>(c.k, theta), u);
 }
 
 template <class S, bool Plain, class V>
@@ -162,7 +162,7 @@ EMMY_INLINE void apply(const NesterovCoefficients<S, Plain>& c, V theta, V g, V&
   const V m = forget(simd::mul_add(simd::set(c.beta), buf, own)), ahead = simd::mul_add(simd::set(c.beta), m, own);
   u = simd::mul(simd::set(c.eta), ahead);
   buf = Plain ? m : simd::mul_add(simd::set(c.stored), theta, m);
-  next = simd::neg_mul_add(simd::set(c.eta), ahead, scaled<Plain>(c.k, theta));
+  next = simd::sub(scaled<Plain>(c.k, theta), u);
 }
 
 }  // namespace emmy::inline EMMY_TARGET
