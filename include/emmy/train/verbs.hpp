@@ -20,11 +20,25 @@ namespace emmy::inline EMMY_TARGET {
 
 namespace inner {
 
+// Outputs without their pads, and are they finite?
 template <class Net, int Batch, bool Training>
 EMMY_INLINE Status copy_outputs(const Memory<Net, Batch, Training>& m, typename Net::scalar* y) noexcept {
   using S = typename Net::scalar;
   constexpr int kRows = Batch * Net::output::kPositions, kCols = Net::output::kChannels;
   const S* from = m.template act<Net::kNodes>();
+  // Few outputs wait for no sum over lanes; few registers are those of few lanes.
+  if constexpr (!one_lane<S>() && simd::kRegisters >= 16 && kRows * kCols >= 8) {
+    const int lanes = static_cast<int>(simd::lanes<S>());
+    auto probe = simd::zero<S>();
+    for (int r = 0; r < kRows; ++r, from += padded<S>(kCols))
+      for (int o = 0; o < kCols; o += lanes) {
+        const auto v = simd::load(from + o);
+        const int at = r * kCols + o;
+        store_units(v, y + at, kRows * kCols - at);  // what lies behind a row is written by the next one
+        probe = simd::mul_add(simd::zero<S>(), v, probe);
+      }
+    return simd::sum(probe) == S(0) ? Status::ok : Status::not_finite;
+  }
   S probe = 0;
   for (int r = 0; r < kRows; ++r)
     for (int o = 0; o < kCols; ++o) {
