@@ -113,7 +113,7 @@
 #define EMMY_TARGET EMMY_CONCAT(highway_, EMMY_ISA, EMMY_STRICTNESS)
 #define EMMY_TARGET_NAME EMMY_STRINGIFY(EMMY_ISA)
 #define EMMY_BACKEND_NAME "highway"
-#include <emmy/simd/highway.hpp>
+#include <emmy/simd/highway_lanes.hpp>
 #elif defined(EMMY_BACKEND_XSIMD)
 #define EMMY_TARGET EMMY_CONCAT(xsimd_, EMMY_ISA, EMMY_STRICTNESS)
 #define EMMY_TARGET_NAME EMMY_STRINGIFY(EMMY_ISA)
