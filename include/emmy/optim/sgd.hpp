@@ -65,7 +65,7 @@ EMMY_INLINE constexpr SgdCoefficients<S, true> plain(const SgdCoefficients<S>& c
 template <class S, bool Plain, class V>
 EMMY_INLINE void apply(const SgdCoefficients<S, Plain>& c, V theta, V g, V&, V& next, V& u) noexcept {
   u = simd::mul(simd::set(c.a0), g);
-  next = simd::neg_mul_add(simd::set(c.a0), g, Plain ? theta : simd::mul(simd::set(c.k), theta));
+  next = Plain ? simd::sub(theta, u) : simd::mul_add(simd::set(c.k), theta, simd::neg(u));
 }
 
 }  // namespace emmy::inline EMMY_TARGET

@@ -5,6 +5,7 @@
 
 #include <emmy/kernels/inspect.hpp>
 #include <emmy/noether/law.hpp>
+#include <emmy/train/lazy.hpp>
 #include <emmy/train/passes.hpp>
 #include <emmy/train/sweeps.hpp>
 
