@@ -81,9 +81,10 @@ EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
 }
 
 // As many rows at once as a vector has lanes, turned: one vector a class, so that nothing is folded, and the bits of softmax_row.
-// see(o, v) gets the logits of class o, put(o, v) makes of its probabilities what goes to p; p may be y.
-template <class T>
-inline constexpr bool kSoftmaxByLanes = simd::kTransposes<T> && !simd::kStrict;
+// see(o, v) gets the logits of class o, put(o, v) makes of its probabilities what goes to p; p may be y. Of so many classes that
+// they are at home in the first cache and on the stack.
+template <class T, int Cols>
+inline constexpr bool kSoftmaxByLanes = simd::kTransposes<T> && !simd::kStrict && Cols <= 256;
 namespace inner {
 // The sum of the vectors of Cols classes in the order of `sum`: those whose number is J but for multiples of Step.
 template <int J, int Step, int Cols, class T>

@@ -52,7 +52,7 @@ EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int 
   constexpr int kStride = padded<T>(Cols), kLanes = kLanesOf<T>;
   const int given = rows < count ? rows : count;
   int r = 0;
-  if constexpr (kSoftmaxByLanes<T>)
+  if constexpr (kSoftmaxByLanes<T, Cols>)
     for (; r + kLanes <= given; r += kLanes) {
       T label[kLanes];
       for (int i = 0; i < kLanes; ++i) label[i] = T(labels[r + i]);
