@@ -50,6 +50,13 @@ inline constexpr int kPadBytes = 16;
 inline constexpr int kPadBytes = 64;
 #endif
 
+// Does a product beside a store cost less by itself than in one with a sum?
+#if defined(__x86_64__) || defined(__i386__)
+inline constexpr bool kSplitsProducts = true;
+#else
+inline constexpr bool kSplitsProducts = false;
+#endif
+
 // Are weights of few outputs stored in columns? Where pads cost more than sums across lanes. As kPadBytes.
 #if defined(__x86_64__) || defined(__i386__)
 inline constexpr bool kTurnsNarrow = true;

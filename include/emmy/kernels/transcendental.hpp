@@ -211,8 +211,9 @@ template <class T>
 T log_of_one(T) = delete;
 #endif
 
-// tanh |x| = E / (E + 2), E = e^(2|x|) - 1 = 2^n t + (2^n - 1): no term cancels, and E = 2|x| for tiny x. In f32 ln 2 has one
-// piece, since where n is large E hardly matters, and the polynomial is summed in pairs: fewer steps wait for each other.
+// tanh |x| = E / (E + 2), E = e^(2|x|) - 1 = 2^n t + (2^n - 1): no term cancels, and E = 2|x| for tiny x. Where
+// registers are many, and in strict text, f32 has ln 2 in one piece, since where n is large E hardly matters, sums the polynomial in
+// pairs and makes E + 2 beside E: fewer steps wait for each other.
 struct Tanh {
   template <class V>
   EMMY_INLINE V operator()(V x) const noexcept {
@@ -221,7 +222,9 @@ struct Tanh {
     const V one = simd::set(S(1)), size = simd::min(simd::set(N::kTanhHighest), simd::abs(x)),
             twice = simd::add(size, size);
     V shifted = size, t = size;
-    if constexpr (std::is_same_v<S, float>) {
+    constexpr bool kShort =
+        std::is_same_v<S, float> && (simd::kStrict || (!std::is_floating_point_v<V> && simd::kRegisters >= 16));
+    if constexpr (kShort) {
       const V round = simd::set(N::kRound + S(N::kBias));
       shifted = simd::mul_add(size, simd::set(2 * N::kInverseLn2), round);
       t = exp_less_one(simd::neg_mul_add(simd::sub(shifted, round), simd::set(N::kLn2), twice));
@@ -229,7 +232,8 @@ struct Tanh {
       t = split_exp<N::kBias>(twice, shifted);
     }
     const V power = simd::shift_left<N::kMantissa>(shifted);
-    const V e = simd::mul_add(power, t, simd::sub(power, one)), e2 = simd::mul_add(power, t, simd::add(power, one));
+    const V e = simd::mul_add(power, t, simd::sub(power, one)),
+            e2 = kShort ? simd::mul_add(power, t, simd::add(power, one)) : simd::add(e, simd::set(S(2)));
     return simd::bit_or(simd::div(e, e2), simd::bit_and(x, simd::set(S(-0.0))));
   }
   // e^r - 1 with the coefficients of exp_polynomial.

@@ -148,12 +148,19 @@ EMMY_INLINE V scaled(S factor, V v) noexcept {
   else return simd::mul(simd::set(factor), v);
 }
 
+// k theta - eta m, u = eta m.
+template <bool Plain, class C, class V>
+EMMY_INLINE V moved(const C& c, V theta, V m, V u) noexcept {
+  if constexpr (kSplitsProducts) return simd::sub(scaled<Plain>(c.k, theta), u);
+  else return simd::neg_mul_add(simd::set(c.eta), m, scaled<Plain>(c.k, theta));
+}
+
 template <class S, bool Plain, class V>
 EMMY_INLINE void apply(const MomentumCoefficients<S, Plain>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
   const V m = forget(simd::mul_add(simd::set(c.beta), buf, scaled<Plain>(c.c, g)));
   u = simd::mul(simd::set(c.eta), m);
   buf = Plain ? m : simd::mul_add(simd::set(c.stored), theta, m);
-  next = simd::sub(scaled<Plain>(c.k, theta), u);
+  next = moved<Plain>(c, theta, m, u);
 }
 
 template <class S, bool Plain, class V>
@@ -162,7 +169,7 @@ EMMY_INLINE void apply(const NesterovCoefficients<S, Plain>& c, V theta, V g, V&
   const V m = forget(simd::mul_add(simd::set(c.beta), buf, own)), ahead = simd::mul_add(simd::set(c.beta), m, own);
   u = simd::mul(simd::set(c.eta), ahead);
   buf = Plain ? m : simd::mul_add(simd::set(c.stored), theta, m);
-  next = simd::sub(scaled<Plain>(c.k, theta), u);
+  next = moved<Plain>(c, theta, ahead, u);
 }
 
 }  // namespace emmy::inline EMMY_TARGET
