@@ -3,9 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <limits>
-#include <type_traits>
 #include <utility>
 
 #include <tests/train/fixture.hpp>

@@ -3,6 +3,7 @@
 
 #include <emmy/kernels/elementwise.hpp>
 #include <emmy/kernels/gemm.hpp>
+#include <emmy/kernels/inspect.hpp>
 #include <emmy/kernels/panel.hpp>
 
 namespace emmy {

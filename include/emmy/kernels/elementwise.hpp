@@ -1,7 +1,7 @@
 // Activations that are not fused into a product, the sum and the product of two tensors. Test: tests/kernels/elementwise_test.cpp.
 #pragma once
 
-#include <emmy/kernels/gemm.hpp>
+#include <emmy/kernels/rows.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 
@@ -20,30 +20,6 @@ EMMY_INLINE V put_dx(Below, const T* x, T* dx, int at, V v) noexcept {
   simd::store(v, dx + at);
   return v;
 }
-
-// Calls f(see), f handing the vectors that it writes to see(v...): *squares becomes the sum of their squares. nullptr: nobody
-// wants it.
-template <class T, class F>
-EMMY_INLINE void summing_squares(T* squares, F&& f) noexcept {
-  constexpr int kSums = simd::kRegisters >= 32 ? 4 : 2;  // each waits for its last product
-  with_vectors<T, kSums>([&](auto&... sum) EMMY_LAMBDA {
-    f([&](auto&... v) EMMY_LAMBDA {
-      [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
-        ((pick<I % kSums>(sum...) = simd::mul_add(v, v, pick<I % kSums>(sum...))), ...);
-      }
-      (std::make_integer_sequence<int, sizeof...(v)>{});
-    });
-    *squares = simd::sum(tree_sum<0, kSums, 1>(sum...));
-  });
-}
-template <class F>
-EMMY_INLINE void summing_squares(std::nullptr_t, F&& f) noexcept {
-  f(nullptr);
-}
-// The least rows of a product that can sum so, where it can at all.
-template <class T>
-inline constexpr bool kSumsSquaresInTiles = !one_lane<T>() && !simd::kStrict && simd::kRegisters >= 16;
-inline constexpr int kSquaresFromRows = 3;
 
 // y = f(x) for Rows x Cols values, y in padded rows, x in rows of InStride (unpadded: nothing beyond Cols is read). y
 // may be x where the strides agree. Pad lanes of y become zero.

@@ -1,4 +1,5 @@
-// One pass over rows of values: are they finite, how large can they be, and what the bounds of the ledger need.
+// Are values finite, how large can they be, and what the bounds of the ledger need: by one pass over their rows, or while they
+// are written.
 #pragma once
 
 #include <emmy/kernels/gemm.hpp>
@@ -115,5 +116,29 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
     result.row_sum = sum > result.row_sum ? sum : result.row_sum;
   }
 }
+
+// Calls f(see), f handing the vectors that it writes to see(v...): *squares becomes the sum of their squares. nullptr: nobody
+// wants it.
+template <class T, class F>
+EMMY_INLINE void summing_squares(T* squares, F&& f) noexcept {
+  constexpr int kSums = simd::kRegisters >= 32 ? 4 : 2;  // each waits for its last product
+  with_vectors<T, kSums>([&](auto&... sum) EMMY_LAMBDA {
+    f([&](auto&... v) EMMY_LAMBDA {
+      [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
+        ((pick<I % kSums>(sum...) = add_square(v, pick<I % kSums>(sum...))), ...);
+      }
+      (std::make_integer_sequence<int, sizeof...(v)>{});
+    });
+    *squares = simd::sum(tree_sum<0, kSums, 1>(sum...));
+  });
+}
+template <class F>
+EMMY_INLINE void summing_squares(std::nullptr_t, F&& f) noexcept {
+  f(nullptr);
+}
+// Can a product sum so, and from how many rows on?
+template <class T>
+inline constexpr bool kSumsSquaresInTiles = !one_lane<T>() && !simd::kStrict && simd::kRegisters >= 16;
+inline constexpr int kSquaresFromRows = 3;
 
 }  // namespace emmy::inline EMMY_TARGET

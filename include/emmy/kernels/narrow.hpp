@@ -11,6 +11,7 @@
 
 #include <emmy/kernels/elementwise.hpp>
 #include <emmy/kernels/gemm.hpp>
+#include <emmy/kernels/inspect.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 

@@ -74,12 +74,16 @@ struct Numbers<double> {
   static constexpr std::uint64_t kMantissaMask = 0x000f'ffff'ffff'ffff;
 };
 
+inline constexpr float kExpCoefficients[] = {0x1.6a2358p-10f, 0x1.123a68p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f,
+                                             0x1.fffffcp-2f};
+
 // q in e^r = 1 + r + r^2 q(r), |r| <= ln(2) / 2: relative error of e^r 3.7e-9 (0.03 ulp) in f32, 9.5e-18 (0.04 ulp) in
 // f64.
 template <class V>
 EMMY_INLINE V exp_polynomial(V r) noexcept {
   if constexpr (std::is_same_v<simd::Scalar<V>, float>) {
-    return polynomial(r, 0x1.6a2358p-10f, 0x1.123a68p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f);
+    const auto& c = kExpCoefficients;
+    return polynomial(r, c[0], c[1], c[2], c[3], c[4]);
   } else {
     return polynomial(r, 0x1.ad7e942120ebap-26, 0x1.28adcbad2853ap-22, 0x1.71df2673797a4p-19, 0x1.a01999b0eae07p-16,
                       0x1.a01a012993b29p-13, 0x1.6c16c18449c5fp-10, 0x1.1111111127ee6p-7, 0x1.55555555507f7p-5,
@@ -236,12 +240,12 @@ struct Tanh {
             e2 = kShort ? simd::mul_add(power, t, simd::add(power, one)) : simd::add(e, simd::set(S(2)));
     return simd::bit_or(simd::div(e, e2), simd::bit_and(x, simd::set(S(-0.0))));
   }
-  // e^r - 1 with the coefficients of exp_polynomial.
+  // e^r - 1, exp_polynomial in pairs.
   template <class V>
   EMMY_INLINE static V exp_less_one(V r) noexcept {
-    const V square = simd::mul(r, r);
-    const V high = simd::mul_add(simd::set(0x1.6a2358p-10f), square, polynomial(r, 0x1.123a68p-7f, 0x1.5558f2p-5f));
-    return simd::mul_add(square, simd::mul_add(high, square, polynomial(r, 0x1.555492p-3f, 0x1.fffffcp-2f)), r);
+    const auto& c = kExpCoefficients;
+    const V square = simd::mul(r, r), high = simd::mul_add(simd::set(c[0]), square, polynomial(r, c[1], c[2]));
+    return simd::mul_add(square, simd::mul_add(high, square, polynomial(r, c[3], c[4])), r);
   }
 };
 

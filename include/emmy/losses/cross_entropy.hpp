@@ -50,6 +50,8 @@ template <int Cols, class T>
 EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int rows, T scale, T* dy, T* largest,
                                   T* sum, T* logit) noexcept {
   constexpr int kStride = padded<T>(Cols), kLanes = kLanesOf<T>;
+  const auto weighted = [&](auto p, auto target)
+                            EMMY_LAMBDA { return simd::mul(simd::sub(p, target), simd::set(scale)); };
   const int given = rows < count ? rows : count;
   int r = 0;
   if constexpr (kSoftmaxByLanes<T, Cols>)
@@ -62,10 +64,8 @@ EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int 
       softmax_rows<Cols>(
           y + r * kStride, dy + r * kStride, largest + r, sum + r,
           [&](int o, auto v) EMMY_LAMBDA { right = simd::select(is_own(o), v, right); },
-          [&](int o, auto p) EMMY_LAMBDA {
-            const auto off = simd::sub(p, simd::select(is_own(o), simd::set(T(1)), simd::zero<T>()));
-            return simd::mul(off, simd::set(scale));
-          });
+          [&](int o, auto p)
+              EMMY_LAMBDA { return weighted(p, simd::select(is_own(o), simd::set(T(1)), simd::zero<T>())); });
       simd::store(right, logit + r);
     }
   for (; r < given; ++r) {
@@ -74,11 +74,9 @@ EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int 
     const SoftmaxSum<T> row = softmax_row<Cols>(y + r * kStride, delta);
     sum[r] = row.sum;
     largest[r] = row.largest;
-    for (int o = 0; o < Cols; o += kLanes) {
-      const auto off =
-          simd::sub(simd::load(static_cast<const T*>(delta) + o), simd::load(kOneHot<T>.at(labels[r] - o)));
-      simd::store(simd::mul(off, simd::set(scale)), delta + o);
-    }
+    for (int o = 0; o < Cols; o += kLanes)
+      simd::store(weighted(simd::load(static_cast<const T*>(delta) + o), simd::load(kOneHot<T>.at(labels[r] - o))),
+                  delta + o);
   }
   for (; r < count; ++r) {
     sum[r] = largest[r] = logit[r] = T(1);

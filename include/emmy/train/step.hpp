@@ -220,7 +220,8 @@ EMMY_NODE void update_node(const Memory<Net, Batch, true>& m, Params<Net>& param
     // A second text costs flash: not where lanes are few. One sample's sweep sees to it itself; of many rows the update is a
     // small part.
     constexpr int kRows = Batch * N::out::kPositions;
-    if constexpr (kTurnsNarrow && (!Measuring || kFollowsLaw<Led>)&&kRows > 1 && kRows <= 64 && kMayBePlain<Rule>) {
+    constexpr bool kHasPlainText = kTurnsNarrow && kMayBePlain<Rule> && kRows > 1 && kRows <= 64;
+    if constexpr (kHasPlainText && (!Measuring || kFollowsLaw<Led>)) {
       if (are_plain<Net>(rule, clips, blocks)) {
         sweep_node<I, Measuring, true>(m, params, state, rule, clips, ledger, known, blocks);
         return;
