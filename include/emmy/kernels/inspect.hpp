@@ -26,6 +26,19 @@ EMMY_INLINE V add_square(V v, V sum) noexcept {
   return simd::mul_add(v, v, sum);
 }
 
+// total and other += the squares of a row, in lanes: two sums, since an addition waits for the last one.
+template <int Cols, int Stride, class T, class V>
+EMMY_INLINE void add_squares_of_row(const T* row, V& total, V& other) noexcept {
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  int c = 0;
+  EMMY_UNROLL(4)
+  for (; c + 2 * lanes <= Cols; c += 2 * lanes) {
+    total = add_square(simd::load(row + c), total);
+    other = add_square(simd::load(row + c + lanes), other);
+  }
+  for (; c < Cols; c += lanes) total = add_square(load_part<Cols, Stride>(row, c), total);
+}
+
 // Inspects Rows x Cols values in rows of Stride (any alignment; nothing beyond Cols is read unless Stride is padded).
 // Statistics: column_abs[c] = sum over rows of |v|, padded(Cols) values. Relative error of all sums: (Rows Cols + 1) w_r.
 // Test: tests/kernels/inspect_test.cpp.
@@ -37,7 +50,7 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
     for (int r = 0; r < Rows; ++r) result.squares += row_squares(p + r * Stride, Cols);
     return;
   }
-  V total = simd::zero<T>(), other = total;  // two sums: an addition waits for the last one
+  V total = simd::zero<T>(), other = total;
   // Many values without gaps (pads are zeros): one run of them, in eight sums.
   constexpr int kCount = Rows * Stride, kSums = 8;
   constexpr bool kMany = kCount * static_cast<int>(sizeof(T)) >= 4096 && simd::kRegisters >= 16 && !one_lane<T>();
@@ -97,17 +110,7 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
       count(simd::sum(squares), simd::sum(sums));
       total = simd::add(total, squares);
     } else {
-      int c = 0;
-      EMMY_UNROLL(4)
-      for (; c + 2 * lanes <= Cols; c += 2 * lanes) {
-        const V v = simd::load(row + c), w = simd::load(row + c + lanes);
-        total = simd::mul_add(v, v, total);
-        other = simd::mul_add(w, w, other);
-      }
-      for (; c < Cols; c += lanes) {
-        const V v = load_part<Cols, Stride>(row, c);
-        total = simd::mul_add(v, v, total);
-      }
+      add_squares_of_row<Cols, Stride>(row, total, other);
     }
   }
   result.squares += simd::sum(simd::add(total, other));

@@ -34,6 +34,9 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   using Sums = std::conditional_t<kTurned, ExpectedColumns<Net, I, Batch>, ExpectedRows<Net, I, Batch>>;
   using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
   static constexpr bool kTakesSquares = kOuter && Measuring && kFollowsLaw<Led>;
+  // Can `outer` also give the dots that dx is made of?
+  static constexpr bool kSweepsBack =
+      kSweepsBackward<S> && kOuter && !kTurned && !Rule::kHasMemory && (!Measuring || kByNorms);
 
   static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::out::kPositions;
 
@@ -78,7 +81,9 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       sweep_outer<N::out::kChannels>(bias.c, bias.theta, bias.buf, 1, &kOne, delta);
     }
   }
-  EMMY_INLINE void outer(const S* input, const S* delta) noexcept
+  // dots: of the weights as they were with delta, where kSweepsBack.
+  template <class Dots = std::nullptr_t>
+  EMMY_INLINE void outer(const S* input, const S* delta, [[maybe_unused]] Dots dots = {}) noexcept
       requires(kOuter && !Rule::kHasMemory && (!Measuring || kByNorms)) {
     auto& weight = static_cast<At<kFirst>&>(*this);
     S* bias = nullptr;
@@ -95,6 +100,9 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
       make_motion(weight.c.a0, delta, motion);
       sweep_outer<kIn>(weight.c.k, S(1), weight.theta, kOut, motion, row, bias);
+    } else if constexpr (!__is_same(Dots, std::nullptr_t)) {
+      sweep_backward<kIn, N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, input, delta, dots);
+      if (bias != nullptr) sweep_outer<N::out::kChannels>(weight.c.k, weight.c.a0, bias, 0, input, delta, bias);
     } else {
       sweep_outer<N::out::kChannels, kIn % kPanelRows != 0>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta,
                                                             bias);

@@ -1,0 +1,223 @@
+// What follows the loss of one sample in a chain of Dense layers, with Sgd, Momentum or Nesterov: backward, ledger and update in one
+// way back. Weights move while the delta of the layer below is made of what they were, where registers hold both
+// (kernels/backward_sweep.hpp).
+//
+// So weights move before all deltas are known, and nothing that can fail may depend on one. Bounds stand in for them: with w >= 1
+// a bound of all weights (Largest in net/memory.hpp)
+//   |dx|^2 <= w^2 In Out |dy|^2 through a Dense (Frobenius),  <= |dy|^2 through an activation with |f'| <= 1
+// and |g|^2 <= (A + 1) max |dy|^2, A the sum of the squares of all activations. What they do not clear takes the general step
+// (step.hpp), which looks at every value. The weights get the same bits either way.
+// Without a ledger, in steps that it does not measure, predicted and measured by law. Test: tests/train/chain_step_test.cpp.
+#pragma once
+
+#include <emmy/train/bounds.hpp>
+#include <emmy/train/update.hpp>
+
+namespace emmy::inline EMMY_TARGET {
+
+namespace inner {
+
+template <class Net, class Rule, class Led, bool Measuring, int I, int... Local>
+auto sweep_type(std::integer_sequence<int, Local...>)
+    -> std::type_identity<LayerSweep<Net, Rule, Led, Measuring, I, 1, false, (kPlan<Net>.first_block[I] + Local)...>>;
+// Does the sweep of node I also give the delta of what it reads?
+template <class Net, class Rule, class Led, bool Measuring, int I>
+inline constexpr bool kSweepsBack = [] {
+  constexpr int kFirst = kPlan<Net>.first_block[I], kBlocks = kPlan<Net>.first_block[I + 1] - kFirst;
+  if constexpr (kBlocks == 0 || !kPlan<Net>.needs_delta[I]) return false;
+  else
+    return decltype(sweep_type<Net, Rule, Led, Measuring, I>(
+        std::make_integer_sequence<int, kBlocks>{}))::type::kSweepsBack;
+}();
+
+// A Dense that trains on what the node before makes, or an activation between two of them.
+template <class Net, int I>
+inline constexpr bool kIsLink = [] {
+  using N = node_at<Net, I>;
+  using L = typename N::layer;
+  if constexpr (N::kFrom != I || N::out::kPositions != 1 || kPlan<Net>.tensor[I + 1].consumers > 1) return false;
+  else if constexpr (kIsElementwise<L>) return kIsContraction<L> && kFusedForward<Net, I> && kFusedBackward<Net, I>;
+  else return kHasPlainWeights<L> && kIsAffine<L> && !kIsWindowed<L> && !kIsFrozen<L> && N::in::kPositions == 1;
+}();
+// Are the parts of a charge that are booked into the same sums in one node? A way back books the last node first.
+template <class Net, class Spec>
+consteval bool books_by_node() {
+  for (const Charge& charge : kCharges<Net, Spec>.charge)
+    for (int p = 0; p < charge.parts; ++p)
+      for (int q = 0; q < p; ++q)
+        if (is_lost(charge, charge.part[p]) == is_lost(charge, charge.part[q]) &&
+            kPlan<Net>.block[charge.part[p].block].node != kPlan<Net>.block[charge.part[q].block].node)
+          return false;
+  return true;
+}
+template <class Net, class Led>
+inline constexpr bool kBooksByNode = true;
+template <class Net, class Spec, class Mode>
+inline constexpr bool kBooksByNode<Net, Ledger<Net, Spec, Mode>> = books_by_node<Net, Spec>();
+
+template <class Net, int Batch, class Rule, class Led, bool Measuring>
+inline constexpr bool kTakesChainStep = []<int... I>(std::integer_sequence<int, I...>) {
+  using S = typename Net::scalar;
+  constexpr bool kOneRate = !Rule::kClips && !kLazy<Rule> && !detail::kRatesByBlock<Rule> && !kPreconditioned<Rule> &&
+                            kSecondMoments<Rule> == 0;
+  // Boards have panels, or no room for a second text.
+  if constexpr (Batch != 1 || !kOneRate || !kLanesKnown<S> || one_lane<S>() || kHasPanels<S> || simd::kStrict)
+    return false;
+  else if constexpr (Measuring && !(kFollowsLaw<Led> && kBooksByNode<Net, Led>)) return false;
+  else return (kIsLink<Net, I> && ...);
+}
+(std::make_integer_sequence<int, Net::kNodes>{});
+
+// p(constant<T>) += its squares, for the tensors From to To that have values of their own; all in one sum.
+template <int From, int To, class Net, class Of>
+EMMY_INLINE typename Net::scalar sum_of_squares(Of&& p) noexcept {
+  auto total = simd::zero<typename Net::scalar>(), other = total;
+  [&]<int... T>(std::integer_sequence<int, T...>) EMMY_LAMBDA {
+    [[maybe_unused]] const auto add = [&]<int At>(std::integral_constant<int, At> at) EMMY_LAMBDA {
+      constexpr auto kTensor = kPlan<Net>.tensor[At];
+      if constexpr (kTensor.root == At) add_squares_of_row<kTensor.channels, kTensor.stride>(p(at), total, other);
+    };
+    (add(std::integral_constant<int, From + T>{}), ...);
+  }
+  (std::make_integer_sequence<int, To - From>{});
+  return simd::sum(simd::add(total, other));
+}
+
+// The sums of squares of all activations and of the last delta; each by itself to `totals`, where a law wants it.
+template <class S>
+struct Seen {
+  S activations, last_delta;
+};
+template <bool Measuring, class Net, class Told>
+EMMY_INLINE Seen<typename Net::scalar> see(const Memory<Net, 1, true>& m, [[maybe_unused]] Told& totals) noexcept {
+  using S = typename Net::scalar;
+  constexpr int kLast = Net::kNodes, kActs = kBecomesDelta<Net, 1, kLast> ? kLast : kLast + 1;
+  const auto act = [&]<int At>(std::integral_constant<int, At>) EMMY_LAMBDA { return m.template act<At>(); };
+  const auto delta = [&](auto) EMMY_LAMBDA { return static_cast<const S*>(m.template delta<kLast>()); };
+  Seen<S> seen{0, sum_of_squares<kLast, kLast + 1, Net>(delta)};
+  if constexpr (!Measuring) {
+    seen.activations = sum_of_squares<0, kActs, Net>(act);
+  } else {
+    totals.delta[kLast] = seen.last_delta;
+    [&]<int... T>(std::integer_sequence<int, T...>) EMMY_LAMBDA {
+      ((seen.activations += totals.act[T] = sum_of_squares<T, T + 1, Net>(act)), ...);
+    }
+    (std::make_integer_sequence<int, kActs>{});
+  }
+  return seen;
+}
+
+// Can nothing of the way back overflow, nor the sum of the squares of all that it computes? What bounds them grows linearly with |g|,
+// so its square is at most 1 + |g|^2 times what it is of a gradient of 1.
+template <class Net, class Rule, bool Memory>
+EMMY_INLINE bool is_clear(const Rule& rule, const Seen<typename Net::scalar>& seen,
+                          const Largest<Net, Memory>& largest) noexcept {
+  using S = typename Net::scalar;
+  const S w = largest.theta_of(0);
+  S delta = seen.last_delta;
+  [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
+    const auto pass = [&]<int At>(std::integral_constant<int, At>) EMMY_LAMBDA {
+      using N = node_at<Net, At>;
+      if constexpr (kPlan<Net>.needs_delta[At] && kPlan<Net>.first_block[At] < kPlan<Net>.first_block[At + 1])
+        delta *= w * w * S(N::in::kChannels * N::out::kChannels);
+    };
+    (pass(std::integral_constant<int, I>{}), ...);
+  }
+  (std::make_integer_sequence<int, Net::kNodes>{});
+  Largest<Net, Memory> unused = largest;
+  const S of_one = bound_block<0>(rule, S(1), largest, unused);
+  return is_finite(S(2) * of_one * (S(1) + (seen.activations + S(1)) * delta));
+}
+
+// Node I and all below: the delta of what it reads and its update.
+template <int I, bool Measuring, class Net, class Rule, class Led, class Told>
+EMMY_INLINE void way_back(const Memory<Net, 1, true>& m, Params<Net>& params, State<Net, Rule>& state, const Rule& rule,
+                          Led& ledger, Told& totals) noexcept {
+  using S = typename Net::scalar;
+  using N = node_at<Net, I>;
+  constexpr int kBlocks = kPlan<Net>.first_block[I + 1] - kPlan<Net>.first_block[I];
+  if constexpr (kBlocks > 0) {
+    constexpr bool kBack = kSweepsBack<Net, Rule, Led, Measuring, I>;
+    NoTotals none;
+    if constexpr (!kBack) backward_node<I>(m, none);
+    update_node<I, Measuring, kBack>(m, params, state, rule, Clips<Net, false>{}, ledger, totals,
+                                     std::make_integer_sequence<int, kBlocks>{});
+    if constexpr (kBack) {
+      const auto f = m.template frame<I>();
+      const auto finish = [&](auto below) EMMY_LAMBDA {
+        for (int i = 0; i < padded<S>(N::in::kChannels); i += kLanesOf<S>)
+          put_dx<false>(below, f.x, f.dx, i,
+                        i < N::in::kChannels ? simd::load(static_cast<const S*>(f.dx + i)) : simd::zero<S>());
+      };
+      if constexpr (kFusedBackward<Net, I - 1>) finish(typename node_at<Net, I - 1>::layer{});
+      else finish(nullptr);
+    }
+    if constexpr (Measuring && I > 0) {
+      constexpr int kRoot = kPlan<Net>.tensor[I].root;
+      totals.delta[kRoot] = sum_of_squares<kRoot, kRoot + 1, Net>(
+          [&](auto) EMMY_LAMBDA { return static_cast<const S*>(m.template delta<kRoot>()); });
+    }
+  }
+  if constexpr (I > 0) way_back<I - 1, Measuring>(m, params, state, rule, ledger, totals);
+}
+
+// Backward, ledger and update behind the loss `value`. False: left to the general step, nothing has changed.
+template <bool Measuring, class Loss, class Net, class Rule, class Led>
+EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                            const Rule& rule, Led& ledger, [[maybe_unused]] typename Net::scalar value) noexcept {
+  using S = typename Net::scalar;
+  const auto& plain = reference(rule);
+  std::conditional_t<Measuring, Totals<Net>, NoTotals> totals;
+  [[maybe_unused]] Seen<S> seen{};
+  [[maybe_unused]] auto largest = state.largest;
+  if constexpr (!kUnchecked<Rule>) {
+    seen = see<Measuring>(m, totals);
+    if (!valid(plain) || !is_finite(value)) return false;
+    if (!largest.known() || !is_clear(plain, seen, largest)) {
+      // The bound only grows: look at the weights again where that may help.
+      auto least = largest;
+      least.assign(0, S(0), largest.memory_of(0));
+      if (!is_clear(plain, seen, least) || !measure_largest(params, state, largest) || !is_clear(plain, seen, largest))
+        return false;
+    }
+  }
+  if constexpr (Measuring) {
+    note_loss<Loss>(ledger);
+    begin_books(ledger, params, state);
+  }
+  way_back<Net::kNodes - 1, Measuring>(m, params, state, rule, ledger, totals);
+  if constexpr (!kUnchecked<Rule>) {
+    const auto delta = [&]<int At>(std::integral_constant<int, At>)
+                           EMMY_LAMBDA { return static_cast<const S*>(m.template delta<At>()); };
+    const S deltas = seen.last_delta + sum_of_squares<1, Net::kNodes, Net>(delta);
+    const S g = root((seen.activations + S(1)) * deltas) + S(0x1p-60);  // squares may underflow
+    state.largest = unraised(largest);
+    static_cast<void>(bound_block<0>(plain, g, largest, state.largest));  // is_clear said that it is finite
+  }
+  if constexpr (Measuring) {
+    note_squares<1>(totals, ledger);
+    end_books<1>(ledger, rule, Clips<Net, false>{});
+  }
+  return true;
+}
+
+// The same of any step: false where that is not how it is done.
+template <class Loss, class Net, int Batch, class Rule, class Led>
+EMMY_INLINE bool try_chain_step(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
+                                const Rule& rule, Led& ledger, typename Net::scalar value) noexcept {
+  const auto take = [&]<bool Measuring>(std::bool_constant<Measuring>) EMMY_LAMBDA {
+    if constexpr (kTakesChainStep<Net, Batch, Rule, Led, Measuring>)
+      return chain_step<Measuring, Loss>(m, params, state, rule, ledger, value);
+    else return false;
+  };
+  if constexpr (kIsLedger<Led>) {
+    const bool done = measuring(ledger) ? take(std::true_type{}) : take(std::false_type{});
+    ledger.steps += done;
+    return done;
+  } else {
+    return take(std::false_type{});
+  }
+}
+
+}  // namespace inner
+}  // namespace emmy::inline EMMY_TARGET
