@@ -210,7 +210,7 @@ void check_backward(const BackwardCase<T>& kernel) {
   }
 }
 
-// Rows 1 and 2 take the dot products, more rows the transposed copy.
+// Rows 1 and 2 take the dot products, more rows the transposed copy, or dots again.
 TYPED_TEST(Affine, BackwardMatchesTheDoubleLoops) {
   using T = TypeParam;
   static_assert(emmy::kTransposeFromRows > 1 && emmy::kTransposeFromRows <= 4);
@@ -239,6 +239,34 @@ TYPED_TEST(Affine, OneRowInPanels) {
     check_backward(backward_case<emmy::Relu, false, T, 1, kIn, kOut>());
   });
   check_backward(backward_case<std::nullptr_t, false, T, 1, emmy::padded<T>(32), 10>());
+}
+
+// The last number of rows that takes dots and the first that takes the copy, where folds move that limit and where W is too large.
+template <class T, int In, int Out>
+void check_both_sides() {
+  constexpr int kFrom = emmy::kTransposeRowsFrom<T, In, Out>;
+  check_backward(backward_case<emmy::Relu, false, T, kFrom - 1, In, Out>());
+  check_backward(backward_case<std::nullptr_t, true, T, kFrom - 1, In, Out>());
+  check_backward(backward_case<emmy::Relu, false, T, kFrom, In, Out>());
+  // What they sum of the squares of dx.
+  constexpr int kRows = kFrom > 3 ? kFrom - 1 : 3, kInPad = emmy::padded<T>(In), kOutPad = emmy::padded<T>(Out);
+  Random random(In + Out);
+  Fenced<T> w(In * kOutPad), dy(kRows * kOutPad), dx(kRows * kInPad), work(Out * kInPad);
+  fill_padded(w.data(), In, Out, kOutPad, random);
+  fill_padded(dy.data(), kRows, Out, kOutPad, random);
+  T squares = -1;
+  emmy::affine_backward<false, kRows, In, Out>(w.data(), dy.data(), static_cast<const T*>(nullptr), dx.data(),
+                                               work.data(), nullptr, &squares);
+  double want = 0;
+  for (std::size_t i = 0; i < dx.size(); ++i) want += static_cast<double>(dx[i]) * static_cast<double>(dx[i]);
+  EXPECT_NEAR(static_cast<double>(squares), want, (kRows * In + 1) * kRoundoff<T> * want);
+}
+TYPED_TEST(Affine, BackwardOnBothSidesOfTheCopy) {
+  check_both_sides<TypeParam, 13, 20>();
+  check_both_sides<TypeParam, 35, 37>();
+  check_both_sides<TypeParam, 64, 64>();
+  check_both_sides<TypeParam, 16, 130>();
+  check_both_sides<TypeParam, 65, 64>();
 }
 
 TYPED_TEST(Affine, BackwardWithEveryActivationBelow) {

@@ -25,6 +25,19 @@ EMMY_INLINE constexpr int affine_work(int rows, int in, int out) noexcept {
 
 namespace emmy::inline EMMY_TARGET {
 
+// The same where dots are folded into whole vectors, of weights that are in L1 for the next row: a fold takes 30 shuffles for as many
+// rows of W as there are lanes, a transposed copy 64 for each of their vectors (13-64-64-4, AVX-512: 8 rows; 4 samples take 0.8 of
+// the time of a copy).
+template <class T, int In, int Out>
+inline constexpr int kTransposeRowsFrom = [] {
+  if constexpr (!kDotsByLanes<T> || kLanesOf<T> < 8 || In * padded<T>(Out) * static_cast<int>(sizeof(T)) > 16384) {
+    return kTransposeFromRows;
+  } else {
+    constexpr int kVectors = covered<T, Out>() / kLanesOf<T>;
+    return 2 * kVectors >= kTransposeFromRows ? 2 * kVectors + 1 : kTransposeFromRows;
+  }
+}();
+
 // y[r, o] = activation(b[o] + sum_i x[r, i] w[i, o]); w [In][padded(Out)], x rows of InStride, y rows of padded(Out)
 // whose pad lanes become zero. b may be null. Rows of x may overlap (In > InStride), and i may go on over Groups rows:
 // w [Groups In][padded(Out)]. Error: (Groups In + 1) w_r (|b| + sum |x w|), and the activation's. Test:
@@ -85,12 +98,18 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
   } else if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
     for (int r = 0; r < Rows; ++r)
       row_dots<Out>(w, In, dy + r * kOutPad, [&](int i, T dot) EMMY_LAMBDA { finish(r, i, dot); });
-  } else if constexpr (Rows < kTransposeFromRows && kDotsByLanes<T> && !simd::kStrict) {
-    for (int r = 0; r < Rows; ++r) {
-      row_dots<In, Out>(w, dy + r * kOutPad, [&](int i, auto v) EMMY_LAMBDA { finish(r, i, v); });
-      if constexpr (!kAdd)
-        for (int i = covered<T, In>(); i < kInPad; i += kLanesOf<T>) simd::store(simd::zero<T>(), dx + r * kInPad + i);
-    }
+  } else if constexpr (Rows < kTransposeRowsFrom<T, In, Out> && kDotsByLanes<T> && !simd::kStrict) {
+    summing_squares(squares, [&](auto see) EMMY_LAMBDA {
+      for (int r = 0; r < Rows; ++r) {
+        row_dots<In, Out>(w, dy + r * kOutPad, [&](int i, auto v) EMMY_LAMBDA {
+          v = finish(r, i, v);
+          if constexpr (!__is_same(Squares, std::nullptr_t)) see(v);
+        });
+        if constexpr (!kAdd)
+          for (int i = covered<T, In>(); i < kInPad; i += kLanesOf<T>)
+            simd::store(simd::zero<T>(), dx + r * kInPad + i);
+      }
+    });
   } else if constexpr (Rows < kTransposeFromRows) {
     // The dots go where dx is going to be, or a pad at a time beside it where they are added; then what is fused.
     constexpr int kStep = kAdd ? padded<T>(1) : kInPad;
