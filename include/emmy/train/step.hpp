@@ -64,7 +64,7 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   if (try_chain_step<Loss>(m, params, state, rule, ledger, value)) return {Status::ok, value};
   backward_pass(m, told);
   if constexpr (kUnchecked<Rule>) {
-    update_all<false>(m, params, state, rule, Clips<Net, false>{}, ledger, NoSquares{});
+    update_all<false>(m, params, state, rule, Clips<Net, false>{}, ledger, none);
     commit_all(m);
     return {Status::ok, value};
   }
@@ -88,11 +88,11 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
       note_squares<Batch>(totals, ledger);
       update_all<true>(m, params, state, rule, clips, ledger, totals);
     } else {
-      update_all<false>(m, params, state, rule, clips, ledger, totals);
+      update_all<false>(m, params, state, rule, clips, ledger, none);
     }
     ++ledger.steps;
   } else {
-    update_all<false>(m, params, state, rule, clips, ledger, totals);
+    update_all<false>(m, params, state, rule, clips, ledger, none);
   }
   commit_all(m);
   return {Status::ok, value};
