@@ -27,7 +27,7 @@ bool same_bits(const A& a, const A& b) {
 template <class Net, class Rule, class Led = emmy::NoLedger>
 inline constexpr bool kTaken = emmy::inner::kTakesChainStep<Net, 1, Rule, Led, emmy::kIsLedger<Led>>;
 template <class Net>
-inline constexpr bool kCan = !emmy::one_lane<typename Net::scalar>();
+inline constexpr bool kCan = emmy::inner::kHasChainSteps<typename Net::scalar>;
 
 // What step.hpp does without it, of values that need no check.
 template <class Net, class Rule, class Led>

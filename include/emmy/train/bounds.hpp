@@ -3,6 +3,7 @@
 // Test: tests/train/step_test.cpp.
 #pragma once
 
+#include <emmy/core/status.hpp>
 #include <emmy/train/totals.hpp>
 
 namespace emmy::inline EMMY_TARGET {

@@ -61,7 +61,8 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   if constexpr (kLazy<Rule>) forward_lazily(m, params, state);
   else forward_pass(m, told);
   const S value = loss_pass(m, loss, target, Batch, S(1) / S(Batch));
-  if (try_chain_step<Loss>(m, params, state, rule, ledger, value)) return {Status::ok, value};
+  if constexpr (!kTakesTinyStep<Net, Batch, Rule, Led>)
+    if (try_chain_step<Loss>(m, params, state, rule, ledger, value)) return {Status::ok, value};
   backward_pass(m, told);
   if constexpr (kUnchecked<Rule>) {
     update_all<false>(m, params, state, rule, Clips<Net, false>{}, ledger, none);
