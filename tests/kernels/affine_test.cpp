@@ -244,7 +244,7 @@ TYPED_TEST(Affine, OneRowInPanels) {
 // The last number of rows that takes dots and the first that takes the copy, where folds move that limit and where W is too large.
 template <class T, int In, int Out>
 void check_both_sides() {
-  constexpr int kFrom = emmy::kTransposeRowsFrom<T, In, Out>;
+  constexpr int kFrom = emmy::kDotsBelowRows<T, In, Out>;
   check_backward(backward_case<emmy::Relu, false, T, kFrom - 1, In, Out>());
   check_backward(backward_case<std::nullptr_t, true, T, kFrom - 1, In, Out>());
   check_backward(backward_case<emmy::Relu, false, T, kFrom, In, Out>());

@@ -130,6 +130,10 @@ TYPED_TEST(ChainStep, BooksWhatTwoPassesBook) {
     all(std::type_identity<Square<S>>{}, decay);
     all(std::type_identity<Uneven<S>>{}, decay);
     all(std::type_identity<Short<S>>{}, decay);
+    using Momentum = emmy::BasicMomentum<S>;
+    const Momentum momentum{.learning_rate = S(0.02), .momentum = S(0.5), .weight_decay = decay, .dampening = S(0.25)};
+    check_steps<Square<S>, Momentum, emmy::Ledger<Square<S>, emmy::WatchAll, emmy::Predict>>(momentum, tolerance);
+    check_steps<Square<S>, Momentum, emmy::Ledger<Square<S>, emmy::WatchAll, emmy::Measure>>(momentum, tolerance);
   }
 }
 
@@ -168,6 +172,7 @@ TYPED_TEST(ChainStep, IsForChainsOfDenseAndRulesOfOneRate) {
   EXPECT_EQ((kTaken<Bent, Sgd>), (emmy::kIsContraction<emmy::Sigmoid> && kCan<N>));
   EXPECT_FALSE((kTaken<N, emmy::PerBlock<Sgd, N>>));
   EXPECT_FALSE((kTaken<N, emmy::ClipByNorm<Sgd>>));
+  EXPECT_FALSE((kTaken<N, emmy::ClipByValue<Sgd>>));  // checks its limit
   EXPECT_FALSE((kTaken<N, emmy::Lazy<Sgd>>));
   EXPECT_FALSE((kTaken<N, emmy::BasicAdam<S>>));
   EXPECT_FALSE((kTaken<N, Sgd, emmy::Ledger<N>>));  // audited: statistics of every tensor
@@ -222,8 +227,8 @@ TYPED_TEST(ChainStep, ClearsNothingThatTheGeneralStepRefuses) {
   using Sgd = emmy::BasicSgd<S>;
   const Sgd rule{.learning_rate = S(0.5)};
   emmy::Trainer<N, Sgd, 1> t{};
-  const fixture::Data<N, 1> none{};  // zeros: tanh' is 1
-  const S target[] = {S(1), S(-0.75)};
+  const fixture::Data<N, 1> none{};                                       // zeros: tanh' is 1
+  const S kTiny = std::sqrt(std::numeric_limits<S>::min()) * S(0x1p-13);  // its square is lost
   int cleared = 0, refused = 0;
   for (int e = 0; std::ldexp(S(1), 2 * e) < std::numeric_limits<S>::max() / S(1024); ++e) {
     t.params = {};
@@ -234,19 +239,23 @@ TYPED_TEST(ChainStep, ClearsNothingThatTheGeneralStepRefuses) {
     ASSERT_TRUE(emmy::inner::measure_largest(t.params, t.state, largest));
     // What the general step finds, with the deltas there.
     const emmy::Memory<N, 1, true> m{t.params.data, nullptr, t.scratch.data, none.x};
-    emmy::forward_pass(m);
-    emmy::inner::loss_pass(m, SquaredError{}, target, 1, S(1));
-    emmy::inner::NoTotals nothing;
-    const auto seen = emmy::inner::see<false>(m, nothing);
-    const bool clear = emmy::inner::is_clear<N>(rule, seen, largest);
-    emmy::backward_pass(m);
-    emmy::inner::Totals<N> totals;
-    emmy::NoLedger ledger;
-    emmy::inner::inspect_all(m, totals, ledger);
-    auto after = largest;
-    const bool passes = emmy::is_finite(totals.all) && emmy::inner::check_update<1>(totals, after, rule) == Status::ok;
-    EXPECT_TRUE(passes || !clear) << "weights of 2^" << e;
-    cleared += clear, refused += !passes;
+    for (const S scale : {S(1), kTiny}) {
+      const S target[] = {scale, S(-0.75) * scale};
+      emmy::forward_pass(m);
+      emmy::inner::loss_pass(m, SquaredError{}, target, 1, S(1));
+      emmy::inner::NoTotals nothing;
+      const auto seen = emmy::inner::see<false>(m, nothing);
+      const bool clear = emmy::inner::is_clear<N>(rule, seen, largest);
+      emmy::backward_pass(m);
+      emmy::inner::Totals<N> totals;
+      emmy::NoLedger ledger;
+      emmy::inner::inspect_all(m, totals, ledger);
+      auto after = largest;
+      const bool passes =
+          emmy::is_finite(totals.all) && emmy::inner::check_update<1>(totals, after, rule) == Status::ok;
+      EXPECT_TRUE(passes || !clear) << "weights of 2^" << e << ", errors of " << scale;
+      cleared += clear, refused += !passes;
+    }
   }
   EXPECT_GT(cleared, 4);
   EXPECT_GT(refused, 4);

@@ -25,16 +25,15 @@ EMMY_INLINE constexpr int affine_work(int rows, int in, int out) noexcept {
 
 namespace emmy::inline EMMY_TARGET {
 
-// The same where dots are folded into whole vectors, of weights that are in L1 for the next row: a fold takes 30 shuffles for as many
-// rows of W as there are lanes, a transposed copy 64 for each of their vectors (13-64-64-4, AVX-512: 8 rows; 4 samples take 0.8 of
-// the time of a copy).
+// Below this many rows dx is made of dots. Where they are folded into whole vectors, of weights that are in L1 for the next row: a fold
+// takes 30 shuffles for as many rows of W as there are lanes, a transposed copy 64 for each of their vectors (13-64-64-4, AVX-512:
+// 4 samples take 0.8 of the time of a copy, 8 0.9). `work` is as large as without: no size depends on the target.
 template <class T, int In, int Out>
-inline constexpr int kTransposeRowsFrom = [] {
+inline constexpr int kDotsBelowRows = [] {
   if constexpr (!kDotsByLanes<T> || kLanesOf<T> < 8 || In * padded<T>(Out) * static_cast<int>(sizeof(T)) > 16384) {
     return kTransposeFromRows;
   } else {
-    constexpr int kVectors = covered<T, Out>() / kLanesOf<T>;
-    return 2 * kVectors >= kTransposeFromRows ? 2 * kVectors + 1 : kTransposeFromRows;
+    return 2 * (covered<T, Out>() / kLanesOf<T>)+1;
   }
 }();
 
@@ -98,7 +97,7 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
   } else if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
     for (int r = 0; r < Rows; ++r)
       row_dots<Out>(w, In, dy + r * kOutPad, [&](int i, T dot) EMMY_LAMBDA { finish(r, i, dot); });
-  } else if constexpr (Rows < kTransposeRowsFrom<T, In, Out> && kDotsByLanes<T> && !simd::kStrict) {
+  } else if constexpr (Rows < kDotsBelowRows<T, In, Out> && kDotsByLanes<T> && !simd::kStrict) {
     summing_squares(squares, [&](auto see) EMMY_LAMBDA {
       for (int r = 0; r < Rows; ++r) {
         row_dots<In, Out>(w, dy + r * kOutPad, [&](int i, auto v) EMMY_LAMBDA {

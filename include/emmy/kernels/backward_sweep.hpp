@@ -3,7 +3,7 @@
 //   dots[i] = sum_o W[i, o] dy[o]        of W as it was
 //   W'[i, o] = k W[i, o] - x[i] v[o],    v = a0 dy
 //
-// One after the other, row_dots (gemm.hpp) and sweep_outer read W twice; this writes the same bits. Layout and errors as theirs;
+// One after the other, row_dots (gemm.hpp) and sweep_outer read W twice; this writes the same bits, but for the sign of a dot that is zero. Layout and errors as theirs;
 // nothing can fail here. Test: tests/kernels/backward_sweep_test.cpp.
 #pragma once
 

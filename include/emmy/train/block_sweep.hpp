@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include <emmy/kernels/backward_sweep.hpp>
+#include <emmy/kernels/outer_sweep.hpp>
 #include <emmy/kernels/reduce.hpp>
 #include <emmy/noether/booking.hpp>
 #include <emmy/noether/law.hpp>

@@ -1,13 +1,13 @@
-// What follows the loss of one sample in a chain of Dense layers, with Sgd, Momentum or Nesterov: backward, ledger and update in one
-// way back. Weights move while the delta of the layer below is made of what they were, where registers hold both
-// (kernels/backward_sweep.hpp).
+// What follows the loss of one sample in a chain of Dense layers, with Sgd, Momentum or Nesterov, on vectors of eight lanes and more:
+// backward, ledger and update in one way back. Weights move while the delta of the layer below is made of what they were, where
+// registers hold both (kernels/backward_sweep.hpp).
 //
 // So weights move before all deltas are known, and nothing that can fail may depend on one. Bounds stand in for them: with w >= 1
 // a bound of all weights (Largest in net/memory.hpp)
 //   |dx|^2 <= w^2 In Out |dy|^2 through a Dense (Frobenius),  <= |dy|^2 through an activation with |f'| <= 1
 // and |g|^2 <= (A + 1) max |dy|^2, A the sum of the squares of all activations. What they do not clear takes the general step
-// (step.hpp), which looks at every value. The weights get the same bits either way.
-// Without a ledger, in steps that it does not measure, predicted and measured by law. Test: tests/train/chain_step_test.cpp.
+// (step.hpp), which looks at every value. The weights get the same bits either way. For steps without a ledger, those that it does
+// not measure, and those that it predicts or measures by law. Test: tests/train/chain_step_test.cpp.
 #pragma once
 
 #include <emmy/train/bounds.hpp>
@@ -59,11 +59,15 @@ inline constexpr bool kBooksByNode<Net, Ledger<Net, Spec, Mode>> = books_by_node
 template <class S>
 inline constexpr bool kHasChainSteps = kLanesOf<S> >= 8 && !kHasPanels<S> && !simd::kStrict;
 
+// Rules whose bound is linear in |g|, by themselves: what is around another one checks more than its rates.
+template <class Rule>
+inline constexpr bool kIsChainRule = kMayBePlain<Rule>;
+template <class Rule>
+inline constexpr bool kIsChainRule<Unchecked<Rule>> = kMayBePlain<Rule>;
+
 template <class Net, int Batch, class Rule, class Led, bool Measuring>
 inline constexpr bool kTakesChainStep = []<int... I>(std::integer_sequence<int, I...>) {
-  constexpr bool kOneRate = !Rule::kClips && !kLazy<Rule> && !detail::kRatesByBlock<Rule> && !kPreconditioned<Rule> &&
-                            kSecondMoments<Rule> == 0;
-  if constexpr (Batch != 1 || !kOneRate || !kHasChainSteps<typename Net::scalar>) return false;
+  if constexpr (Batch != 1 || !kIsChainRule<Rule> || !kHasChainSteps<typename Net::scalar>) return false;
   else if constexpr (Measuring && !(kFollowsLaw<Led> && kBooksByNode<Net, Led>)) return false;
   else return (kIsLink<Net, I> && ...);
 }
@@ -84,7 +88,11 @@ EMMY_INLINE typename Net::scalar sum_of_squares(Of&& p) noexcept {
   return simd::sum(simd::add(total, other));
 }
 
-// The sums of squares of all activations and of the last delta; each by itself to `totals`, where a law wants it.
+// Squares may underflow: sums of them are bounds with this.
+template <class S>
+inline constexpr S kLostSquares = S(0x1p-110);
+
+// The sums of squares of all activations and, as a bound, of the last delta; each by itself to `totals`, where a law wants it.
 template <class S>
 struct Seen {
   S activations, last_delta;
@@ -92,19 +100,21 @@ struct Seen {
 template <bool Measuring, class Net, class Told>
 EMMY_INLINE Seen<typename Net::scalar> see(const Memory<Net, 1, true>& m, [[maybe_unused]] Told& totals) noexcept {
   using S = typename Net::scalar;
-  constexpr int kLast = Net::kNodes, kActs = kBecomesDelta<Net, 1, kLast> ? kLast : kLast + 1;
+  constexpr int kLast = Net::kNodes;
+  static_assert(kBecomesDelta<Net, 1, kLast>);
   const auto act = [&]<int At>(std::integral_constant<int, At>) EMMY_LAMBDA { return m.template act<At>(); };
   const auto delta = [&](auto) EMMY_LAMBDA { return static_cast<const S*>(m.template delta<kLast>()); };
   Seen<S> seen{0, sum_of_squares<kLast, kLast + 1, Net>(delta)};
   if constexpr (!Measuring) {
-    seen.activations = sum_of_squares<0, kActs, Net>(act);
+    seen.activations = sum_of_squares<0, kLast, Net>(act);
   } else {
     totals.delta[kLast] = seen.last_delta;
     [&]<int... T>(std::integer_sequence<int, T...>) EMMY_LAMBDA {
       ((seen.activations += totals.act[T] = sum_of_squares<T, T + 1, Net>(act)), ...);
     }
-    (std::make_integer_sequence<int, kActs>{});
+    (std::make_integer_sequence<int, kLast>{});
   }
+  seen.last_delta += kLostSquares<S>;
   return seen;
 }
 
@@ -190,10 +200,11 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
   if constexpr (!kUnchecked<Rule>) {
     const auto delta = [&]<int At>(std::integral_constant<int, At>)
                            EMMY_LAMBDA { return static_cast<const S*>(m.template delta<At>()); };
-    const S deltas = seen.last_delta + sum_of_squares<1, Net::kNodes, Net>(delta);
-    const S g = root((seen.activations + S(1)) * deltas) + S(0x1p-60);  // squares may underflow
+    const S deltas = seen.last_delta + sum_of_squares<1, Net::kNodes, Net>(delta),
+            g = root((seen.activations + S(1)) * deltas);
     state.largest = unraised(largest);
     static_cast<void>(bound_block<0>(plain, g, largest, state.largest));  // is_clear said that it is finite
+    if (!is_finite(g)) state.largest.forget();                            // weights that were changed without `refresh`
   }
   if constexpr (Measuring) {
     note_squares<1>(totals, ledger);
@@ -202,7 +213,7 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
   return true;
 }
 
-// The same of any step: false where that is not how it is done.
+// chain_step of a step that may be one; false of any other.
 template <class Loss, class Net, int Batch, class Rule, class Led>
 EMMY_INLINE bool try_chain_step(const Memory<Net, Batch, true>& m, Params<Net>& params, State<Net, Rule>& state,
                                 const Rule& rule, Led& ledger, typename Net::scalar value) noexcept {

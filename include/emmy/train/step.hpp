@@ -2,7 +2,8 @@
 //
 // Phase A computes all activations and deltas and makes every check that can fail; phase B updates and cannot fail. So
 // a Status other than ok means that parameters, buffers and state are bit-identical to before, on fused paths too.
-//   checks: targets, rates, every activation and delta finite, and a bound on |theta'| and on the sums of the ledger.
+//   checks: targets, rates, every activation and delta finite, and a bound on |theta'| and on the sums of the ledger;
+//   of one sample in a chain of Dense bounds of the deltas stand in for them (chain_step.hpp).
 // The gradient is never stored: `gradients` makes it row by row and rule and meter use it at once. Clipping forms it
 // twice (its norm first) rather than keep it.
 #pragma once

@@ -1,6 +1,7 @@
 // The update of one layer: its gradient tiles meet rule and ledger here. Nothing in this file can fail.
 #pragma once
 
+#include <emmy/kernels/backward_sweep.hpp>
 #include <emmy/train/block_sweep.hpp>
 #include <emmy/train/check_sums.hpp>
 
