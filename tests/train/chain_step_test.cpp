@@ -100,6 +100,21 @@ using Short = Net<S, Input<64>, Dense<32>, Relu, Dense<10>>;
 
 template <class S>
 struct ChainStep : testing::Test {};
+
+// A trainer with weights, a sample and a rule.
+template <class N>
+struct Started {
+  using S = typename N::scalar;
+  emmy::Trainer<N, emmy::BasicSgd<S>, 1> t{};
+  fixture::Data<N, 1> data{};
+  emmy::BasicSgd<S> rule{.learning_rate = S(0.05)};
+
+  explicit Started(std::uint64_t seed) {
+    emmy::Pcg32 rng{seed};
+    emmy::init(t.params, rng);
+    data.refill(rng, false);
+  }
+};
 using Scalars = testing::Types<float, double>;
 TYPED_TEST_SUITE(ChainStep, Scalars);
 
@@ -185,12 +200,10 @@ TYPED_TEST(ChainStep, RefusesWhatTheGeneralStepRefuses) {
   using N = Square<S>;
   using Sgd = emmy::BasicSgd<S>;
   constexpr S kInfinite = std::numeric_limits<S>::infinity(), kMost = std::numeric_limits<S>::max();
-  emmy::Trainer<N, Sgd, 1> t{};
-  emmy::Pcg32 rng{29};
-  emmy::init(t.params, rng);
-  fixture::Data<N, 1> data{};
-  data.refill(rng, false);
-  const Sgd rule{.learning_rate = S(0.05)};
+  Started<N> started{29};
+  auto& t = started.t;
+  auto& data = started.data;
+  const auto& rule = started.rule;
   ASSERT_EQ(t.step(data.x, data.values, SquaredError{}, rule).status, Status::ok);
   const auto expect = [&](Status status, const Sgd& with, const char* what) {
     const auto params = t.params;
@@ -265,14 +278,11 @@ TYPED_TEST(ChainStep, ClearsNothingThatTheGeneralStepRefuses) {
 TYPED_TEST(ChainStep, LooksAtTheWeightsAgain) {
   using S = TypeParam;
   using N = Square<S>;
-  using Sgd = emmy::BasicSgd<S>;
   if (!kCan<N>) return;
-  emmy::Trainer<N, Sgd, 1> t{};
-  emmy::Pcg32 rng{31};
-  emmy::init(t.params, rng);
-  fixture::Data<N, 1> data{};
-  data.refill(rng, false);
-  const Sgd rule{.learning_rate = S(0.05)};
+  Started<N> started{31};
+  auto& t = started.t;
+  auto& data = started.data;
+  const auto& rule = started.rule;
   ASSERT_EQ(t.step(data.x, data.values, SquaredError{}, rule).status, Status::ok);
   const auto seen = emmy::inner::Seen<S>{S(1), S(1)};
   for (const S grown : {S(0x1p20), std::sqrt(std::numeric_limits<S>::max()) / S(8)}) {
@@ -289,13 +299,10 @@ TYPED_TEST(ChainStep, LeavesDeepNetsToTheGeneralStep) {
   using Deep =
       Net<S, Input<64>, Dense<64>, Tanh, Dense<64>, Tanh, Dense<64>, Tanh, Dense<64>, Tanh, Dense<64>, Tanh, Dense<64>,
           Tanh, Dense<64>, Tanh, Dense<64>, Tanh, Dense<64>, Tanh, Dense<64>, Tanh, Dense<64>, Tanh, Dense<4>>;
-  using Sgd = emmy::BasicSgd<S>;
-  emmy::Trainer<Deep, Sgd, 1> t{};
-  emmy::Pcg32 rng{37};
-  emmy::init(t.params, rng);
-  fixture::Data<Deep, 1> data{};
-  data.refill(rng, false);
-  const Sgd rule{.learning_rate = S(0.05)};
+  Started<Deep> started{37};
+  auto& t = started.t;
+  auto& data = started.data;
+  const auto& rule = started.rule;
   ASSERT_EQ(t.step(data.x, data.values, SquaredError{}, rule).status, Status::ok);
   EXPECT_EQ((emmy::inner::is_clear<Deep>(rule, emmy::inner::Seen<S>{S(1), S(1)}, t.state.largest)), sizeof(S) == 8);
   const auto before = t.params;

@@ -3,8 +3,8 @@
 //   dots[i] = sum_o W[i, o] dy[o]        of W as it was
 //   W'[i, o] = k W[i, o] - x[i] v[o],    v = a0 dy
 //
-// One after the other, row_dots (gemm.hpp) and sweep_outer read W twice; this writes the same bits, but for the sign of a dot that is zero. Layout and errors as theirs;
-// nothing can fail here. Test: tests/kernels/backward_sweep_test.cpp.
+// One after the other, row_dots (gemm.hpp) and sweep_outer read W twice; this writes the same bits, but for the sign of a dot that
+// is zero. Layout and errors as theirs; nothing can fail here. Test: tests/kernels/backward_sweep_test.cpp.
 #pragma once
 
 #include <emmy/kernels/outer_sweep.hpp>

@@ -29,6 +29,9 @@ template <int Out, class Bias>
 inline constexpr int kTurnableOutputs<Dense<Out, Bias>> = Out;
 template <int Out, class Bias>
 inline constexpr bool kTellsSquares<Dense<Out, Bias>> = Out > 1;
+// Does it train W and b of one position as they are?
+template <class L>
+inline constexpr bool kIsDense = kHasPlainWeights<L> && !kIsWindowed<L> && !kIsFrozen<L>;
 // Of a frame: does its layer read its weights so? What wraps a Dense never does.
 template <class F>
 inline constexpr bool kReadsNarrow = is_narrow<typename F::scalar, typename F::layer>(F::kIn);

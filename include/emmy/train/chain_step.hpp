@@ -37,7 +37,7 @@ inline constexpr bool kIsLink = [] {
   using L = typename N::layer;
   if constexpr (N::kFrom != I || N::out::kPositions != 1 || kPlan<Net>.tensor[I + 1].consumers > 1) return false;
   else if constexpr (kIsElementwise<L>) return kIsContraction<L> && kFusedForward<Net, I> && kFusedBackward<Net, I>;
-  else return kHasPlainWeights<L> && kIsAffine<L> && !kIsWindowed<L> && !kIsFrozen<L> && N::in::kPositions == 1;
+  else return kIsDense<L> && kIsAffine<L> && N::in::kPositions == 1;
 }();
 // Are the parts of a charge that are booked into the same sums in one node? A way back books the last node first.
 template <class Net, class Spec>
@@ -126,15 +126,11 @@ EMMY_INLINE bool is_clear(const Rule& rule, const Seen<typename Net::scalar>& se
   using S = typename Net::scalar;
   const S w = largest.theta_of(0);
   S delta = seen.last_delta;
-  [&]<int... I>(std::integer_sequence<int, I...>) EMMY_LAMBDA {
-    const auto pass = [&]<int At>(std::integral_constant<int, At>) EMMY_LAMBDA {
-      using N = node_at<Net, At>;
-      if constexpr (kPlan<Net>.needs_delta[At] && kPlan<Net>.first_block[At] < kPlan<Net>.first_block[At + 1])
-        delta *= w * w * S(N::in::kChannels * N::out::kChannels);
-    };
-    (pass(std::integral_constant<int, I>{}), ...);
-  }
-  (std::make_integer_sequence<int, Net::kNodes>{});
+  for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+    constexpr int I = decltype(node)::value;
+    using N = node_at<Net, I>;
+    if constexpr (kPlan<Net>.needs_delta[I]) delta *= w * w * S(N::in::kChannels * N::out::kChannels);
+  });
   Largest<Net, Memory> unused = largest;
   const S of_one = bound_block<0>(rule, S(1), largest, unused);
   return is_finite(S(2) * of_one * (S(1) + (seen.activations + S(1)) * delta));
@@ -198,10 +194,18 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
   }
   way_back<Net::kNodes - 1, Measuring>(m, params, state, rule, ledger, totals);
   if constexpr (!kUnchecked<Rule>) {
-    const auto delta = [&]<int At>(std::integral_constant<int, At>)
-                           EMMY_LAMBDA { return static_cast<const S*>(m.template delta<At>()); };
-    const S deltas = seen.last_delta + sum_of_squares<1, Net::kNodes, Net>(delta),
-            g = root((seen.activations + S(1)) * deltas);
+    S deltas = seen.last_delta;
+    if constexpr (Measuring) {  // summed for the law already
+      for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
+        constexpr int kRoot = kPlan<Net>.tensor[decltype(node)::value].root;
+        if constexpr (kRoot > 0) deltas += totals.delta[kRoot];
+      });
+    } else {
+      deltas += sum_of_squares<1, Net::kNodes, Net>([&]<int At>(std::integral_constant<int, At>) EMMY_LAMBDA {
+        return static_cast<const S*>(m.template delta<At>());
+      });
+    }
+    const S g = root((seen.activations + S(1)) * deltas);
     state.largest = unraised(largest);
     static_cast<void>(bound_block<0>(plain, g, largest, state.largest));  // is_clear said that it is finite
     if (!is_finite(g)) state.largest.forget();                            // weights that were changed without `refresh`

@@ -39,9 +39,6 @@ consteval int tiny_vectors() {
   return simd::kRegisters < 16 ? simd::kRegisters / 2 : one_lane<S>() ? 16 : 8;
 }
 
-template <class L>
-inline constexpr bool kIsDense = kHasPlainWeights<L> && !kIsWindowed<L> && !kIsFrozen<L>;
-
 // Dense<H>, [activation], Dense<1>?
 template <class Net>
 consteval bool is_tiny() {
