@@ -15,7 +15,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set_property(GLOBAL PROPERTY EMMY_PROCESSOR aarch64)
   set_property(GLOBAL PROPERTY EMMY_STATIC_TARGETS neon)
   if(CMAKE_CROSSCOMPILING)  # an emulator has SVE; who has it natively names it in EMMY_TEST_TARGETS
-    set_property(GLOBAL PROPERTY EMMY_STATIC_TARGETS neon sve)
+    set_property(GLOBAL PROPERTY EMMY_STATIC_TARGETS neon sve sve256_known sve512_known)
   endif()
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^armv7")
   set_property(GLOBAL PROPERTY EMMY_PROCESSOR armv7)
@@ -49,6 +49,9 @@ function(emmy_describe_aarch64_target name)
   elseif(name STREQUAL "sve")  # one program, three vector lengths
     set(FLAGS -march=armv8.2-a+sve PARENT_SCOPE)
     set(CPUS sve128=max,sve128=on sve256=max,sve256=on sve512=max,sve512=on PARENT_SCOPE)
+  elseif(name MATCHES "^sve([0-9]+)_known$")  # for a vector length that one knows
+    set(FLAGS -march=armv8.2-a+sve -msve-vector-bits=${CMAKE_MATCH_1} PARENT_SCOPE)
+    set(CPUS ${name}=max,sve${CMAKE_MATCH_1}=on PARENT_SCOPE)
   else()
     message(FATAL_ERROR "emmy: no target of AArch64 is called '${name}'")
   endif()

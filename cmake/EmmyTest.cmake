@@ -76,7 +76,7 @@ endfunction()
 # -O0, which cannot share what others parse.
 # Not for SVE: g++ 12 crashes in what follows a precompiled header, whatever it holds.
 function(emmy_precompile_headers program target level)
-  if(target STREQUAL "sve")
+  if(target MATCHES "^sve")
     return()
   endif()
   set(first_program EMMY_FIRST_PROGRAM_${target})

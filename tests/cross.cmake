@@ -4,11 +4,13 @@
 #
 #   neon  (AArch64)  the widest: the library as users of 64-bit Arm get it
 #   sve              what depends on a vector length that is known at run time only; three lengths, one program
+#   sve256_known, sve512_known   panels in assembly, and who calls them
 #   neon  (Armv7)    the same, since its arithmetic is not IEEE
 #   scalar (Armv7)   what the kernels' words and 32 bits decide; Cortex-M's arithmetic, on a machine that has GoogleTest
 
 get_property(processor GLOBAL PROPERTY EMMY_PROCESSOR)
 set(every ${EMMY_TEST_TARGETS})
+list(FILTER every EXCLUDE REGEX "_known$")
 set(vectors neon sve)           # of this processor
 set(vectors_with_f64 neon sve)
 set(widest neon)
@@ -18,27 +20,37 @@ if(processor STREQUAL "armv7")  # its vectors have no f64 and flush subnormals: 
   set(widest scalar)
 endif()
 
-# Kernels as users compile them; whole nets, and the kernel tests that take longest to compile, with -O1, and where they
-# run for a second or two under QEMU without forced inlining, which halves what the compiler has to do.
+# AS_USERS: as users compile them. The others with -O1 and, where they run for a second or two under QEMU, without forced
+# inlining, which halves what the compiler has to do.
 function(emmy_add_cross_tests folder)
-  cmake_parse_arguments(PARSE_ARGV 1 A "" "" "NAMES;TARGETS")
+  cmake_parse_arguments(PARSE_ARGV 1 A "AS_USERS" "" "NAMES;TARGETS")
   set(quick "")
-  if(NOT folder MATCHES "^(simd|kernels|losses)$" OR A_NAMES MATCHES "update_sweep|conv")
-    set(quick QUICK -O1 ${every})
+  if(NOT A_AS_USERS)
+    set(quick QUICK -O1 ${EMMY_TEST_TARGETS})
     if(NOT folder STREQUAL "noether")
       list(APPEND quick DEFINITIONS EMMY_KEEP_CALLS)
     endif()
   endif()
+  list(REMOVE_DUPLICATES A_TARGETS)
   foreach(name IN LISTS A_NAMES)
-    list(REMOVE_DUPLICATES A_TARGETS)
     emmy_add_test(${folder}.${name} SOURCES ${folder}/${name}_test.cpp TARGETS ${A_TARGETS} ${quick})
   endforeach()
 endfunction()
 
-emmy_add_cross_tests(simd NAMES words arithmetic TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES attention avg_pool batch_norm column elementwise held_row inspect max_pool norm recurrent reduce softmax TARGETS ${every})
+emmy_add_cross_tests(simd AS_USERS NAMES words arithmetic TARGETS ${every})
+emmy_add_cross_tests(kernels NAMES attention avg_pool batch_norm column elementwise held_row inspect max_pool norm recurrent reduce TARGETS ${every})
+emmy_add_cross_tests(kernels AS_USERS NAMES softmax TARGETS ${every})
 emmy_add_cross_tests(kernels NAMES update_sweep TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES affine block_sparse gemm gram TARGETS ${vectors})
+emmy_add_cross_tests(kernels AS_USERS NAMES affine gemm TARGETS neon)
+emmy_add_cross_tests(kernels NAMES block_sparse gram TARGETS ${vectors})
+if(processor STREQUAL "aarch64")
+  emmy_add_cross_tests(kernels NAMES affine TARGETS sve sve512_known)
+  emmy_add_cross_tests(kernels NAMES gemm TARGETS sve)
+  emmy_add_cross_tests(kernels NAMES update_sweep TARGETS sve512_known)
+  emmy_add_cross_tests(kernels NAMES narrow TARGETS ${vectors} sve512_known)
+  emmy_add_cross_tests(kernels NAMES backward_sweep TARGETS neon sve256_known sve512_known)
+  emmy_add_cross_tests(train NAMES chain_step TARGETS neon sve256_known)
+endif()
 emmy_add_cross_tests(kernels NAMES conv TARGETS ${vectors})
 emmy_add_cross_tests(kernels NAMES conv2d TARGETS neon)
 if(processor STREQUAL "aarch64")  # half of what takes longest to compile; conv has both scalars

@@ -89,7 +89,7 @@ EMMY_COUNTED void emmy_count_kernel_dots_64(const float* w, const float* dy, flo
 }
 // W -= rate x dy^T
 EMMY_COUNTED void emmy_count_kernel_update_64(float rate, float* w, const float* x, const float* dy) {
-  emmy::sweep_outer<kGemv>(1.0f, rate, w, kGemv, x, dy, static_cast<float*>(nullptr));
+  emmy::sweep_outer<kGemv, kGemv>(1.0f, rate, w, x, dy, static_cast<float*>(nullptr));
 }
 EMMY_COUNTED void emmy_count_kernel_exp_256(const float* x, float* y) {
   apply([](auto v) EMMY_LAMBDA { return emmy::exp(v); }, x, y);

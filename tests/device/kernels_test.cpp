@@ -146,8 +146,8 @@ void outer(float k, bool biased) {
   fill(b, bs, 1, Out, kOut);
   fill(x, xs, 1, Rows, Rows);
   fill(y, ys, 1, Out, kOut);
-  emmy::sweep_outer<Out, Rows % emmy::kPanelRows != 0>(k, kRate, w, Rows, static_cast<const float*>(x),
-                                                       static_cast<const float*>(y), biased ? b : nullptr);
+  emmy::sweep_outer<Out, Rows>(k, kRate, w, static_cast<const float*>(x), static_cast<const float*>(y),
+                               biased ? b : nullptr);
   const double kept = static_cast<double>(k);
   for (int i = 0; i < Rows * Out; ++i) {
     out[i] = kept * ws[i] - xs[i / Out] * static_cast<double>(kRate) * ys[i % Out];

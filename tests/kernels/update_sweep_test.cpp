@@ -231,7 +231,7 @@ struct OuterCase {
 };
 template <class T, int Rows, int Cols>
 void run_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bias) {
-  emmy::sweep_outer<Cols, Rows % emmy::kPanelRows != 0>(k, a0, theta, Rows, x, dy, bias);
+  emmy::sweep_outer<Cols, Rows>(k, a0, theta, x, dy, bias);
 }
 template <class T, int Cols>
 void run_measured_bias(T k, T a0, T* theta, const T* v) {

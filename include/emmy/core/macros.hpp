@@ -50,12 +50,17 @@ inline constexpr int kPadBytes = 16;
 inline constexpr int kPadBytes = 64;
 #endif
 
-// Are weights of few outputs stored in columns? Where pads cost more than sums across lanes. As kPadBytes. Does a product beside a
-// store cost less by itself than in one with a sum?
-#if defined(__x86_64__) || defined(__i386__)
-inline constexpr bool kTurnsNarrow = true, kSplitsProducts = true;
+// Are weights of few outputs stored in columns? Where pads cost more than sums across lanes. As kPadBytes.
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
+inline constexpr bool kTurnsNarrow = true;
 #else
-inline constexpr bool kTurnsNarrow = false, kSplitsProducts = false;
+inline constexpr bool kTurnsNarrow = false;
+#endif
+// Does a product beside a store cost less by itself than in one with a sum?
+#if defined(__x86_64__) || defined(__i386__)
+inline constexpr bool kSplitsProducts = true;
+#else
+inline constexpr bool kSplitsProducts = false;
 #endif
 
 // The alignment of an array of scalars S.

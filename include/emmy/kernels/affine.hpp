@@ -48,12 +48,12 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
   if constexpr (Rows == 1 && Groups == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
     constexpr bool kWide = Out > kWidestPanel && kStride <= kWidestRow;
     alignas(kAlign<T>) static constexpr T kNone[kWide ? kStride : kWidestPanel] = {};
-    if constexpr (kWide) multiply_wide_rows<kStride, In % kPanelRows != 0>(b == nullptr ? kNone : b, x, w, In, y);
+    if constexpr (kWide) multiply_wide_rows<kStride, panel_rest(In)>(b == nullptr ? kNone : b, x, w, In, y);
     else
       for_row_panels<Out>([&](int o, auto cols) EMMY_LAMBDA {
         constexpr int kPanel = decltype(cols)::value;
-        multiply_panel<kPanel, In % kPanelRows != 0, panel_step(kPanel, kStride)>(b == nullptr ? kNone : b + o, x,
-                                                                                  w + o, In, kStride, y + o);
+        multiply_panel<kPanel, panel_rest(In), panel_step(kPanel, kStride)>(b == nullptr ? kNone : b + o, x, w + o, In,
+                                                                            kStride, y + o);
       });
     const int lanes = static_cast<int>(simd::lanes<T>());
     if constexpr (!__is_same(Activation, Identity)) {
@@ -89,7 +89,7 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
   const auto finish = [&](int row, int col, auto v)
                           EMMY_LAMBDA { return put_dx<kAdd>(Below{}, x, dx, row * kInPad + col, v); };
   if constexpr (Rows == 1 && kInPad == In && In >= 4 && Out <= kWidestDots && !kAdd && kHasDots<T>) {
-    dot_panel<Out, In % kPanelRows != 0, panel_step(Out, kOutPad)>(w, dy, In, kOutPad, dx);
+    dot_panel<Out, panel_rest(In), panel_step(Out, kOutPad)>(w, dy, In, kOutPad, dx);
     int i = 0;
     if constexpr (__is_same(Below, Relu) && kHasRectifiedRows<T>) i = In / 4 * 4, rectify_delta(dx, x, i);
     if constexpr (!__is_same(Below, std::nullptr_t))

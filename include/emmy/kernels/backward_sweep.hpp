@@ -7,6 +7,7 @@
 // is zero. Layout and errors as theirs; nothing can fail here. Test: tests/kernels/backward_sweep_test.cpp.
 #pragma once
 
+#include <emmy/kernels/narrow.hpp>
 #include <emmy/kernels/outer_sweep.hpp>
 
 namespace emmy::inline EMMY_TARGET {
@@ -56,6 +57,21 @@ requires(kDotsByLanes<T>) EMMY_INLINE
   };
   if (k == T(1)) pass(std::false_type{});
   else pass(std::true_type{});
+}
+
+// The same of turned weights [Cols][Rows], where panels can: v = motion, dots of Rows.
+template <int Rows, int Cols, class T>
+EMMY_INLINE void sweep_backward_turned(T k, T* theta, const T* x, const T* dy, const T* motion, T* dots) noexcept {
+  if (k == T(1)) {
+    for_row_panels<Rows>([&](int i, auto cols) EMMY_LAMBDA {
+      constexpr int kPanel = decltype(cols)::value;
+      back_panel<kPanel, panel_rest(Cols), panel_step(kPanel, Rows)>(theta + i, x + i, dy, motion, Cols, Rows,
+                                                                     dots + i);
+    });
+  } else {
+    narrow_backward<false, 1, Rows, Cols>(static_cast<const T*>(theta), dy, x, dots, nullptr);
+    sweep_outer<Rows, Cols>(k, T(1), theta, motion, x, static_cast<T*>(nullptr));
+  }
 }
 
 }  // namespace emmy::inline EMMY_TARGET

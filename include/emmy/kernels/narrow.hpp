@@ -12,6 +12,7 @@
 #include <emmy/kernels/elementwise.hpp>
 #include <emmy/kernels/gemm.hpp>
 #include <emmy/kernels/inspect.hpp>
+#include <emmy/kernels/panel.hpp>
 
 namespace emmy::inline EMMY_TARGET {
 
@@ -141,10 +142,23 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
 
 template <bool kAdd, int Rows, int In, int Out, class T, class Below, class Squares = std::nullptr_t>
 EMMY_INLINE void narrow_backward(const T* w, const T* dy, const T* x, T* dx, Below, Squares squares = {}) noexcept {
+  const auto finish = [&](int row, int col, auto v)
+                          EMMY_LAMBDA { return put_dx<kAdd>(Below{}, x, dx, row * In + col, v); };
+  if constexpr (Rows == 1 && !kAdd && kHasPanels<T>) {
+    alignas(kAlign<T>) static constexpr T kNone[kWidestPanel] = {};
+    for_row_panels<In>([&](int i, auto cols) EMMY_LAMBDA {
+      constexpr int kPanel = decltype(cols)::value;
+      multiply_panel<kPanel, panel_rest(Out), panel_step(kPanel, In)>(kNone, dy, w + i, Out, In, dx + i);
+    });
+    if constexpr (!__is_same(Below, std::nullptr_t)) {
+      EMMY_UNROLL(4)
+      for (int i = 0; i < In; i += kLanesOf<T>) finish(0, i, simd::load(static_cast<const T*>(dx + i)));
+    }
+    return;
+  }
   summing_squares(squares, [&](auto see) EMMY_LAMBDA {
     gemm<Rows, In, Out>(
-        dy, padded<T>(Out), 1, w, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
-        [&](int row, int col, auto v) EMMY_LAMBDA { return put_dx<kAdd>(Below{}, x, dx, row * In + col, v); }, 0, see);
+        dy, padded<T>(Out), 1, w, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); }, finish, 0, see);
   });
 }
 

@@ -30,20 +30,19 @@ consteval int moved_at_once() {
 
 // One sample, a rule without memory, nobody measuring: for Cols outputs in rows of padded length
 //   theta'[i, o] = k theta[i, o] - x_i v_o,   bias'[o] = k bias[o] - v_o (bias may be null),   v = a0 dy.
-// The gradient x dy^T never exists; a panel of v stays in registers while the rows pass by. Rest: may `rows` be no
-// multiple of kPanelRows?
-template <int Cols, bool Rest = true, class T>
-EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T* dy, T* bias) noexcept {
+// The gradient x dy^T never exists; a panel of v stays in registers while the rows pass by.
+template <int Cols, int Rows, class T>
+EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bias) noexcept {
   constexpr int kStride = padded<T>(Cols);
-  if constexpr (kHasPanels<T>) {
+  if constexpr (kHasPanels<T> && Rows > 0) {
     if (k != T(1)) {  // by itself: a second form of each loop would cost more flash than this pass costs time
-      scale<kStride>(k, theta, rows);
+      scale<kStride>(k, theta, Rows);
       if (bias != nullptr) scale<kStride>(k, bias, 1);
     }
     for_row_panels<Cols>([&](int o, auto cols) EMMY_LAMBDA {
       constexpr int kPanel = decltype(cols)::value;
-      update_panel<kPanel, Rest, panel_step(kPanel, kStride)>(theta + o, x, dy + o, a0, rows, kStride,
-                                                              bias == nullptr ? bias : bias + o);
+      update_panel<kPanel, panel_rest(Rows), panel_step(kPanel, kStride)>(theta + o, x, dy + o, a0, Rows, kStride,
+                                                                          bias == nullptr ? bias : bias + o);
     });
   } else {
     const int lanes = static_cast<int>(simd::lanes<T>());
@@ -71,14 +70,14 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, int rows, const T* x, const T*
                 (simd::store(next, at(First + J)), ...);
               });
             };
-            for (; i + kRows <= rows; i += kRows, row += kRows * kStride)
+            for (; i + kRows <= Rows; i += kRows, row += kRows * kStride)
               [&]<int... Part>(std::integer_sequence<int, Part...>) EMMY_LAMBDA {
                 (move(std::integral_constant<int, Part * kOnce>{}, std::make_integer_sequence<int, kOnce>{}), ...);
               }
             (std::make_integer_sequence<int, kRows * kVectors / kOnce>{});
           }
           EMMY_UNROLL(2)
-          for (; i < rows; ++i, row += kStride) {
+          for (; i < Rows; ++i, row += kStride) {
             const auto xi = simd::set(x[i]);
             T* at = row;
             ((simd::store(simd::neg_mul_add(xi, panel, kept(at)), at), at += lanes), ...);
@@ -177,7 +176,7 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SquaredRow<T>& x, const 
     if constexpr (kBefore) sum_rows(std::true_type{});
   }
   if constexpr (!MeterType::kColumns) {
-    sweep_outer<Cols>(k, a0, theta, Rows, motion, dy.p, static_cast<T*>(nullptr));
+    sweep_outer<Cols, Rows>(k, a0, theta, motion, dy.p, static_cast<T*>(nullptr));
   } else {
     for (int o = 0; o < kCovered; o += lanes)
       simd::store(squared(simd::load(dy.p + o), x.squares), &meter.column[kGgAt][o]);

@@ -5,7 +5,7 @@
 //
 // in the order of i, products fused where the target fuses; the update gives the bits of the portable text
 // (update_sweep.hpp). bias may be null. One function serves all layers with panels of its width, for flash. Cols: multiples
-// of kPanelStep up to kWidestPanel. Rest: may n be no multiple of kPanelRows? Step: panel_step(Cols, stride), not 0 where a
+// of kPanelStep up to kWidestPanel. Rest: panel_rest(n), what the text must know of n % kPanelRows. Step: panel_step(Cols, stride), not 0 where a
 // stride that is known makes a shorter loop. f32 only; not in strict text, nor on targets without: the portable text does
 // all there.
 // Tests: tests/kernels/affine_test.cpp and update_sweep_test.cpp (NEON), tests/device/kernels_test.cpp (Cortex-M).
@@ -46,9 +46,10 @@ template <class T>
 inline constexpr bool kHasPanels = false;
 inline constexpr int kPanelStep = 1, kWidestPanel = 1, kPanelRows = 1, kHeldGroup = 0;
 consteval int panel_step(int, int) { return 0; }
-template <int Cols, bool Rest, int Step, class T>
+consteval int panel_rest(int) { return 0; }
+template <int Cols, int Rest, int Step, class T>
 void multiply_panel(const T* start, const T* x, const T* w, int n, int stride, T* y) noexcept;
-template <int Cols, bool Rest, int Step, class T>
+template <int Cols, int Rest, int Step, class T>
 void update_panel(T* w, const T* x, const T* dy, T scale, int n, int stride, T* bias) noexcept;
 void add_row_of_group() = delete;
 void update_row_of_group() = delete;
@@ -60,7 +61,7 @@ void update_rectified_group() = delete;
 //   multiply_wide_rows<Cols>(start, x, w, n, y)   kWidestPanel < Cols <= kWidestRow
 #if !defined(EMMY_HAS_WIDE_ROWS)
 inline constexpr int kWidestRow = 0;
-template <int Cols, bool Rest, class T>
+template <int Cols, int Rest, class T>
 void multiply_wide_rows(const T* start, const T* x, const T* w, int n, T* y) noexcept;
 #endif
 
@@ -72,8 +73,18 @@ inline constexpr bool kHasDots = kHasPanels<T>;
 template <class T>
 inline constexpr bool kHasDots = false;
 inline constexpr int kWidestDots = 0;
-template <int Cols, bool Rest, int Step, class T>
+template <int Cols, int Rest, int Step, class T>
 void dot_panel(const T* w, const T* v, int n, int stride, T* dots) noexcept;
+#endif
+// Or, in one pass, dots[o] = sum_{i < n} d[i] w[i stride + o] and w[i stride + o] -= v[i] x[o].
+#if defined(EMMY_HAS_BACK_PANELS)
+template <class T>
+inline constexpr bool kHasBackPanels = kHasPanels<T>;
+#else
+template <class T>
+inline constexpr bool kHasBackPanels = false;
+template <int Cols, int Rest, int Step, class T>
+void back_panel(T* w, const T* x, const T* d, const T* v, int n, int stride, T* dots) noexcept;
 #endif
 #if defined(EMMY_HAS_RECTIFIED_ROWS)
 template <class T>

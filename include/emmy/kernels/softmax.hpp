@@ -39,27 +39,53 @@ EMMY_INLINE simd::Vec<T> load_logits(const T* y, int o) noexcept {
   return simd::select(simd::less(pads, simd::zero<T>()), pads, v);
 }
 
+namespace inner {
+// Do the vectors of a row stay in registers?
+template <class T, int Cols>
+inline constexpr bool kSoftmaxInRegisters = [] {
+  if constexpr (simd::kStrict || !kLanesKnown<T> || one_lane<T>() || simd::kRegisters < 16) return false;
+  else return covered<T, Cols>() <= 4 * kLanesOf<T>;
+}();
+}  // namespace inner
+
 // p[o] = exp(y[o] - max y) / sum, o < Cols; pad lanes of p become zero, those of y may hold anything.
-// p may be y. The shift by the maximum keeps every exponential in [0, 1]. Error of p: (Cols + 6) w_r absolute; of
+// p may be y. put: p[o] is what put(o, v) makes of that, vector by vector. The shift by the maximum keeps every exponential in [0, 1]. Error of p: (Cols + 6) w_r absolute; of
 // log sum exp: the same times 1 + max |y|.
 // No scalar touches the row: a vector loaded from fresh scalar stores waits for all of them.
 // Test: tests/kernels/softmax_test.cpp.
-template <int Cols, class T>
-EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
+template <int Cols, class T, class Put>
+EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p, Put&& put) noexcept {
   constexpr int kPadded = padded<T>(Cols);
   const int lanes = static_cast<int>(simd::lanes<T>());
   const auto logits = [&](int o) EMMY_LAMBDA { return load_logits<Cols>(y, o); };
   constexpr bool kSumsAtOnce = one_lane<T>() && !simd::kStrict;
+  if constexpr (inner::kSoftmaxInRegisters<T, Cols>) {
+    constexpr int kVectors = covered<T, Cols>() / kLanesOf<T>;
+    SoftmaxSum<T> row;
+    with_vectors<T, kVectors>([&](auto& first, auto&... rest) EMMY_LAMBDA {
+      int o = 0;
+      first = logits(0);
+      ((rest = logits(o += lanes)), ...);
+      auto top = first;
+      ((top = simd::max(top, rest)), ...);
+      row.largest = simd::max_lane(top);
+      const auto exponential = [&](auto v)
+                                   EMMY_LAMBDA { return exp_of_negative(simd::sub(v, simd::set(row.largest))); };
+      first = exponential(first);
+      ((rest = exponential(rest)), ...);
+      auto total = first;
+      ((total = simd::add(total, rest)), ...);
+      row.sum = simd::sum(total);
+      const auto scale = simd::set(T(1) / row.sum);
+      simd::store(put(o = 0, simd::mul(first, scale)), p);
+      ((o += lanes, simd::store(put(o, simd::mul(rest, scale)), p + o)), ...);
+    });
+    for (int o = covered<T, Cols>(); o < kPadded; o += lanes) simd::store(simd::zero<T>(), p + o);
+    return row;
+  }
   auto top = logits(0);
   for (int o = lanes; o < Cols; o += lanes) top = simd::max(top, logits(o));
   const T largest = simd::max_lane(top);
-  if constexpr (!simd::kStrict && covered<T, Cols>() == kLanesOf<T>) {  // one vector, that never leaves its register
-    const auto e = exp_of_negative(simd::sub(top, simd::set(largest)));
-    const T sum = simd::sum(e);
-    simd::store(simd::mul(e, simd::set(T(1) / sum)), p);
-    for (int o = lanes; o < kPadded; o += lanes) simd::store(simd::zero<T>(), p + o);
-    return {largest, sum};
-  }
   T sum = 0;
   for (int o = 0; o < Cols; o += lanes) {
     const auto e = exp_of_negative(simd::sub(logits(o), simd::set(largest)));
@@ -75,9 +101,13 @@ EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
   }
   const auto scale = simd::set(T(1) / sum);
   int o = 0;
-  for (; o < Cols; o += lanes) simd::store(simd::mul(simd::load(p + o), scale), p + o);
+  for (; o < Cols; o += lanes) simd::store(put(o, simd::mul(simd::load(p + o), scale)), p + o);
   for (; o < kPadded; o += lanes) simd::store(simd::zero<T>(), p + o);
   return {largest, sum};
+}
+template <int Cols, class T>
+EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p) noexcept {
+  return softmax_row<Cols>(y, p, [](int, auto v) EMMY_LAMBDA { return v; });
 }
 
 // As many rows at once as a vector has lanes, turned: one vector a class, so that nothing is folded, and the bits of softmax_row.

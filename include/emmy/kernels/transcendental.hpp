@@ -21,9 +21,11 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include <emmy/core/macros.hpp>
 #include <emmy/simd/simd.hpp>
@@ -45,78 +47,73 @@ EMMY_INLINE V polynomial(V x, simd::Scalar<V> highest, Coefficients... lower) no
   ((y = next_power(y, x, lower)), ...);
   return y;
 }
+template <class V, std::size_t Count>
+EMMY_INLINE V polynomial(V x, const simd::Scalar<V> (&c)[Count]) noexcept {
+  return [&]<std::size_t... I>(std::index_sequence<I...>) EMMY_LAMBDA { return polynomial(x, c[I]...); }
+  (std::make_index_sequence<Count>{});
+}
 
 // Shared by exp and log: ln 2 = hi + lo, hi short enough that hi times an exponent is exact.
+//   exp   q in e^r = 1 + r + r^2 q(r), |r| <= ln(2) / 2: relative error of e^r 3.7e-9 (0.03 ulp) in f32, 9.5e-18 (0.04 ulp)
+//         in f64
+//   log   R / z in log((1 + s) / (1 - s)) = 2s + s R(z), z = s^2, |s| <= 0.1716: error of the logarithm 8e-10 s in f32,
+//         1.3e-18 s in f64
 template <class T>
 struct Numbers;
 template <>
 struct Numbers<float> {
   static constexpr int kMantissa = 23, kBias = 127;
-  static constexpr float kLn2Hi = 0x1.62e4p-1f, kLn2Lo = 0x1.7f7d1cp-20f, kInverseLn2 = 0x1.715476p+0f;
-  static constexpr float kLn2 = 0x1.62e430p-1f;
-  static constexpr float kRound = 0x1.8p23f;                         // adding it leaves an integer in the low bits
-  static constexpr float kExpLowest = -104.0f, kExpHighest = 89.0f;  // beyond: 0, Inf
-  static constexpr float kExpNormal = -87.0f;                        // above, e^x is normal
-  static constexpr float kTanhHighest = 10.0f;                       // beyond: 1
-  static constexpr float kSmallestNormal = 0x1p-126f, kTwoToMantissa = 0x1p23f;
   static constexpr std::uint32_t kMantissaMask = 0x007f'ffff;
+  float ln2_hi = 0x1.62e4p-1f, ln2_lo = 0x1.7f7d1cp-20f, inverse_ln2 = 0x1.715476p+0f, ln2 = 0x1.62e430p-1f;
+  float round = 0x1.8p23f;                          // adding it leaves an integer in the low bits
+  float exp_lowest = -104.0f, exp_highest = 89.0f;  // beyond: 0, Inf
+  float exp_normal = -87.0f;                        // above, e^x is normal
+  float tanh_highest = 10.0f;                       // beyond: 1
+  float smallest_normal = 0x1p-126f, two_to_mantissa = 0x1p23f, root_of_2 = 0x1.6a09e6p0f;
+  float exp[5] = {0x1.6a2358p-10f, 0x1.123a68p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f, 0x1.fffffcp-2f};
+  float log[3] = {0x1.31e0dep-2f, 0x1.995ed4p-2f, 0x1.55557ap-1f};
 };
 template <>
 struct Numbers<double> {
   static constexpr int kMantissa = 52, kBias = 1023;
-  static constexpr double kLn2Hi = 0x1.62e42fefa38p-1, kLn2Lo = 0x1.ef35793c76730p-45;
-  static constexpr double kInverseLn2 = 0x1.71547652b82fep+0;
-  static constexpr double kRound = 0x1.8p52;
-  static constexpr double kExpLowest = -746.0, kExpHighest = 710.0;
-  static constexpr double kExpNormal = -708.0;
-  static constexpr double kTanhHighest = 20.0;
-  static constexpr double kSmallestNormal = 0x1p-1022, kTwoToMantissa = 0x1p52;
   static constexpr std::uint64_t kMantissaMask = 0x000f'ffff'ffff'ffff;
+  double ln2_hi = 0x1.62e42fefa38p-1, ln2_lo = 0x1.ef35793c76730p-45, inverse_ln2 = 0x1.71547652b82fep+0;
+  double round = 0x1.8p52;
+  double exp_lowest = -746.0, exp_highest = 710.0;
+  double exp_normal = -708.0;
+  double tanh_highest = 20.0;
+  double smallest_normal = 0x1p-1022, two_to_mantissa = 0x1p52, root_of_2 = 0x1.6a09e667f3bcdp0;
+  double exp[10] = {0x1.ad7e942120ebap-26, 0x1.28adcbad2853ap-22, 0x1.71df2673797a4p-19, 0x1.a01999b0eae07p-16,
+                    0x1.a01a012993b29p-13, 0x1.6c16c18449c5fp-10, 0x1.1111111127ee6p-7,  0x1.55555555507f7p-5,
+                    0x1.55555555554f9p-3,  0x1.000000000000ap-1};
+  double log[7] = {0x1.2f053772826b9p-3, 0x1.39a1c683bc8c2p-3, 0x1.74663e19a1320p-3, 0x1.c71c520f7babdp-3,
+                   0x1.24924941e5f2ap-2, 0x1.999999997fee6p-2, 0x1.5555555555592p-1};
 };
+template <class T>
+inline constexpr Numbers<T> kNumbers{};
 
-inline constexpr float kExpCoefficients[] = {0x1.6a2358p-10f, 0x1.123a68p-7f, 0x1.5558f2p-5f, 0x1.555492p-3f,
-                                             0x1.fffffcp-2f};
-
-// q in e^r = 1 + r + r^2 q(r), |r| <= ln(2) / 2: relative error of e^r 3.7e-9 (0.03 ulp) in f32, 9.5e-18 (0.04 ulp) in
-// f64.
+// On AArch64 a constant comes from memory; one by one each takes an address of its own (SVE: three instructions), here they
+// share one.
 template <class V>
-EMMY_INLINE V exp_polynomial(V r) noexcept {
-  if constexpr (std::is_same_v<simd::Scalar<V>, float>) {
-    const auto& c = kExpCoefficients;
-    return polynomial(r, c[0], c[1], c[2], c[3], c[4]);
-  } else {
-    return polynomial(r, 0x1.ad7e942120ebap-26, 0x1.28adcbad2853ap-22, 0x1.71df2673797a4p-19, 0x1.a01999b0eae07p-16,
-                      0x1.a01a012993b29p-13, 0x1.6c16c18449c5fp-10, 0x1.1111111127ee6p-7, 0x1.55555555507f7p-5,
-                      0x1.55555555554f9p-3, 0x1.000000000000ap-1);
-  }
-}
-
-inline constexpr float kLogCoefficients[] = {0x1.31e0dep-2f, 0x1.995ed4p-2f, 0x1.55557ap-1f};
-
-// R / z in log((1 + s) / (1 - s)) = 2s + s R(z), z = s^2, |s| <= 0.1716: error of the logarithm 8e-10 s in f32,
-// 1.3e-18 s in f64.
-template <class V>
-EMMY_INLINE V log_polynomial(V z) noexcept {
-  if constexpr (std::is_same_v<simd::Scalar<V>, float>) {
-    return polynomial(z, kLogCoefficients[0], kLogCoefficients[1], kLogCoefficients[2]);
-  } else {
-    return polynomial(z, 0x1.2f053772826b9p-3, 0x1.39a1c683bc8c2p-3, 0x1.74663e19a1320p-3, 0x1.c71c520f7babdp-3,
-                      0x1.24924941e5f2ap-2, 0x1.999999997fee6p-2, 0x1.5555555555592p-1);
-  }
+EMMY_INLINE const Numbers<simd::Scalar<V>>& numbers() noexcept {
+  const auto* n = &kNumbers<simd::Scalar<V>>;
+#if defined(__aarch64__) && defined(__OPTIMIZE__)
+  __asm__("" : "+r"(n));
+#endif
+  return *n;
 }
 
 // e^x = (1 + t) 2^n: n the integer next to x / ln 2, t = e^r - 1 with r = x - n ln 2. `shifted` is n + Offset + kRound,
 // whose low bits are the integer n + Offset. For NaN, t is NaN.
 template <int Offset, class V>
 EMMY_INLINE V split_exp(V x, V& shifted) noexcept {
-  using S = simd::Scalar<V>;
-  using N = Numbers<S>;
-  const V round = simd::set(N::kRound + S(Offset));
-  shifted = simd::mul_add(x, simd::set(N::kInverseLn2), round);
+  const auto& c = numbers<V>();
+  const V round = simd::set(c.round + simd::Scalar<V>(Offset));
+  shifted = simd::mul_add(x, simd::set(c.inverse_ln2), round);
   const V n = simd::sub(shifted, round);
-  V r = simd::neg_mul_add(n, simd::set(N::kLn2Hi), x);
-  r = simd::neg_mul_add(n, simd::set(N::kLn2Lo), r);
-  return simd::mul_add(simd::mul(r, r), exp_polynomial(r), r);
+  V r = simd::neg_mul_add(n, simd::set(c.ln2_hi), x);
+  r = simd::neg_mul_add(n, simd::set(c.ln2_lo), r);
+  return simd::mul_add(simd::mul(r, r), polynomial(r, c.exp), r);
 }
 
 // n runs from -150 to 128 (f64: -1076 to 1024), and not every such 2^n is a normal number, so 2^n is multiplied in two
@@ -127,8 +124,9 @@ struct Exp {
   EMMY_INLINE V operator()(V x) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
+    const auto& c = numbers<V>();
     // Not min and max: which operand they yield for NaN is the target's choice.
-    const V lowest = simd::set(N::kExpLowest), highest = simd::set(N::kExpHighest), one = simd::set(S(1));
+    const V lowest = simd::set(c.exp_lowest), highest = simd::set(c.exp_highest), one = simd::set(S(1));
     x = simd::select(simd::less(x, lowest), lowest, x);
     x = simd::select(simd::less(highest, x), highest, x);
     V shifted = x;
@@ -145,11 +143,12 @@ struct ExpOfNegative {
   EMMY_INLINE V operator()(V x) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
+    const auto& c = numbers<V>();
     V shifted = x;
     const V t = split_exp<N::kBias>(x, shifted);
     const V power = simd::shift_left<N::kMantissa>(shifted);
     const V y = simd::mul(simd::add(simd::set(S(1)), t), power);  // no part of it is subnormal
-    return simd::select(simd::less(x, simd::set(N::kExpNormal)), simd::zero<S>(), y);
+    return simd::select(simd::less(x, simd::set(c.exp_normal)), simd::zero<S>(), y);
   }
 };
 
@@ -161,19 +160,20 @@ struct AnyLog {
   EMMY_INLINE V operator()(V x) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
+    const auto& c = numbers<V>();
     using Limits = std::numeric_limits<S>;
-    const V one = simd::set(S(1)), half = simd::set(S(0.5)), two_to_mantissa = simd::set(N::kTwoToMantissa);
+    const V one = simd::set(S(1)), half = simd::set(S(0.5)), two_to_mantissa = simd::set(c.two_to_mantissa);
 
-    V scaled = x, shift = simd::set(N::kTwoToMantissa + S(N::kBias));
+    V scaled = x, shift = simd::set(c.two_to_mantissa + S(N::kBias));
     if constexpr (!kOfNormal) {
-      const auto subnormal = simd::less(x, simd::set(N::kSmallestNormal));
+      const auto subnormal = simd::less(x, simd::set(c.smallest_normal));
       scaled = simd::select(subnormal, simd::mul(x, two_to_mantissa), x);
-      shift = simd::select(subnormal, simd::set(N::kTwoToMantissa + S(N::kBias + N::kMantissa)), shift);
+      shift = simd::select(subnormal, simd::set(c.two_to_mantissa + S(N::kBias + N::kMantissa)), shift);
     }
     // The exponent's bits below the mantissa of 2^23 (2^52) are the number 2^23 + exponent.
     V e = simd::sub(simd::bit_or(simd::shift_right<N::kMantissa>(scaled), two_to_mantissa), shift);
     V m = simd::bit_or(simd::bit_and(scaled, simd::set(std::bit_cast<S>(N::kMantissaMask))), one);
-    const auto large = simd::less(simd::set(S(0x1.6a09e667f3bcdp0)), m);
+    const auto large = simd::less(simd::set(c.root_of_2), m);
     m = simd::select(large, simd::mul(m, half), m);
     e = simd::select(large, simd::add(e, one), e);
 
@@ -181,9 +181,9 @@ struct AnyLog {
     const V s = simd::div(f, simd::add(simd::set(S(2)), f));
     const V z = simd::mul(s, s);
     const V half_square = simd::mul(simd::mul(half, f), f);
-    const V inner = simd::mul_add(z, log_polynomial(z), half_square);
-    const V small = simd::sub(half_square, simd::mul_add(s, inner, simd::mul(e, simd::set(N::kLn2Lo))));
-    V y = simd::mul_add(e, simd::set(N::kLn2Hi), simd::sub(f, small));
+    const V inner = simd::mul_add(z, polynomial(z, c.log), half_square);
+    const V small = simd::sub(half_square, simd::mul_add(s, inner, simd::mul(e, simd::set(c.ln2_lo))));
+    V y = simd::mul_add(e, simd::set(c.ln2_hi), simd::sub(f, small));
     if constexpr (kOfNormal) return simd::add(y, simd::sub(x, x));
 
     const V zero = simd::zero<S>();
@@ -199,15 +199,16 @@ struct AnyLog {
 inline constexpr bool kHasLogOfOne = true;
 EMMY_INLINE float log_of_one(float x) noexcept {
   using N = Numbers<float>;
+  constexpr N c{};
   const auto bits = std::bit_cast<std::uint32_t>(x);
   float e = static_cast<float>(static_cast<int>(bits >> N::kMantissa) - N::kBias);
   float m = std::bit_cast<float>((bits & N::kMantissaMask) | std::bit_cast<std::uint32_t>(1.0f));
   if (m > 0x1.6a09e667f3bcdp0f) m *= 0.5f, e += 1.0f;
   const float f = m - 1.0f, s = f / (2.0f + f), z = s * s, half_square = 0.5f * f * f;
-  const float p = __builtin_fmaf(__builtin_fmaf(kLogCoefficients[0], z, kLogCoefficients[1]), z, kLogCoefficients[2]);
+  const float p = __builtin_fmaf(__builtin_fmaf(c.log[0], z, c.log[1]), z, c.log[2]);
   const float inner = __builtin_fmaf(z, p, half_square);
-  const float small = half_square - __builtin_fmaf(s, inner, e * N::kLn2Lo);
-  return __builtin_fmaf(e, N::kLn2Hi, f - small) + (x - x);
+  const float small = half_square - __builtin_fmaf(s, inner, e * c.ln2_lo);
+  return __builtin_fmaf(e, c.ln2_hi, f - small) + (x - x);
 }
 #else
 inline constexpr bool kHasLogOfOne = false;
@@ -223,15 +224,16 @@ struct Tanh {
   EMMY_INLINE V operator()(V x) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
-    const V one = simd::set(S(1)), size = simd::min(simd::set(N::kTanhHighest), simd::abs(x)),
+    const auto& c = numbers<V>();
+    const V one = simd::set(S(1)), size = simd::min(simd::set(c.tanh_highest), simd::abs(x)),
             twice = simd::add(size, size);
     V shifted = size, t = size;
     constexpr bool kShort =
         std::is_same_v<S, float> && (simd::kStrict || (!std::is_floating_point_v<V> && simd::kRegisters >= 16));
     if constexpr (kShort) {
-      const V round = simd::set(N::kRound + S(N::kBias));
-      shifted = simd::mul_add(size, simd::set(2 * N::kInverseLn2), round);
-      t = exp_less_one(simd::neg_mul_add(simd::sub(shifted, round), simd::set(N::kLn2), twice));
+      const V round = simd::set(c.round + S(N::kBias));
+      shifted = simd::mul_add(size, simd::set(2 * c.inverse_ln2), round);
+      t = exp_less_one(simd::neg_mul_add(simd::sub(shifted, round), simd::set(c.ln2), twice));
     } else {
       t = split_exp<N::kBias>(twice, shifted);
     }
@@ -243,7 +245,7 @@ struct Tanh {
   // e^r - 1, exp_polynomial in pairs.
   template <class V>
   EMMY_INLINE static V exp_less_one(V r) noexcept {
-    const auto& c = kExpCoefficients;
+    const auto& c = numbers<V>().exp;
     const V square = simd::mul(r, r), high = simd::mul_add(simd::set(c[0]), square, polynomial(r, c[1], c[2]));
     return simd::mul_add(square, simd::mul_add(high, square, polynomial(r, c[3], c[4])), r);
   }

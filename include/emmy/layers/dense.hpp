@@ -12,7 +12,7 @@ struct WithBias {};
 struct NoBias {};
 
 // y[r, o] = sum_i x[r, i] W[i, o] + b[o], r over batch and positions. Blocks: W [in][pad(out)], b [1][pad(out)]; with
-// one output W [pad(in)] (kernels/column.hpp), on x86 with few [out][in] (kernels/narrow.hpp).
+// one output W [pad(in)] (kernels/column.hpp), on x86 and 64-bit Arm with few [out][in] (kernels/narrow.hpp).
 // Homogeneous of degree 1 in its weights from either side: the traits from which rescalings are derived.
 template <int Out, class Bias = WithBias>
 struct Dense {

@@ -69,14 +69,13 @@ EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int 
       simd::store(right, logit + r);
     }
   for (; r < given; ++r) {
-    T* delta = dy + r * kStride;
-    logit[r] = y[r * kStride + labels[r]];
-    const SoftmaxSum<T> row = softmax_row<Cols>(y + r * kStride, delta);
+    const int label = labels[r];
+    logit[r] = y[r * kStride + label];
+    const SoftmaxSum<T> row = softmax_row<Cols>(y + r * kStride, dy + r * kStride, [&](int o, auto p) EMMY_LAMBDA {
+      return weighted(p, simd::load(kOneHot<T>.at(label - o)));
+    });
     sum[r] = row.sum;
     largest[r] = row.largest;
-    for (int o = 0; o < Cols; o += kLanes)
-      simd::store(weighted(simd::load(static_cast<const T*>(delta) + o), simd::load(kOneHot<T>.at(labels[r] - o))),
-                  delta + o);
   }
   for (; r < count; ++r) {
     sum[r] = largest[r] = logit[r] = T(1);

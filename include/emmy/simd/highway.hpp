@@ -289,11 +289,23 @@ EMMY_INLINE bool all(M mask) noexcept {
 }
 template <class V>
 EMMY_INLINE Scalar<V> first_of(V v) noexcept {
+#if HWY_HAVE_SCALABLE  // Highway asks for the lane behind none
+  Scalar<V> first;
+  if constexpr (sizeof first == 4) __asm__("fmov %s0, %s1" : "=w"(first) : "w"(v));
+  else __asm__("fmov %d0, %d1" : "=w"(first) : "w"(v));
+  return first;
+#else
   return hn::GetLane(v);
+#endif
 }
 template <class V>
 EMMY_INLINE Scalar<V> max_lane(V v) noexcept {
+#if HWY_HAVE_SCALABLE
+  if constexpr (sizeof(Scalar<V>) == 4) return svmaxnmv_f32(svptrue_b32(), v);
+  else return svmaxnmv_f64(svptrue_b64(), v);
+#else
   return hn::GetLane(hn::MaxOfLanes(hn::DFromV<V>(), v));
+#endif
 }
 
 }  // namespace emmy::inline EMMY_TARGET::simd

@@ -249,7 +249,7 @@ struct BlockSweep {
           [&](int row) EMMY_LAMBDA {
             if constexpr (kKept == 1) book_rows(row, 1);
           });
-    else sweep_outer<kBlock.cols>(c.k, c.a0, theta, kBlock.rows, input.p, dy.p, static_cast<S*>(nullptr));
+    else sweep_outer<kBlock.cols, kBlock.rows>(c.k, c.a0, theta, input.p, dy.p, static_cast<S*>(nullptr));
   }
   // |g|^2 of every line of x dy^T, from the squares of x (1 for a bias) and dy and their sums.
   EMMY_INLINE void book_norms(const S* input, const S* dy, S input_squares, S dy_squares) noexcept {

@@ -55,9 +55,10 @@ inline constexpr bool kBooksByNode = true;
 template <class Net, class Spec, class Mode>
 inline constexpr bool kBooksByNode<Net, Ledger<Net, Spec, Mode>> = books_by_node<Net, Spec>();
 
-// Vectors of few lanes gain less than a second text costs (SSE4: 64-32-10 2 %, for 1.3 kB), and boards have panels.
+// Vectors of few lanes, with few registers, gain less than a second text costs (SSE4: 64-32-10 2 %, for 1.3 kB).
 template <class S>
-inline constexpr bool kHasChainSteps = kLanesOf<S> >= 8 && !kHasPanels<S> && !simd::kStrict;
+inline constexpr bool kHasChainSteps = (kLanesOf<S> >= 8 || (kLanesOf<S> > 1 && simd::kRegisters >= 32)) &&
+                                       !simd::kStrict;
 
 // Rules whose bound is linear in |g|, by themselves: what is around another one checks more than its rates.
 template <class Rule>

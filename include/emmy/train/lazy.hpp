@@ -92,9 +92,9 @@ EMMY_OUTLINE void flush(Params<Net>& params, State<Net, Lazy<Rule>>& state) noex
     constexpr int I = decltype(node)::value;
     if constexpr (detail::kWaits<Net, I>) {
       constexpr auto kAt = detail::kWaiting<Net>.node[I];
-      sweep_outer<node_at<Net, I>::out::kChannels>(
+      sweep_outer<node_at<Net, I>::out::kChannels, node_at<Net, I>::in::kChannels>(
           state.kept[I], S(1), params.data + kPlan<Net>.block[kPlan<Net>.first_block[I]].offset,
-          node_at<Net, I>::in::kChannels, state.input + kAt.input, state.step + kAt.delta, static_cast<S*>(nullptr));
+          state.input + kAt.input, state.step + kAt.delta, static_cast<S*>(nullptr));
     }
   });
   state.waits = false;
@@ -201,7 +201,7 @@ EMMY_INLINE void postpone(const Memory<Net, 1, true>& m, Params<Net>& params, St
   if constexpr (kPlan<Net>.first_block[I + 1] - kFirst == 2) {
     const auto bias = coefficients(of_block(rule, kFirst + 1), S(1));
     S* b = params.data + kPlan<Net>.block[kFirst + 1].offset;
-    sweep_outer<kOut>(bias.k, bias.a0, b, 0, f.x, static_cast<const S*>(f.dy), b);
+    sweep_outer<kOut, 0>(bias.k, bias.a0, b, f.x, static_cast<const S*>(f.dy), b);
   }
   state.waits = true;
 }

@@ -37,7 +37,9 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   static constexpr bool kTakesSquares = kOuter && Measuring && kFollowsLaw<Led>;
   // Can `outer` also give the dots that dx is made of?
   static constexpr bool kSweepsBack =
-      kSweepsBackward<S> && kOuter && !kTurned && !Rule::kHasMemory && (!Measuring || kByNorms);
+      (kTurned ? kHasBackPanels<S> && N::out::kChannels > 1 && is_narrow<S, typename N::layer>(N::in::kChannels)
+               : kSweepsBackward<S>)&&kOuter &&
+      !Rule::kHasMemory && (!Measuring || kByNorms);
 
   static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::out::kPositions;
 
@@ -91,7 +93,7 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
     if constexpr (sizeof...(Block) == 2) {
       auto& own = static_cast<At<kFirst + 1>&>(*this);
       if constexpr (!kTurned && !detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>) bias = own.theta;
-      else sweep_outer<N::out::kChannels>(own.c.k, own.c.a0, own.theta, 0, input, delta, own.theta);
+      else sweep_outer<N::out::kChannels, 0>(own.c.k, own.c.a0, own.theta, input, delta, own.theta);
     }
     constexpr int kIn = N::in::kChannels;
     if constexpr (kTurned) {
@@ -100,13 +102,14 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       S motion[kOut == 1 ? 1 : kPad];
       const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
       make_motion(weight.c.a0, delta, motion);
-      sweep_outer<kIn>(weight.c.k, S(1), weight.theta, kOut, motion, row, bias);
+      if constexpr (!__is_same(Dots, std::nullptr_t))
+        sweep_backward_turned<kIn, kOut>(weight.c.k, weight.theta, row, delta, motion, dots);
+      else sweep_outer<kIn, kOut>(weight.c.k, S(1), weight.theta, motion, row, bias);
     } else if constexpr (!__is_same(Dots, std::nullptr_t)) {
       sweep_backward<kIn, N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, input, delta, dots);
-      if (bias != nullptr) sweep_outer<N::out::kChannels>(weight.c.k, weight.c.a0, bias, 0, input, delta, bias);
+      if (bias != nullptr) sweep_outer<N::out::kChannels, 0>(weight.c.k, weight.c.a0, bias, input, delta, bias);
     } else {
-      sweep_outer<N::out::kChannels, kIn % kPanelRows != 0>(weight.c.k, weight.c.a0, weight.theta, kIn, input, delta,
-                                                            bias);
+      sweep_outer<N::out::kChannels, kIn>(weight.c.k, weight.c.a0, weight.theta, input, delta, bias);
     }
     if constexpr (Measuring) (At<Block>::book_norms(input, delta, squares.input, squares.delta), ...);
   }

@@ -11,6 +11,7 @@ namespace emmy::inline EMMY_TARGET {
 
 inline constexpr int kPanelStep = 4, kWidestPanel = 32, kPanelRows = 8;
 consteval int panel_step(int, int) { return 0; }
+consteval int panel_rest(int n) { return n % kPanelRows != 0; }
 
 // v0-v7 hold the sums or v, v24 and v25 eight values of x, v16-v19 sixteen columns of a row, v20-v23 those beyond. What
 // belongs to vector j is assembled where the panel has it.
@@ -91,12 +92,12 @@ consteval int panel_step(int, int) { return 0; }
   ".endif\n"
 #define EMMY_CONSTANTS                                                       \
   [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4 - (Cols > 16 ? 64 : 0)), [cols] "i"(Cols), \
-  [cols_beyond] "i"(Cols - 16), [rest] "i"(Rest ? 1 : 0)
+  [cols_beyond] "i"(Cols - 16), [rest] "i"(Rest)
 #define EMMY_CLOBBERED                                                       \
   "memory", "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16",     \
   "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25"
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
@@ -108,7 +109,7 @@ EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float
       : EMMY_CLOBBERED);
 }
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float scale, int n, int stride,
                                float* bias) noexcept {
   __asm__ volatile(

@@ -14,6 +14,7 @@ inline constexpr int kPanelStep = 4, kWidestPanel = 32, kPanelRows = 8, kWidestD
 
 // A row as wide as the panel ends where the next one starts.
 consteval int panel_step(int cols, int stride) { return cols == stride ? stride : 0; }
+consteval int panel_rest(int n) { return n % kPanelRows != 0; }
 
 // q8-q15 hold the sums or v, d0-d3 eight values of x, q2-q5 sixteen columns of a row, then those beyond. What belongs to
 // vector j is assembled where the panel has it.
@@ -78,11 +79,11 @@ consteval int panel_step(int cols, int stride) { return cols == stride ? stride 
   ".endif\n"
 #define EMMY_CONSTANTS                                                       \
   [stride] "r"(stride * 4 - (Cols > 16 ? 64 : 0)), [cols] "i"(Cols), [last_sum] "i"(15 + Cols / 2), \
-  [last_of_row] "i"(3 + (Cols > 16 ? Cols - 16 : Cols) / 2), [rest] "i"(Rest ? 1 : 0), [whole] "i"(Step > 0 ? 1 : 0)
+  [last_of_row] "i"(3 + (Cols > 16 ? Cols - 16 : Cols) / 2), [rest] "i"(Rest), [whole] "i"(Step > 0 ? 1 : 0)
 #define EMMY_CLOBBERED                                                       \
   "memory", "cc", "d0", "d1", "d2", "d3", "q2", "q3", "q4", "q5", "q8", "q9", "q10", "q11", "q12", "q13", "q14", "q15"
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
@@ -94,7 +95,7 @@ EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float
       : EMMY_CLOBBERED);
 }
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float scale, int n, int stride,
                                float* bias) noexcept {
   __asm__ volatile(
@@ -117,7 +118,7 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
   EMMY_VECTOR(j, ".if " #j "\nvmla.f32 " sum ", q" #w ", q" #v               \
                  "\n.else\nvmul.f32 " sum ", q" #w ", q" #v "\n.endif")
 #define EMMY_DOT_ROW(sum) EMMY_STEP("vldmia") EMMY_FIRST(EMMY_DOT, sum)
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, float* dots) noexcept {
   __asm__ volatile(
       EMMY_SUMS("vldmia", "v")

@@ -14,6 +14,7 @@ inline constexpr int kPanelStep = 1, kWidestPanel = 16, kPanelRows = 4, kWidestD
 
 // A row as wide as the panel ends where the next one starts.
 consteval int panel_step(int cols, int stride) { return cols == stride ? stride : 0; }
+consteval int panel_rest(int n) { return n % kPanelRows != 0; }
 
 // s0-s15 hold the sums or v, s16-s27 a row, or eight columns of it and then the others, s28-s31 four values of x. What
 // belongs to column j is assembled where j < Cols.
@@ -109,7 +110,7 @@ consteval int panel_step(int cols, int stride) { return cols == stride ? stride 
 #define EMMY_CONSTANTS                                                       \
   [cols] "i"(Cols), [last] "i"(Cols > 12 ? 7 + Cols : 15 + Cols),            \
   [last_is_first] "i"(16), [sum] "i"(Cols - 1), [sum_is_first] "i"(0),       \
-  [rest] "i"(Rest ? 1 : 0), [whole] "i"(Step > 0 ? 1 : 0)
+  [rest] "i"(Rest), [whole] "i"(Step > 0 ? 1 : 0)
 #define EMMY_CLOBBERED_BUT_S30                                               \
   "memory", "cc", "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8",      \
   "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16", "s17", "s18",       \
@@ -125,7 +126,7 @@ EMMY_INLINE int bytes_to_next(int stride) noexcept {
 }
 }  // namespace inner
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
@@ -149,7 +150,7 @@ inline constexpr int kWidestRow = 20;
   EMMY_ADD_PRODUCT(12, 24, x) EMMY_ADD_PRODUCT(13, 25, x) EMMY_ADD_PRODUCT(14, 26, x) EMMY_ADD_PRODUCT(15, 27, x) \
   EMMY_MOVE("vldmia", "%[w]!", "s20", "last")                                \
   EMMY_ADD_PRODUCT(16, 20, x) EMMY_ADD_PRODUCT(17, 21, x) EMMY_ADD_PRODUCT(18, 22, x) EMMY_ADD_PRODUCT(19, 23, x)
-template <int Cols, bool Rest>
+template <int Cols, int Rest>
 EMMY_OUTLINE void multiply_wide_rows(const float* start, const float* x, const float* w, int n, float* y) noexcept {
   __asm__ volatile(
       EMMY_MOVE_SUMS("vldmia", "%[start]")
@@ -157,11 +158,11 @@ EMMY_OUTLINE void multiply_wide_rows(const float* start, const float* x, const f
       EMMY_MOVE_SUMS("vstmia", "%[y]")
       : [x] "+&r"(x), [w] "+&r"(w), [n] "+&l"(n)
       : [start] "r"(start), [y] "r"(y), [cols] "i"(Cols), [last] "i"(3 + Cols), [last_is_first] "i"(20),
-        [sum] "i"(Cols - 1), [sum_is_first] "i"(0), [rest] "i"(Rest ? 1 : 0)
+        [sum] "i"(Cols - 1), [sum_is_first] "i"(0), [rest] "i"(Rest)
       : EMMY_CLOBBERED);
 }
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float scale, int n, int stride,
                                float* bias) noexcept {
   __asm__ volatile(
@@ -182,7 +183,7 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
 
 // dots[i] = sum_{o < Cols} w[i stride + o] v[o], i < n, in the order of o.
 #define EMMY_HAS_DOTS
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, float* dots) noexcept {
   __asm__ volatile(
       EMMY_MOVE_SUMS("vldmia", "%[v]")
@@ -237,7 +238,7 @@ inline constexpr float kUnitsScale = 0.5f;
 
 template <int Cols, int Inputs>
 EMMY_INLINE float rectified_units(const float* w, const float* x, float* units) noexcept {
-  constexpr bool Rest = false;
+  constexpr int Rest = 0;
   constexpr int Step = Cols;
   const float* at;
   float dot;
@@ -259,7 +260,7 @@ EMMY_INLINE float rectified_units(const float* w, const float* x, float* units) 
 
 template <int Cols, int Inputs>
 EMMY_INLINE void update_rectified_units(float* w, float* u, const float* x, float step, const float* units) noexcept {
-  constexpr bool Rest = false;
+  constexpr int Rest = 0;
   constexpr int Step = Cols;
   int at, at2;
   __asm__ volatile(

@@ -13,6 +13,7 @@ inline constexpr int kPanelStep = 4, kWidestPanel = 16, kPanelRows = 4, kWidestD
 
 // A load or store steps to the next row by itself where that is near enough.
 consteval int panel_step(int, int stride) { return stride < 128 ? stride : 0; }
+consteval int panel_rest(int n) { return n % kPanelRows != 0; }
 
 // q0-q3 hold the sums or -v, q4-q7 a row, r4-r6 and r8 four values of x. What belongs to vector j is assembled where the
 // panel has it.
@@ -73,7 +74,7 @@ consteval int panel_step(int, int stride) { return stride < 128 ? stride : 0; }
   "memory", "cc", "lr", "r4", "r5", "r6", "r8",                              \
   "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7"
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
@@ -95,7 +96,7 @@ inline constexpr int kWidestRow = 20;
   "vfma.f32 q1, q6, " x "\nvldrw.u32 q5, [%[w]], #16\n"                      \
   "vfma.f32 q2, q7, " x "\nvldrw.u32 q6, [%[w]], #16\n"                      \
   "vfma.f32 q3, q5, " x "\nvfma.f32 q4, q6, " x "\n"
-template <int Cols, bool Rest>
+template <int Cols, int Rest>
 EMMY_OUTLINE void multiply_wide_rows(const float* start, const float* x, const float* w, int n, float* y) noexcept {
   static_assert(Cols == kWidestRow);
   __asm__ volatile(
@@ -109,7 +110,7 @@ EMMY_OUTLINE void multiply_wide_rows(const float* start, const float* x, const f
       : EMMY_CLOBBERED);
 }
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float scale, int n, int stride,
                                float* bias) noexcept {
   __asm__ volatile(
@@ -138,7 +139,7 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
 #define EMMY_DOT_COLUMNS(j, k)                                               \
   ".if %c[cols] > " #j "\nldrd r4, r5, [%[v], #(4*" #j ")]\n.endif\n"        \
   EMMY_DOT_COLUMN(j, "r4") EMMY_DOT_COLUMN(k, "r5")
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, float* dots) noexcept {
   __asm__ volatile(
       "mov r4, #0\n"

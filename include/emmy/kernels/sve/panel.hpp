@@ -1,6 +1,6 @@
-// SVE panels (see panel.hpp) where the length of a vector is a constant: four rows from one address, x by lane.
+// SVE panels (see panel.hpp) where the length of a vector is a constant: up to eight rows from one address, x by lane.
 // g++ 12 counts an index for each load and store and takes a vector for each x: 10 instructions for two vectors of the update
-// in 512 bits; here 7.5.
+// in 512 bits; here 6.8.
 #pragma once
 
 #include <emmy/simd/simd.hpp>
@@ -9,85 +9,119 @@
 
 namespace emmy::inline EMMY_TARGET {
 
-inline constexpr int kPanelStep = __ARM_FEATURE_SVE_BITS / 32, kWidestPanel = 4 * kPanelStep, kPanelRows = 4;
+inline constexpr int kPanelStep = __ARM_FEATURE_SVE_BITS / 32, kWidestPanel = 4 * kPanelStep, kPanelRows = 8;
 inline constexpr int kHeldGroup = 0;
 void add_row_of_group() = delete;
 void update_row_of_group() = delete;
 void add_to_row_of_group() = delete;
 void update_rectified_group() = delete;
 
-// The vectors of a row where four rows are within reach of one address: those from -8 to 7.
+// The vectors of a row where rows are within reach of one address, which is from -8 to 7 vectors: eight short ones or four.
 consteval int panel_step(int, int stride) { return stride <= 4 * kPanelStep ? stride / kPanelStep : 0; }
+consteval int panel_rest(int n) { return n % kPanelRows; }
 
-// z0-z3 hold the sums or v, z4 four values of x, z16-z19 a row. What belongs to vector j is assembled where the panel has it.
+// z0-z3 hold the sums or v, z4-z7 eight values of x, or of d and v, z16-z19 a row, z20-z23 x where it is held. What belongs to vector j is assembled where the panel
+// has it.
 // clang-format off
 #define EMMY_VECTOR(j, text) ".if %c[vectors] > " #j "\n" text "\n.endif\n"
 #define EMMY_VECTORS(f, row, x) f(0, 16, row, x) f(1, 17, row, x) f(2, 18, row, x) f(3, 19, row, x)
 #define EMMY_LOAD(j, w, row, x)                                              \
-  EMMY_VECTOR(j, "ld1w {z" #w ".s}, p0/z, [%[w], #(" #row "*%c[step]+" #j "), mul vl]")
+  EMMY_VECTOR(j, "ld1w {z" #w ".s}, p0/z, [%[w], #(" row "*%c[step]+" #j "), mul vl]")
 #define EMMY_STORE(j, w, row, x)                                             \
-  EMMY_VECTOR(j, "st1w {z" #w ".s}, p0, [%[w], #(" #row "*%c[step]+" #j "), mul vl]")
+  EMMY_VECTOR(j, "st1w {z" #w ".s}, p0, [%[w], #(" row "*%c[step]+" #j "), mul vl]")
 #define EMMY_LOAD_SUMS(j, w, row, p) EMMY_VECTOR(j, "ld1w {z" #j ".s}, p0/z, [%[" p "], #" #j ", mul vl]")
 #define EMMY_STORE_SUMS(j, w, row, p) EMMY_VECTOR(j, "st1w {z" #j ".s}, p0, [%[" p "], #" #j ", mul vl]")
 #define EMMY_LOAD_ROW(j, w, row, p) EMMY_VECTOR(j, "ld1w {z" #w ".s}, p0/z, [%[" p "], #" #j ", mul vl]")
 #define EMMY_STORE_ROW(j, w, row, p) EMMY_VECTOR(j, "st1w {z" #w ".s}, p0, [%[" p "], #" #j ", mul vl]")
-#define EMMY_ADD_PRODUCT(j, w, row, x) EMMY_VECTOR(j, "fmla z" #j ".s, z" #w ".s, z4.s[" #x "]")
-#define EMMY_TAKE_PRODUCT(j, w, row, x) EMMY_VECTOR(j, "fmls z" #w ".s, z" #j ".s, z4.s[" #x "]")
+#define EMMY_ADD_PRODUCT(j, w, row, x) EMMY_VECTOR(j, "fmla z" #j ".s, z" #w ".s, " x)
+#define EMMY_TAKE_PRODUCT(j, w, row, x) EMMY_VECTOR(j, "fmls z" #w ".s, z" #j ".s, " x)
+#define EMMY_TAKE_HELD(j, w, row, x) EMMY_VECTOR(j, "fmls z" #w ".s, z2" #j ".s, " x)
+#define EMMY_LOAD_HELD(j, w, row, p) EMMY_VECTOR(j, "ld1w {z2" #j ".s}, p0/z, [%[" p "], #" #j ", mul vl]")
 #define EMMY_TAKE(j, w, row, x) EMMY_VECTOR(j, "fsub z" #w ".s, z" #w ".s, z" #j ".s")
+#define EMMY_CLEAR(j, w, row, x) EMMY_VECTOR(j, "mov z" #j ".s, #0")
 #define EMMY_SCALE(j, w, row, x) EMMY_VECTOR(j, "fmul z" #j ".s, z" #j ".s, z4.s")
 #define EMMY_NEXT ".if !%c[step]\nadd %[w], %[w], %[stride]\n.endif\n"
-#define EMMY_FORWARD_ROW(row, x)                                             \
+#define EMMY_FORWARD_ROW(row, x, v)                                          \
   EMMY_VECTORS(EMMY_LOAD, row, x)                                            \
   EMMY_VECTORS(EMMY_ADD_PRODUCT, row, x)                                     \
   EMMY_NEXT
-#define EMMY_UPDATE_ROW(row, x)                                              \
+#define EMMY_UPDATE_ROW(row, x, v)                                           \
   EMMY_VECTORS(EMMY_LOAD, row, x)                                            \
   EMMY_VECTORS(EMMY_TAKE_PRODUCT, row, x)                                    \
   EMMY_VECTORS(EMMY_STORE, row, x)                                           \
   EMMY_NEXT
 
-// Rows by four, around the address of the third, then one by one.
-#define EMMY_ROWS(row)                                                       \
-  ".if %c[step]\nadd %[w], %[w], %[stride], lsl #1\n.endif\n"                \
-  "subs %w[n], %w[n], #4\n"                                                  \
+#define EMMY_BACK_ROW(row, d, v)                                             \
+  EMMY_VECTORS(EMMY_LOAD, row, d)                                            \
+  EMMY_VECTORS(EMMY_ADD_PRODUCT, row, d)                                     \
+  EMMY_VECTORS(EMMY_TAKE_HELD, row, v)                                       \
+  EMMY_VECTORS(EMMY_STORE, row, v)                                           \
+  EMMY_NEXT
+
+// Row k of eight, from the address of row [base], or of row [base] + 4 behind the first four.
+#define EMMY_EARLY(k) "(" #k "-%c[base])"
+#define EMMY_LATE(k) "(" #k "-%c[base]-%c[moved])"
+#define EMMY_PASS_FOUR ".if %c[moved]\nadd %[w], %[w], %[stride], lsl #2\n.endif\n"
+#define EMMY_REST(k, text) ".if %c[rest] > " #k "\n" text ".endif\n"
+// Eight values from p on; as many as are left: no other may be read.
+#define EMMY_EIGHT(z, z4, p)                                                 \
+  "ld1rqw {" z ".s}, p0/z, [%[" p "]]\n"                                     \
+  "ld1rqw {" z4 ".s}, p0/z, [%[" p "], #16]\n"                               \
+  "add %[" p "], %[" p "], #32\n"
+#define EMMY_LAST_FOUR(z, more, at)                                          \
+  ".if %c[rest] >= 4+" more "\n"                                            \
+  "ld1rqw {" z ".s}, p0/z, [" at "]\n"                                      \
+  ".elseif %c[rest] > " more "\n"                                           \
+  "ptrue p1.s, vl%c[last]\n"                                                \
+  "ld1rqw {" z ".s}, p1/z, [" at "]\n"                                      \
+  ".endif\n"
+#define EMMY_LAST(z, z4, p) EMMY_LAST_FOUR(z, "0", "%[" p "]") EMMY_LAST_FOUR(z4, "4", "%[" p "], #16")
+#define EMMY_X(read) read("z4", "z5", "x")
+#define EMMY_D_AND_V(read) read("z4", "z5", "d") read("z6", "z7", "v")
+
+// Rows by eight, then what is left of them; `values` says what comes with a row.
+#define EMMY_ROWS(row, values)                                               \
+  ".if %c[step]\nadd %[w], %[w], %[stride], lsl #%c[near]\n.endif\n"        \
+  "subs %w[n], %w[n], #8\n"                                                  \
   "b.lt 2f\n"                                                                \
   "1:\n"                                                                     \
-  "ld1rqw {z4.s}, p0/z, [%[x]]\n"                                            \
-  "add %[x], %[x], #16\n"                                                    \
-  row(-2, 0) row(-1, 1) row(0, 2) row(1, 3)                                  \
-  ".if %c[step]\nadd %[w], %[w], %[stride], lsl #2\n.endif\n"                \
-  "subs %w[n], %w[n], #4\n"                                                  \
+  values(EMMY_EIGHT)                                                         \
+  row(EMMY_EARLY(0), "z4.s[0]", "z6.s[0]") row(EMMY_EARLY(1), "z4.s[1]", "z6.s[1]")                \
+  row(EMMY_EARLY(2), "z4.s[2]", "z6.s[2]") row(EMMY_EARLY(3), "z4.s[3]", "z6.s[3]")                \
+  EMMY_PASS_FOUR                                                             \
+  row(EMMY_LATE(4), "z5.s[0]", "z7.s[0]") row(EMMY_LATE(5), "z5.s[1]", "z7.s[1]")                  \
+  row(EMMY_LATE(6), "z5.s[2]", "z7.s[2]") row(EMMY_LATE(7), "z5.s[3]", "z7.s[3]")                  \
+  ".if %c[step]\nadd %[w], %[w], %[stride], lsl #(%c[near]+1)\n.endif\n"    \
+  "subs %w[n], %w[n], #8\n"                                                  \
   "b.ge 1b\n"                                                                \
   "2:\n"                                                                     \
-  ".if %c[rest]\n"                                                           \
-  "adds %w[n], %w[n], #4\n"                                                  \
-  "b.eq 4f\n"                                                                \
-  "3:\n"                                                                     \
-  "ld1rw {z4.s}, p0/z, [%[x]]\n"                                             \
-  "add %[x], %[x], #4\n"                                                     \
-  row(-2, 0)                                                                 \
-  ".if %c[step]\nadd %[w], %[w], %[stride]\n.endif\n"                        \
-  "subs %w[n], %w[n], #1\n"                                                  \
-  "b.ne 3b\n"                                                                \
-  "4:\n"                                                                     \
-  ".endif\n"
-#define EMMY_CONSTANTS [vectors] "i"(Cols / kPanelStep), [step] "i"(Step), [rest] "i"(Rest ? 1 : 0)
-#define EMMY_CLOBBERED "memory", "cc", "p0", "z0", "z1", "z2", "z3", "z4", "z16", "z17", "z18", "z19"
+  values(EMMY_LAST)                                                          \
+  EMMY_REST(0, row(EMMY_EARLY(0), "z4.s[0]", "z6.s[0]"))                                \
+  EMMY_REST(1, row(EMMY_EARLY(1), "z4.s[1]", "z6.s[1]"))                                \
+  EMMY_REST(2, row(EMMY_EARLY(2), "z4.s[2]", "z6.s[2]"))                                \
+  EMMY_REST(3, row(EMMY_EARLY(3), "z4.s[3]", "z6.s[3]"))                                \
+  EMMY_REST(4, EMMY_PASS_FOUR row(EMMY_LATE(4), "z5.s[0]", "z7.s[0]"))                  \
+  EMMY_REST(5, row(EMMY_LATE(5), "z5.s[1]", "z7.s[1]"))                                 \
+  EMMY_REST(6, row(EMMY_LATE(6), "z5.s[2]", "z7.s[2]"))
+#define EMMY_CONSTANTS                                                       \
+  [vectors] "i"(Cols / kPanelStep), [step] "i"(Step), [rest] "i"(Rest), [last] "i"(Rest % 4), \
+  [near] "i"(Step > 2 ? 1 : 2), [base] "i"(Step > 2 ? 2 : 4), [moved] "i"(Step > 2 ? 4 : 0)
+#define EMMY_CLOBBERED "memory", "cc", "p0", "p1", "z0", "z1", "z2", "z3", "z4", "z5", "z16", "z17", "z18", "z19"
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
       "ptrue p0.s\n"
-      EMMY_VECTORS(EMMY_LOAD_SUMS, 0, "start")
-      EMMY_ROWS(EMMY_FORWARD_ROW)
+      EMMY_VECTORS(EMMY_LOAD_SUMS, "", "start")
+      EMMY_ROWS(EMMY_FORWARD_ROW, EMMY_X)
       EMMY_VECTORS(EMMY_STORE_SUMS, 0, "y")
       : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
       : [start] "r"(start), [y] "r"(y), [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4), EMMY_CONSTANTS
       : EMMY_CLOBBERED);
 }
 
-template <int Cols, bool Rest, int Step>
+template <int Cols, int Rest, int Step>
 EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float scale, int n, int stride,
                                float* bias) noexcept {
   __asm__ volatile(
@@ -100,11 +134,27 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       EMMY_VECTORS(EMMY_TAKE, 0, 0)
       EMMY_VECTORS(EMMY_STORE_ROW, 0, "bias")
       "5:\n"
-      EMMY_ROWS(EMMY_UPDATE_ROW)
+      EMMY_ROWS(EMMY_UPDATE_ROW, EMMY_X)
       : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
       : [dy] "r"(dy), [scale] "w"(scale), [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4), [bias] "r"(bias),
         EMMY_CONSTANTS
       : EMMY_CLOBBERED);
+}
+
+// dots[o] = sum_{i < n} d[i] w[i stride + o], and w[i stride + o] -= v[i] x[o] in the same pass.
+#define EMMY_HAS_BACK_PANELS
+template <int Cols, int Rest, int Step>
+EMMY_OUTLINE void back_panel(float* w, const float* x, const float* d, const float* v, int n, int stride,
+                             float* dots) noexcept {
+  __asm__ volatile(
+      "ptrue p0.s\n"
+      EMMY_VECTORS(EMMY_LOAD_HELD, 0, "x")
+      EMMY_VECTORS(EMMY_CLEAR, 0, 0)
+      EMMY_ROWS(EMMY_BACK_ROW, EMMY_D_AND_V)
+      EMMY_VECTORS(EMMY_STORE_SUMS, 0, "dots")
+      : [d] "+&r"(d), [v] "+&r"(v), [w] "+&r"(w), [n] "+&r"(n)
+      : [x] "r"(x), [dots] "r"(dots), [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4), EMMY_CONSTANTS
+      : EMMY_CLOBBERED, "z6", "z7", "z20", "z21", "z22", "z23");
 }
 // clang-format on
 
@@ -118,11 +168,24 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
 #undef EMMY_STORE_ROW
 #undef EMMY_ADD_PRODUCT
 #undef EMMY_TAKE_PRODUCT
+#undef EMMY_TAKE_HELD
+#undef EMMY_LOAD_HELD
+#undef EMMY_CLEAR
 #undef EMMY_TAKE
 #undef EMMY_SCALE
 #undef EMMY_NEXT
 #undef EMMY_FORWARD_ROW
 #undef EMMY_UPDATE_ROW
+#undef EMMY_BACK_ROW
+#undef EMMY_EARLY
+#undef EMMY_LATE
+#undef EMMY_PASS_FOUR
+#undef EMMY_REST
+#undef EMMY_EIGHT
+#undef EMMY_LAST_FOUR
+#undef EMMY_LAST
+#undef EMMY_X
+#undef EMMY_D_AND_V
 #undef EMMY_ROWS
 #undef EMMY_CONSTANTS
 #undef EMMY_CLOBBERED
