@@ -4,9 +4,9 @@
 #                 [LABELS <label>...] [QUICK <-O0 | -O1> <target>...])
 #       one GoogleTest program per target from the same sources, registered as <name>.<target>; all targets by default, none
 #       where TARGETS is an empty list.
-#       QUICK: less optimization on these targets, where a Release build by g++ takes long; on this machine's processor no
-#       forced inlining either (EMMY_KEEP_CALLS), nor in a Release build by clang++. In a Debug build (sanitizers take long)
-#       -O0 on all targets, but for tests of which QUICK says -O1: they run long.
+#       QUICK: less optimization on these targets in a Release build; on this machine's processor no forced
+#       inlining either (EMMY_KEEP_CALLS), nor in any Release build by clang++. In a Debug build (sanitizers take long) -O0 on
+#       all targets, but for tests of which QUICK says -O1: they run long.
 #       HOST: once, without flags, as <name>.host; -O0 but in a Release build by clang++. A program whose target this CPU
 #       lacks is skipped with its reason.
 #       In a cross build it runs once on each CPU of the target, as <name>.<run> (cmake/EmmyTargets.cmake).
@@ -168,7 +168,7 @@ function(emmy_add_test name)
     emmy_describe_target(${target} T)
     if(target IN_LIST EMMY_TEST_TARGETS)
       set(level "")
-      if(target IN_LIST A_QUICK AND CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      if(target IN_LIST A_QUICK AND CMAKE_BUILD_TYPE STREQUAL "Release")
         list(GET A_QUICK 0 level)
       elseif(CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT "-O1" IN_LIST A_QUICK)
         set(level -O0)

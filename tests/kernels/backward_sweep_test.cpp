@@ -67,7 +67,7 @@ void check_turned(std::size_t gap, float k) {
   SCOPED_TRACE(testing::Message() << Rows << " x " << Cols << ", gap " << gap << ", k " << k);
   Random random(static_cast<std::uint64_t>(Rows * 1000 + Cols) + gap);
   Fenced<float> w(kSize, gap), x(Rows, gap), dy(Cols, gap), motion(Cols, gap), dots(Rows, gap);
-  for (Fenced<float>* each : {&w, &x, &dy, &motion}) fill(each->data(), static_cast<int>(each->size()), random);
+  for (Fenced<float>* each : {&w, &x, &dy, &motion}) fill(each->data(), each->size(), random);
   const std::vector<float> before(w.data(), w.data() + kSize);
   std::vector<float> other = before, apart(Rows);
 

@@ -137,4 +137,30 @@ TYPED_TEST(Narrow, BackwardSumsOverTheOutputs) {
   });
 }
 
+// What is fused into dX, of one row and of several: its bits are those of dX, where x is positive.
+template <class T, int Rows, int In, int Out>
+void check_below() {
+  Random random(Rows * 100 + Out);
+  constexpr auto kSize = static_cast<std::size_t>(Rows * In);
+  constexpr auto kDelta = static_cast<std::size_t>(Rows * emmy::padded<T>(Out));
+  Fenced<T> w(Out * In, 0), x(kSize, 0), dy(kDelta, 0), plain(kSize, 0), dx(kSize, 0);
+  fill(w.data(), w.size(), random);
+  fill(x.data(), x.size(), random);
+  fill_padded(dy.data(), Rows, Out, emmy::padded<T>(Out), random);
+  const T *weights = w.data(), *delta = dy.data(), *input = x.data();
+  emmy::narrow_backward<false, Rows, In, Out>(weights, delta, input, plain.data(), nullptr);
+  emmy::narrow_backward<false, Rows, In, Out>(weights, delta, input, dx.data(), emmy::Relu{});
+  bool some = false;
+  for (std::size_t i = 0; i < kSize; ++i) {
+    EXPECT_EQ(dx.data()[i], input[i] > T(0) ? plain.data()[i] : T(0)) << i;
+    some |= dx.data()[i] != T(0);
+  }
+  EXPECT_TRUE(some);
+}
+TYPED_TEST(Narrow, ReluBelow) {
+  check_below<TypeParam, 1, TestFixture::kPad, 2>();
+  check_below<TypeParam, 1, 2 * TestFixture::kPad, 5>();
+  check_below<TypeParam, 3, 3 * TestFixture::kPad, 3>();
+}
+
 }  // namespace

@@ -295,7 +295,8 @@ TEST(Adam, RefusesBadRatesAndTouchesNothing) {
   const auto refused = [&](auto damage, const char* what) {
     emmy::Adam bad = good;
     damage(bad);
-    const fixture::Snapshot params(trainer->params), state(trainer->state);
+    const fixture::Snapshot params(trainer->params);
+    const fixture::Snapshot state(trainer->state);
     EXPECT_EQ(trainer->step(data.x, data.label, CrossEntropy{}, bad).status, Status::bad_rate) << what;
     EXPECT_TRUE(params.still_is(trainer->params) && state.still_is(trainer->state)) << what;
   };

@@ -144,7 +144,7 @@ template <bool kAdd, int Rows, int In, int Out, class T, class Below, class Squa
 EMMY_INLINE void narrow_backward(const T* w, const T* dy, const T* x, T* dx, Below, Squares squares = {}) noexcept {
   const auto finish = [&](int row, int col, auto v)
                           EMMY_LAMBDA { return put_dx<kAdd>(Below{}, x, dx, row * In + col, v); };
-  if constexpr (Rows == 1 && !kAdd && kHasPanels<T>) {
+  if constexpr (Rows == 1 && !kAdd && kHasPanels<T> && __is_same(Squares, std::nullptr_t)) {
     alignas(kAlign<T>) static constexpr T kNone[kWidestPanel] = {};
     for_row_panels<In>([&](int i, auto cols) EMMY_LAMBDA {
       constexpr int kPanel = decltype(cols)::value;

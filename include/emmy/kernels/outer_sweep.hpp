@@ -34,7 +34,8 @@ consteval int moved_at_once() {
 template <int Cols, int Rows, class T>
 EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bias) noexcept {
   constexpr int kStride = padded<T>(Cols);
-  if constexpr (kHasPanels<T> && Rows > 0) {
+  // A bias by itself: where registers are many, vectors beside the caller's are less than a call.
+  if constexpr (kHasPanels<T> && (Rows > 0 || one_lane<T>() || simd::kRegisters < 32)) {
     if (k != T(1)) {  // by itself: a second form of each loop would cost more flash than this pass costs time
       scale<kStride>(k, theta, Rows);
       if (bias != nullptr) scale<kStride>(k, bias, 1);

@@ -5,10 +5,11 @@
 //
 // in the order of i, products fused where the target fuses; the update gives the bits of the portable text
 // (update_sweep.hpp). bias may be null. One function serves all layers with panels of its width, for flash. Cols: multiples
-// of kPanelStep up to kWidestPanel. Rest: panel_rest(n), what the text must know of n % kPanelRows. Step: panel_step(Cols, stride), not 0 where a
-// stride that is known makes a shorter loop. f32 only; not in strict text, nor on targets without: the portable text does
-// all there.
-// Tests: tests/kernels/affine_test.cpp and update_sweep_test.cpp (NEON), tests/device/kernels_test.cpp (Cortex-M).
+// of kPanelStep up to kWidestPanel. Rest: panel_rest(n), what the text must know of n; where it is 0 on Cortex-M and NEON, n is
+// a number of rounds of rows and not 0. Step: panel_step(Cols, stride), not 0 where a stride that is known makes a shorter
+// loop. f32 only; not in strict text, nor on targets without: the portable text does all there.
+// Tests: tests/kernels/affine_test.cpp and update_sweep_test.cpp (NEON, SVE of a known length), narrow_test.cpp (64-bit Arm),
+// backward_sweep_test.cpp (SVE), tests/device/kernels_test.cpp (Cortex-M).
 #pragma once
 
 #include <type_traits>

@@ -124,7 +124,7 @@ EMMY_INLINE void for_plain_nodes(F&& f) noexcept {
 }  // namespace inner
 
 // The effective weights of every layer, as the plain net with the same layers; adapters become part of what they adapt.
-// Without adapters the same function, bit for bit in the weights that its forward pass uses (a Dense whose few outputs x86 stores in
+// Without adapters the same function, bit for bit in the weights that its forward pass uses (a Dense whose few outputs are stored in
 // columns adds up in another order). Test: tests/parametrize/fold_test.cpp, tests/layers/lora_test.cpp.
 template <class Net>
 void fold(const Params<Net>& from, Params<plain_of<Net>>& to) noexcept {

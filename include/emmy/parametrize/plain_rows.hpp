@@ -1,4 +1,4 @@
-// The weights of a plain layer in rows, as parametrisations make and read them, where x86 stores them in columns
+// The weights of a plain layer in rows, as parametrisations make and read them, where the target stores them in columns
 // (kernels/narrow.hpp): a copy there, else the weights themselves.
 // Test: tests/parametrize/fold_test.cpp, certificate_test.cpp.
 #pragma once

@@ -1,4 +1,4 @@
-// What follows the loss of one sample in a chain of Dense layers, with Sgd, Momentum or Nesterov, on vectors of eight lanes and more:
+// What follows the loss of one sample in a chain of Dense layers, with Sgd, Momentum or Nesterov, on vectors of eight lanes and more and on NEON's 32 registers:
 // backward, ledger and update in one way back. Weights move while the delta of the layer below is made of what they were, where
 // registers hold both (kernels/backward_sweep.hpp).
 //

@@ -11,7 +11,7 @@ namespace emmy::inline EMMY_TARGET {
 
 inline constexpr int kPanelStep = 4, kWidestPanel = 32, kPanelRows = 8;
 consteval int panel_step(int, int) { return 0; }
-consteval int panel_rest(int n) { return n % kPanelRows != 0; }
+consteval int panel_rest(int n) { return n == 0 || n % kPanelRows != 0; }
 
 // v0-v7 hold the sums or v, v24 and v25 eight values of x, v16-v19 sixteen columns of a row, v20-v23 those beyond. What
 // belongs to vector j is assembled where the panel has it.

@@ -14,7 +14,7 @@ inline constexpr int kPanelStep = 4, kWidestPanel = 32, kPanelRows = 8, kWidestD
 
 // A row as wide as the panel ends where the next one starts.
 consteval int panel_step(int cols, int stride) { return cols == stride ? stride : 0; }
-consteval int panel_rest(int n) { return n % kPanelRows != 0; }
+consteval int panel_rest(int n) { return n == 0 || n % kPanelRows != 0; }
 
 // q8-q15 hold the sums or v, d0-d3 eight values of x, q2-q5 sixteen columns of a row, then those beyond. What belongs to
 // vector j is assembled where the panel has it.

@@ -14,7 +14,7 @@ inline constexpr int kPanelStep = 1, kWidestPanel = 16, kPanelRows = 4, kWidestD
 
 // A row as wide as the panel ends where the next one starts.
 consteval int panel_step(int cols, int stride) { return cols == stride ? stride : 0; }
-consteval int panel_rest(int n) { return n % kPanelRows != 0; }
+consteval int panel_rest(int n) { return n == 0 || n % kPanelRows != 0; }
 
 // s0-s15 hold the sums or v, s16-s27 a row, or eight columns of it and then the others, s28-s31 four values of x. What
 // belongs to column j is assembled where j < Cols.

@@ -13,7 +13,7 @@ inline constexpr int kPanelStep = 4, kWidestPanel = 16, kPanelRows = 4, kWidestD
 
 // A load or store steps to the next row by itself where that is near enough.
 consteval int panel_step(int, int stride) { return stride < 128 ? stride : 0; }
-consteval int panel_rest(int n) { return n % kPanelRows != 0; }
+consteval int panel_rest(int n) { return n == 0 || n % kPanelRows != 0; }
 
 // q0-q3 hold the sums or -v, q4-q7 a row, r4-r6 and r8 four values of x. What belongs to vector j is assembled where the
 // panel has it.
