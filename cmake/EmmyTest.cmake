@@ -55,7 +55,10 @@ if(_count EQUAL 1 AND EMMY_TEST_NET_TARGETS)
   set(EMMY_TEST_NET_TARGETS ${EMMY_TEST_TARGETS})
 endif()
 set(EMMY_TEST_LEAVE_OUT "" CACHE STRING "Tests of kernels to leave out, where they take too long to compile")
-option(EMMY_TEST_BRIEF "Leave out tests that are about numbers alone: for a second compiler, for sanitizers" OFF)
+# Builds that share the work (tools/test.sh --all):
+set(EMMY_TEST_NETS all CACHE STRING
+    "Tests of whole nets: all; brief: without those that are about numbers alone or take longest to compile; others: those; none")
+option(EMMY_TEST_OPTIMIZED "Kernels only on targets where this compiler optimizes their tests" OFF)
 option(EMMY_FUZZ "Build the fuzzers; needs clang and -fsanitize=fuzzer-no-link" OFF)
 set(EMMY_TEST_TIMEOUT 300)
 

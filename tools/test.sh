@@ -2,10 +2,10 @@
 # Installs what is missing, builds, tests, and ends with the line "N passed, N failed, N skipped".
 #
 #   tools/test.sh          g++, the best target that the CPU has
-#   tools/test.sh --all    every target and backend, each by g++ (AVX-512, AVX2, xsimd's AVX2) or clang++ (all but AVX-512,
-#                          and whole nets); also address and undefined-behaviour sanitizers with fuzzers, the benches,
-#                          tests labelled slow, format; and under QEMU, by g++, the suites of AArch64 (NEON; SVE of three
-#                          lengths), Armv7 and all boards. This is what .ci/run calls.
+#   tools/test.sh --all    every target and backend, by g++ (AVX-512) or clang++ (the others, and whole nets); also address
+#                          and undefined-behaviour sanitizers with fuzzers, the benches, tests labelled slow, format; and
+#                          under QEMU, by g++, the suites of AArch64 (NEON; SVE of three lengths), Armv7 and all boards.
+#                          This is what .ci/run calls.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$emmy_root"
@@ -105,7 +105,7 @@ if $all; then packages+=(clang clang-format libclang-rt-dev libbenchmark-dev lib
 install_missing "${packages[@]}" || step "installing packages" false || true
 
 if $all; then
-  if build_host release "-DEMMY_TEST_TARGETS=avx2;avx3;xsimd_avx2" -DEMMY_TEST_NET_TARGETS= -DEMMY_GOLDEN_TARGETS=avx2 "-DEMMY_CLI_TARGETS=scalar;avx2" "-DEMMY_ZOO_TARGETS=scalar;avx2" -DEMMY_BUILD_BENCH=ON -DEMMY_COMPARE_BRIEF=ON -DEMMY_BUILD_FIRMWARE=ON -DEMMY_BUILD_EVIDENCE=ON; then
+  if build_host release "-DEMMY_TEST_TARGETS=avx2;avx3;xsimd_avx2" -DEMMY_TEST_OPTIMIZED=ON -DEMMY_TEST_NETS=none -DEMMY_GOLDEN_TARGETS=avx2 "-DEMMY_CLI_TARGETS=scalar;avx2" "-DEMMY_ZOO_TARGETS=scalar;avx2" -DEMMY_BUILD_BENCH=ON -DEMMY_COMPARE_BRIEF=ON -DEMMY_BUILD_FIRMWARE=ON -DEMMY_BUILD_EVIDENCE=ON; then
     run_ctest release --label-exclude '^none$'  # the slow ones too
   fi
   # The command is built by clang with sanitizers.
@@ -115,7 +115,7 @@ if $all; then
     if build "$preset" -UEMMY_TEST_TARGETS; then run_ctest "$preset"; fi
   done
   check format format_is_right
-elif build_host release -UEMMY_TEST_NET_TARGETS -UEMMY_CLI_TARGETS -UEMMY_GOLDEN_TARGETS -DEMMY_BUILD_BENCH=OFF -DEMMY_TEST_TARGETS=best "-DEMMY_ZOO_TARGETS=scalar;avx2"; then
+elif build_host release -UEMMY_TEST_OPTIMIZED -UEMMY_TEST_NETS -UEMMY_CLI_TARGETS -UEMMY_GOLDEN_TARGETS -DEMMY_BUILD_BENCH=OFF -DEMMY_TEST_TARGETS=best "-DEMMY_ZOO_TARGETS=scalar;avx2"; then
   run_ctest release
 fi
 

@@ -59,7 +59,8 @@ requires(kDotsByLanes<T>) EMMY_INLINE
   else pass(std::true_type{});
 }
 
-// The same of turned weights [Cols][Rows], where panels can: v = motion, dots of Rows.
+// The same of turned weights [Cols][Rows], where panels can (kHasBackPanels): v = motion; both in the bits of narrow_backward and
+// sweep_outer.
 template <int Rows, int Cols, class T>
 EMMY_INLINE void sweep_backward_turned(T k, T* theta, const T* x, const T* dy, const T* motion, T* dots) noexcept {
   if (k == T(1)) {

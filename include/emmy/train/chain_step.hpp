@@ -1,6 +1,6 @@
-// What follows the loss of one sample in a chain of Dense layers, with Sgd, Momentum or Nesterov, on vectors of eight lanes and more and on NEON's 32 registers:
-// backward, ledger and update in one way back. Weights move while the delta of the layer below is made of what they were, where
-// registers hold both (kernels/backward_sweep.hpp).
+// What follows the loss of one sample in a chain of Dense layers, with Sgd, Momentum or Nesterov, on vectors of eight lanes and more
+// and where there are 32 registers (NEON): backward, ledger and update in one way back. Weights move while the delta of the layer
+// below is made of what they were, where registers hold both (kernels/backward_sweep.hpp).
 //
 // So weights move before all deltas are known, and nothing that can fail may depend on one. Bounds stand in for them: with w >= 1
 // a bound of all weights (Largest in net/memory.hpp)

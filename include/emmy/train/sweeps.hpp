@@ -36,10 +36,8 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
   using Expected = std::conditional_t<kChecks, Sums, NothingExpected>;
   static constexpr bool kTakesSquares = kOuter && Measuring && kFollowsLaw<Led>;
   // Can `outer` also give the dots that dx is made of?
-  static constexpr bool kSweepsBack =
-      (kTurned ? kHasBackPanels<S> && N::out::kChannels > 1 && is_narrow<S, typename N::layer>(N::in::kChannels)
-               : kSweepsBackward<S>)&&kOuter &&
-      !Rule::kHasMemory && (!Measuring || kByNorms);
+  static constexpr bool kHasBackSweep = kTurned ? kHasBackPanels<S> && N::out::kChannels > 1 : kSweepsBackward<S>;
+  static constexpr bool kSweepsBack = kHasBackSweep && kOuter && !Rule::kHasMemory && (!Measuring || kByNorms);
 
   static constexpr int kPad = padded<S>(N::out::kChannels), kSamples = Batch * N::out::kPositions;
 
