@@ -69,8 +69,10 @@ EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p, Put&& put) noexcept {
       auto top = first;
       ((top = simd::max(top, rest)), ...);
       row.largest = simd::max_lane(top);
-      const auto exponential = [&](auto v)
-                                   EMMY_LAMBDA { return exp_of_negative(simd::sub(v, simd::set(row.largest))); };
+      const auto& numbers = transcendental::numbers_for_one<simd::Vec<T>>();
+      const auto exponential = [&](auto v) EMMY_LAMBDA {
+        return exp_of_negative(simd::sub(v, simd::set(row.largest)), numbers);
+      };
       first = exponential(first);
       ((rest = exponential(rest)), ...);
       auto total = first;
@@ -174,7 +176,7 @@ template <int Rows, class T>
 EMMY_INLINE void log_sum_exp(const T* largest, T* sum) noexcept {
   if constexpr (Rows == 1) {
     if constexpr (transcendental::kHasLogOfOne) *sum = transcendental::log_of_one(*sum);
-    else *sum = simd::first_of(log_of_normal(simd::set(*sum)));
+    else *sum = simd::first_of(log_of_normal(simd::set(*sum), transcendental::numbers_for_one<simd::Vec<T>>()));
   } else {
     for (int r = 0; r < Rows; r += static_cast<int>(simd::lanes<T>()))
       simd::store(log_of_normal(simd::load(sum + r)), sum + r);

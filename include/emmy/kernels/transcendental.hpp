@@ -92,11 +92,14 @@ struct Numbers<double> {
 template <class T>
 inline constexpr Numbers<T> kNumbers{};
 
-// On AArch64 a constant comes from memory; one by one each takes an address of its own (SVE: three instructions), here they
-// share one.
 template <class V>
-EMMY_INLINE const Numbers<simd::Scalar<V>>& numbers() noexcept {
-  const auto* n = &kNumbers<simd::Scalar<V>>;
+inline constexpr const Numbers<simd::Scalar<V>>& kNumbersOf = kNumbers<simd::Scalar<V>>;
+
+// For one vector: on AArch64 a constant comes from memory, and one by one each takes an address of its own (SVE: three
+// instructions), here they share one. Not in a loop, which would load them again and again.
+template <class V>
+EMMY_INLINE const Numbers<simd::Scalar<V>>& numbers_for_one() noexcept {
+  const auto* n = &kNumbersOf<V>;
 #if defined(__aarch64__) && defined(__OPTIMIZE__)
   __asm__("" : "+r"(n));
 #endif
@@ -106,8 +109,7 @@ EMMY_INLINE const Numbers<simd::Scalar<V>>& numbers() noexcept {
 // e^x = (1 + t) 2^n: n the integer next to x / ln 2, t = e^r - 1 with r = x - n ln 2. `shifted` is n + Offset + kRound,
 // whose low bits are the integer n + Offset. For NaN, t is NaN.
 template <int Offset, class V>
-EMMY_INLINE V split_exp(V x, V& shifted) noexcept {
-  const auto& c = numbers<V>();
+EMMY_INLINE V split_exp(V x, V& shifted, const Numbers<simd::Scalar<V>>& c = kNumbersOf<V>) noexcept {
   const V round = simd::set(c.round + simd::Scalar<V>(Offset));
   shifted = simd::mul_add(x, simd::set(c.inverse_ln2), round);
   const V n = simd::sub(shifted, round);
@@ -124,7 +126,7 @@ struct Exp {
   EMMY_INLINE V operator()(V x) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
-    const auto& c = numbers<V>();
+    const auto& c = kNumbersOf<V>;
     // Not min and max: which operand they yield for NaN is the target's choice.
     const V lowest = simd::set(c.exp_lowest), highest = simd::set(c.exp_highest), one = simd::set(S(1));
     x = simd::select(simd::less(x, lowest), lowest, x);
@@ -140,12 +142,11 @@ struct Exp {
 // Of x <= 0, for a softmax: no 2^n is beyond the normal numbers, once what is below them is 0.
 struct ExpOfNegative {
   template <class V>
-  EMMY_INLINE V operator()(V x) const noexcept {
+  EMMY_INLINE V operator()(V x, const Numbers<simd::Scalar<V>>& c = kNumbersOf<V>) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
-    const auto& c = numbers<V>();
     V shifted = x;
-    const V t = split_exp<N::kBias>(x, shifted);
+    const V t = split_exp<N::kBias>(x, shifted, c);
     const V power = simd::shift_left<N::kMantissa>(shifted);
     const V y = simd::mul(simd::add(simd::set(S(1)), t), power);  // no part of it is subnormal
     return simd::select(simd::less(x, simd::set(c.exp_normal)), simd::zero<S>(), y);
@@ -157,10 +158,9 @@ struct ExpOfNegative {
 template <bool kOfNormal>
 struct AnyLog {
   template <class V>
-  EMMY_INLINE V operator()(V x) const noexcept {
+  EMMY_INLINE V operator()(V x, const Numbers<simd::Scalar<V>>& c = kNumbersOf<V>) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
-    const auto& c = numbers<V>();
     using Limits = std::numeric_limits<S>;
     const V one = simd::set(S(1)), half = simd::set(S(0.5)), two_to_mantissa = simd::set(c.two_to_mantissa);
 
@@ -224,7 +224,7 @@ struct Tanh {
   EMMY_INLINE V operator()(V x) const noexcept {
     using S = simd::Scalar<V>;
     using N = Numbers<S>;
-    const auto& c = numbers<V>();
+    const auto& c = kNumbersOf<V>;
     const V one = simd::set(S(1)), size = simd::min(simd::set(c.tanh_highest), simd::abs(x)),
             twice = simd::add(size, size);
     V shifted = size, t = size;
@@ -245,7 +245,7 @@ struct Tanh {
   // e^r - 1, exp_polynomial in pairs.
   template <class V>
   EMMY_INLINE static V exp_less_one(V r) noexcept {
-    const auto& c = numbers<V>().exp;
+    const auto& c = kNumbersOf<V>.exp;
     const V square = simd::mul(r, r), high = simd::mul_add(simd::set(c[0]), square, polynomial(r, c[1], c[2]));
     return simd::mul_add(square, simd::mul_add(high, square, polynomial(r, c[3], c[4])), r);
   }
