@@ -59,7 +59,7 @@ emmy_add_cross_tests(kernels NAMES conv2d TARGETS neon)
 if(processor STREQUAL "aarch64")  # half of what takes longest to compile; conv has both scalars
   emmy_add_test(kernels.conv2d.f32 SOURCES kernels/conv2d_test.cpp TARGETS sve DEFINITIONS EMMY_TEST_FLOAT_ONLY EMMY_KEEP_CALLS QUICK -O1 sve)
 endif()
-emmy_add_cross_tests(kernels NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
+emmy_add_cross_tests(kernels AS_USERS NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
 emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})
 emmy_add_cross_tests(layers NAMES dense TARGETS ${vectors})
 if(NOT processor STREQUAL "armv7")
