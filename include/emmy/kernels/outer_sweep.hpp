@@ -20,7 +20,7 @@ inline constexpr int kMovedVectors = simd::kRegisters / 4;
 // writes costs bandwidth on AVX-512. 0: does not matter.
 template <int N>
 consteval int moved_at_once() {
-  if (!kTurnsNarrow || simd::kRegisters < 32) return 0;
+  if (!kSplitsProducts || simd::kRegisters < 32) return 0;
   if (N <= kMovedVectors) return kMovedVectors / N * N;
   int n = kMovedVectors;
   while (N % n != 0) --n;
