@@ -50,9 +50,8 @@ inline constexpr int kPadBytes = 16;
 inline constexpr int kPadBytes = 64;
 #endif
 
-// Are weights of few outputs stored in columns? Where pads cost more than sums across lanes. As kPadBytes; strict text on 64-bit Arm
-// keeps rows.
-#if defined(__x86_64__) || defined(__i386__) || (defined(__aarch64__) && !defined(EMMY_STRICT))
+// Are weights of few outputs stored in columns? Where pads cost more than sums across lanes. As kPadBytes.
+#if defined(__x86_64__) || defined(__i386__) || defined(__aarch64__)
 inline constexpr bool kTurnsNarrow = true;
 #else
 inline constexpr bool kTurnsNarrow = false;

@@ -82,10 +82,10 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
   };
   if constexpr (simd::kStrict) {
     for (int r = 0; r < Rows; ++r) {
-      T dots[Out];
+      alignas(kAlign<T>) T dots[kStride] = {};
       for (int o = 0; o < Out; ++o) dots[o] = ordered_dot(x + r * In, w + o * In, In, b == nullptr ? T(0) : b[o]);
-      for (int o = 0; o < kStride; ++o)
-        simd::store(activate(Activation{}, simd::set(o < Out ? dots[o] : T(0))), y + r * kStride + o);
+      for (int o = 0; o < kStride; o += lanes)
+        simd::store(activate(Activation{}, simd::load(static_cast<const T*>(dots + o))), y + r * kStride + o);
     }
   } else {
     const auto finish = [&](T* to, int o, auto v) EMMY_LAMBDA {
