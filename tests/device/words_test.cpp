@@ -65,6 +65,12 @@ void arithmetic() {
       "abs", [](auto x, auto, auto) { return simd::abs(x); },
       [](float x, float, float) { return from_bits(bits(x) & 0x7fffffffu); });
   exactly(
+      "without_tiny",
+      [](auto x, auto, auto) { return simd::without_tiny(simd::mul(x, simd::set(emmy::kTiny<float>))); },
+      [](float x, float, float) { return x < 1 && x > -1 ? 0.0f : x * emmy::kTiny<float>; });
+  exactly(
+      "square", [](auto x, auto, auto) { return simd::square(x); }, [](float x, float, float) { return x * x; });
+  exactly(
       "positive_part", [](auto x, auto, auto) { return simd::positive_part(x); },
       [](float x, float, float) { return x > 0 ? x : 0.0f; });
   multiply_add(

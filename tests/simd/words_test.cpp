@@ -320,14 +320,18 @@ TYPED_TEST(Words, MulAddIsFusedExactlyWhereTheTargetFuses) {
 
 TYPED_TEST(Words, AddSquareRoundsTwiceBesideStoresOfX86) {
   using T = TypeParam;
-#if defined(EMMY_BACKEND_HIGHWAY) && (defined(__x86_64__) || defined(__i386__))
-  constexpr bool kOnce = false;
-#else
-  constexpr bool kOnce = kFused;
-#endif
+  constexpr bool kOnce = kFused && !simd::kSplitsSquares;
   this->template check<2>(
       Compare::kNumber, [](auto a, auto b) { return simd::add_square(a, b); },
       [](T a, T b) { return seen(kOnce ? std::fma(seen(b), seen(b), seen(a)) : seen(seen(b) * seen(b)) + seen(a)); });
+}
+
+TYPED_TEST(Words, SquareAndSettled) {
+  using T = TypeParam;
+  this->template check<1>(
+      Compare::kNumber, [](auto a) { return simd::square(a); }, [](T a) { return seen(seen(a) * seen(a)); });
+  this->template check<1>(
+      Compare::kBits, [](auto a) { return simd::settled(a); }, [](T a) { return a; });
 }
 
 TYPED_TEST(Words, MinAndMax) {
@@ -347,6 +351,20 @@ TYPED_TEST(Words, PositivePart) {
       Compare::kValue, [](auto a, auto) { return simd::positive_part(a); },
       [](T a, T) { return std::isnan(a) ? a : seen(a > 0 ? a : T(0)); },
       [](T a, T) { return !std::isnan(a) || !std::signbit(a); });
+}
+
+TYPED_TEST(Words, WithoutTinyClearsWhatIsBelowItsBound) {
+  using T = TypeParam;
+  const auto want = [](T a) { return std::abs(a) < emmy::kTiny<T> ? T(0) : a; };
+  this->template check<1>(
+      Compare::kBits, [](auto a) { return simd::without_tiny(a); }, want);
+  const T edge = emmy::kTiny<T>, below = std::nextafter(edge, T(0));
+  for (const T value :
+       {edge, -edge, below, -below, std::numeric_limits<T>::min(), std::numeric_limits<T>::infinity()}) {
+    T got[64];
+    simd::store(simd::without_tiny(simd::set(value)), got);
+    for (std::size_t i = 0; i < simd::lanes<T>(); ++i) ASSERT_EQ(bits(got[i]), bits(want(value))) << value;
+  }
 }
 
 TYPED_TEST(Words, MasksAndSelect) {

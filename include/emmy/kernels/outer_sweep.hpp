@@ -196,7 +196,15 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SquaredRow<T>& x, const 
                   [&]<int... J>(std::integer_sequence<int, J...>) EMMY_LAMBDA {
                     const auto sum = [&]<int At>(std::integral_constant<int, At>, V v) EMMY_LAMBDA {
                       V& squares = pick<At>(column...);
-                      squares = kVectors >= 4 ? simd::add_square(squares, v) : simd::mul_add(v, v, squares);
+                      constexpr bool kOfRow = MeterType::kRows && At < kVectors;
+                      if constexpr (kOfRow && simd::kSplitsSquares) {
+                        const V square = simd::square(v);
+                        squares = simd::settled(simd::add(squares, square));
+                        nn = At == 0 ? square : simd::settled(simd::add(nn, square));
+                      } else {
+                        squares = simd::add_square(squares, v);
+                        if constexpr (kOfRow) nn = At == 0 ? simd::square(v) : simd::add_square(nn, v);
+                      }
                       if constexpr (kSumsColumns) {
                         V& plain = pick<At + kVectors>(column...);
                         plain = simd::add(plain, v);
@@ -208,19 +216,18 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const SquaredRow<T>& x, const 
                     ((next = simd::neg_mul_add(xi, pick<J>(panel...), next)), ...);
                     (simd::store(next, at + J * lanes), ...);
                     (sum(std::integral_constant<int, J>{}, next), ...);
-                    if constexpr (MeterType::kRows)
-                      ((nn = J == 0 ? simd::mul(next, next) : simd::add_square(nn, next)), ...);
                   }
                   (std::make_integer_sequence<int, kVectors>{});
                 });
               };
-              // Two sums a column where rows are short: each waits for its last product.
+              // Two sums a column where rows are so short that each waits for its last term.
+              constexpr bool kTwo = kVectors < (simd::kSplitsSquares ? 2 : 4);
               constexpr int kGroup = MeterType::kRows ? inner::kSummedRows<T> : 2;
               for_row_tiles<Rows, kGroup>([&](int from, auto count) EMMY_LAMBDA {
                 constexpr int kNow = decltype(count)::value;
                 with_vectors<T, kNow>([&](auto&... nn) EMMY_LAMBDA {
                   int m = 0;
-                  ((m % 2 == 0 || kVectors >= 4 ? row(from + m, nn, even...) : row(from + m, nn, odd...), ++m), ...);
+                  ((kTwo && m % 2 != 0 ? row(from + m, nn, odd...) : row(from + m, nn, even...), ++m), ...);
                   if constexpr (MeterType::kRows) {
                     T* to = meter.row[kNnAt] + from;
                     if constexpr (kNow == kGroup) inner::put_row_sums<kAddsRows>(to, nn...);

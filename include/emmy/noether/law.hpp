@@ -182,17 +182,15 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
   const S km1 = r.k - S(1), per_eta = Rule::kHasMemory && r.eta >= kLeastRate<S> ? S(1) / r.eta : S(0);
   const bool decays = km1 != S(0);
   const bool stays = !kMeasured && !Rule::kHasMemory && !kQuadratic && !decays;
-  BookedByLaw<S>& booked = ledger.by_law.charge[C];
-  if (charge.of_loss && !ledger.translating) {
-    booked = {};
-    return;
-  }
-  const auto put_step = [&](int cause, V amount) EMMY_LAMBDA { simd::store(amount, booked.amount[cause]); };
-  if (stays) {  // nothing else is ever booked of it
-    put_step(0, simd::zero<S>());
-    put_step(1, simd::zero<S>());
-    return;
-  }
+  const bool follows_loss = !charge.of_loss || ledger.translating;
+  // What is booked of the step, by kCausesByLaw. What another step booked besides must go.
+  const unsigned books = !follows_loss ? 0u
+                                       : decays | unsigned{Rule::kHasMemory} << 1 | unsigned{kQuadratic} << 2 |
+                                             unsigned{kMeasured} << 3 | unsigned{kReads} << 4;
+  auto& step = ledger.by_law;
+  if ((step.booked[C] & ~books) != 0) step.charge[C] = {};
+  step.booked[C] = static_cast<unsigned char>(books);
+  if (!follows_loss || stays) return;
   auto& units = ledger.units;
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const V none = simd::zero<S>();
@@ -376,9 +374,10 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
   int u = 0;
   for (; u + lanes <= kUnits; u += lanes) follow(u, lanes);
   if (u < kUnits) follow(u, kUnits - u);
-  put_step(0, decayed);  // in the order of kCausesByLaw
-  put_step(1, carried);
-  put_step(2, second);
+  const auto put_step = [&](int cause, V amount) EMMY_LAMBDA { simd::store(amount, step.charge[C].amount[cause]); };
+  if (decays) put_step(0, decayed);
+  if constexpr (Rule::kHasMemory) put_step(1, carried);
+  if constexpr (kQuadratic) put_step(2, second);
   if constexpr (kMeasured) put_step(3, rounded);
   if constexpr (kReads) put_step(4, between);
   book_epsilon(ledger, C);

@@ -74,7 +74,7 @@ struct ClipByValue {
   scalar limit;
 };
 
-// The square root of it is far above what a v of kForgotten can be.
+// The square root of it is far above a v of kTiny.
 template <class S>
 inline constexpr S kLeastEpsilon = sizeof(S) == 4 ? S(0x1p-48) : S(0x1p-440);
 
@@ -252,13 +252,13 @@ EMMY_INLINE void apply(const AdamCoefficients<S, Memory, Second>& c, V theta, V 
                        V& u0, V& d, V& seen) noexcept {
   const V own = simd::mul(simd::set(c.clip), g);
   if constexpr (Second::kMoves)
-    second =
-        forget(simd::mul_add(simd::mul(simd::set(S(1) - c.beta2), own), own, simd::mul(simd::set(c.beta2), second)));
+    second = simd::without_tiny(
+        simd::mul_add(simd::mul(simd::set(S(1) - c.beta2), own), own, simd::mul(simd::set(c.beta2), second)));
   seen = simd::mul(simd::set(c.scale2), second);
   const V rate = simd::div(simd::set(c.a0), simd::add(simd::sqrt(seen), simd::set(c.epsilon)));
   u0 = simd::mul(rate, own);
   if constexpr (Memory) {
-    buf = forget(simd::mul_add(simd::set(c.beta1), buf, simd::mul(simd::set(S(1) - c.beta1), own)));
+    buf = simd::without_tiny(simd::mul_add(simd::set(c.beta1), buf, simd::mul(simd::set(S(1) - c.beta1), own)));
     d = simd::mul(simd::set(c.scale1), buf);
     u = simd::mul(rate, d);
   } else {
@@ -283,7 +283,7 @@ EMMY_INLINE void apply(const SignCoefficients<S, Memory>& c, V theta, V g, V& bu
   u0 = simd::mul(eta, sign(own));
   if constexpr (Memory) {
     d = simd::mul_add(simd::set(c.beta1), buf, simd::mul(simd::set(S(1) - c.beta1), own));
-    buf = forget(simd::mul_add(simd::set(c.beta2), buf, simd::mul(simd::set(S(1) - c.beta2), own)));
+    buf = simd::without_tiny(simd::mul_add(simd::set(c.beta2), buf, simd::mul(simd::set(S(1) - c.beta2), own)));
     u = simd::mul(eta, sign(d));
   } else {
     d = own;

@@ -131,17 +131,6 @@ EMMY_INLINE constexpr C<S, true> plain(const C<S, false>& c) noexcept {
   return {c.k, c.a0, c.beta, c.c, c.eta, c.stored};
 }
 
-// A buffer without new gradient decays into denormal numbers, where x86 needs a hundred cycles an operation and
-// rounding to nearest stalls it for ever; below this it is 0.
-template <class S>
-inline constexpr S kForgotten = sizeof(S) == 4 ? S(0x1p-100) : S(0x1p-900);
-
-template <class V>
-EMMY_INLINE V forget(V m) noexcept {
-  using S = simd::Scalar<V>;
-  return simd::select(simd::less(simd::abs(m), simd::set(kForgotten<S>)), simd::zero<S>(), m);
-}
-
 template <bool Plain, class S, class V>
 EMMY_INLINE V scaled(S factor, V v) noexcept {
   if constexpr (Plain) return v;
@@ -155,9 +144,11 @@ EMMY_INLINE V moved(const C& c, V theta, V m, V u) noexcept {
   else return simd::neg_mul_add(simd::set(c.eta), m, scaled<Plain>(c.k, theta));
 }
 
+// A buffer without new gradient decays into denormal numbers, where x86 needs a hundred cycles an operation and
+// rounding to nearest stalls it for ever: what is tiny is 0.
 template <class S, bool Plain, class V>
 EMMY_INLINE void apply(const MomentumCoefficients<S, Plain>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
-  const V m = forget(simd::mul_add(simd::set(c.beta), buf, scaled<Plain>(c.c, g)));
+  const V m = simd::without_tiny(simd::mul_add(simd::set(c.beta), buf, scaled<Plain>(c.c, g)));
   u = simd::mul(simd::set(c.eta), m);
   buf = Plain ? m : simd::mul_add(simd::set(c.stored), theta, m);
   next = moved<Plain>(c, theta, m, u);
@@ -166,7 +157,8 @@ EMMY_INLINE void apply(const MomentumCoefficients<S, Plain>& c, V theta, V g, V&
 template <class S, bool Plain, class V>
 EMMY_INLINE void apply(const NesterovCoefficients<S, Plain>& c, V theta, V g, V& buf, V& next, V& u) noexcept {
   const V own = scaled<Plain>(c.c, g);
-  const V m = forget(simd::mul_add(simd::set(c.beta), buf, own)), ahead = simd::mul_add(simd::set(c.beta), m, own);
+  const V m = simd::without_tiny(simd::mul_add(simd::set(c.beta), buf, own)),
+          ahead = simd::mul_add(simd::set(c.beta), m, own);
   u = simd::mul(simd::set(c.eta), ahead);
   buf = Plain ? m : simd::mul_add(simd::set(c.stored), theta, m);
   next = moved<Plain>(c, theta, ahead, u);

@@ -68,7 +68,7 @@ EMMY_INLINE float32x4_t mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noe
 // Of a constant: in a core register it needs no vector of its own.
 EMMY_INLINE float32x4_t mul_add(float32x4_t a, float32x4_t b, float c) noexcept { return vfmasq_n_f32(a, b, c); }
 EMMY_INLINE float32x4_t neg_mul_add(float32x4_t a, float32x4_t b, float32x4_t c) noexcept { return vfmsq_f32(c, a, b); }
-EMMY_INLINE float32x4_t add_square(float32x4_t sum, float32x4_t v) noexcept { return mul_add(v, v, sum); }
+EMMY_INLINE float32x4_t settled(float32x4_t v) noexcept { return v; }
 
 // MVE neither divides nor takes roots: lane by lane in the scalar unit.
 EMMY_INLINE float32x4_t div(float32x4_t a, float32x4_t b) noexcept {
@@ -102,6 +102,9 @@ EMMY_INLINE mve_pred16_t less_equal(float32x4_t a, float32x4_t b) noexcept {
 EMMY_INLINE mve_pred16_t equal(float32x4_t a, float32x4_t b) noexcept { return vcmpeqq_f32(a, b); }
 EMMY_INLINE float32x4_t select(mve_pred16_t mask, float32x4_t a, float32x4_t b) noexcept {
   return vpselq_f32(a, b, mask);
+}
+EMMY_INLINE float32x4_t without_tiny(float32x4_t a) noexcept {
+  return select(less(abs(a), set(kTiny<float>)), zero<float>(), a);
 }
 
 // Not vminnm and vmaxnm, which prefer a number to NaN.

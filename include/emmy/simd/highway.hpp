@@ -147,26 +147,14 @@ EMMY_INLINE V neg_mul_add(V a, V b, V c) noexcept {
   return hn::NegMulAdd(a, b, c);
 #endif
 }
-// A fused product waits for a store beside it on Zen 5, a product and a sum do not: a 512-bit vector that is read, moved,
-// written and squared takes 0.33 ns against 0.45. The barriers keep GCC from fusing them, and from putting sums off until no
-// register is left for the products.
 template <class V>
-EMMY_INLINE V add_square(V sum, V v) noexcept {
-#if defined(__FMA__) && !defined(EMMY_STRICT)
+EMMY_INLINE V settled(V v) noexcept {
 #if defined(__AVX512F__)
-#define EMMY_IN_VECTOR "+v"
-#else
-#define EMMY_IN_VECTOR "+x"
+  __asm__("" : "+v"(v.raw));
+#elif defined(__SSE2__)
+  __asm__("" : "+x"(v.raw));
 #endif
-  V square = hn::Mul(v, v);
-  __asm__("" : EMMY_IN_VECTOR(square.raw));
-  sum = hn::Add(sum, square);
-  __asm__("" : EMMY_IN_VECTOR(sum.raw));
-  return sum;
-#undef EMMY_IN_VECTOR
-#else
-  return mul_add(v, v, sum);
-#endif
+  return v;
 }
 // Highway takes FMAXNM on AArch64, which prefers a number to NaN; FMAX keeps the NaN and costs the same.
 template <class V>
@@ -228,6 +216,21 @@ EMMY_INLINE V select(M mask, V a, V b) noexcept {
   return hn::IfThenElse(mask, a, b);
 }
 
+template <class V>
+EMMY_INLINE V without_tiny(V a) noexcept {
+  using T = Scalar<V>;
+#if defined(__AVX512F__)
+  if constexpr (sizeof(V) < 64) return hn::IfThenZeroElse(hn::Lt(abs(a), set(kTiny<T>)), a);
+  else if constexpr (sizeof(T) == 4)
+    return V{
+        _mm512_maskz_mov_ps(_mm512_test_epi32_mask(_mm512_castps_si512(a.raw), _mm512_set1_epi32(0x70000000)), a.raw)};
+  else
+    return V{_mm512_maskz_mov_pd(
+        _mm512_test_epi64_mask(_mm512_castpd_si512(a.raw), _mm512_set1_epi64(0x7800000000000000)), a.raw)};
+#else
+  return hn::IfThenZeroElse(hn::Lt(abs(a), set(kTiny<T>)), a);
+#endif
+}
 template <class V>
 EMMY_INLINE V positive_part(V a) noexcept {
 #if HWY_HAVE_SCALABLE  // with the 0 in the instruction

@@ -103,8 +103,8 @@ EMMY_INLINE T neg_mul_add(T a, T b, T c) noexcept {
   return mul_add(-a, b, c);
 }
 template <class T>
-EMMY_INLINE T add_square(T sum, T v) noexcept {
-  return mul_add(v, v, sum);
+EMMY_INLINE T settled(T v) noexcept {
+  return v;
 }
 template <class T>
 EMMY_INLINE T min(T a, T b) noexcept {
@@ -130,6 +130,10 @@ EMMY_INLINE bool equal(T a, T b) noexcept {
 template <class T>
 EMMY_INLINE T select(bool mask, T a, T b) noexcept {
   return mask ? a : b;
+}
+template <class T>
+EMMY_INLINE T without_tiny(T a) noexcept {
+  return select(less(abs(a), kTiny<T>), T(0), a);
 }
 
 template <class T>

@@ -27,12 +27,15 @@
 //   neg(a), abs(a)            sign bit flipped; cleared
 //   mul_add(a, b, c)          a*b + c, fused where the target fuses; never in strict text
 //   neg_mul_add(a, b, c)      c - a*b, likewise
+//   square(v)                 v*v, for more than one sum
 //   add_square(a, b)          a + b*b, fused or not, whichever is faster beside stores
+//   settled(v)                v, which the compiler neither fuses with another operation nor puts off
 //   min max (a, b)            a < b ? a : b, a > b ? a : b; NaN where b is NaN, the target's choice where only a is
 //   sqrt(a)                   correctly rounded
 //   less(a, b), less_equal(a, b), equal(a, b)    masks; false where a lane is NaN
 //   select(m, a, b)           m ? a : b
 //   all<V>(m)                 is it true in every lane?
+//   without_tiny(a)           |a| < kTiny<T> ? +0 : a; NaN stays
 //   positive_part(a)          a > 0 ? a : +0; NaN stays if its sign is clear, else it is the target's choice
 //   bit_and bit_or bit_xor (a, b)                on the bit patterns
 //   shift_left<k>(a), shift_right<k>(a)          of the bit patterns, zeros enter
@@ -101,6 +104,12 @@
 #endif
 #endif
 
+namespace emmy {
+// Of a number that is not smaller, one of the exponent's three highest bits (of a double four) is set: one test on AVX-512.
+template <class T>
+inline constexpr T kTiny = sizeof(T) == 4 ? T(0x1p-95) : T(0x1p-895);
+}  // namespace emmy
+
 #define EMMY_CONCAT_(a, b, c) a##b##c
 #define EMMY_CONCAT(a, b, c) EMMY_CONCAT_(a, b, c)
 #if defined(EMMY_STRICT)
@@ -138,4 +147,23 @@ inline constexpr bool kStrict = true;
 #else
 inline constexpr bool kStrict = false;
 #endif
+
+// A fused product waits for a store beside it on Zen 4 and 5, a product and a sum do not: a 512-bit vector that is read, moved,
+// written and squared takes 0.62 ns against 0.82 (Zen 4). Settled, since GCC would fuse them, and put sums off until no register
+// is left for the products.
+#if defined(__FMA__) && !defined(EMMY_STRICT) && (defined(EMMY_BACKEND_HIGHWAY) || defined(EMMY_BACKEND_XSIMD))
+inline constexpr bool kSplitsSquares = true;
+#else
+inline constexpr bool kSplitsSquares = false;
+#endif
+
+template <class V>
+EMMY_INLINE V square(V v) noexcept {
+  return kSplitsSquares ? settled(mul(v, v)) : mul(v, v);
+}
+template <class V>
+EMMY_INLINE V add_square(V sum, V v) noexcept {
+  if constexpr (kSplitsSquares) return settled(add(sum, square(v)));
+  else return mul_add(v, v, sum);
+}
 }  // namespace emmy::inline EMMY_TARGET::simd

@@ -150,8 +150,13 @@ EMMY_INLINE V neg_mul_add(V a, V b, V c) noexcept {
 #endif
 }
 template <class V>
-EMMY_INLINE V add_square(V sum, V v) noexcept {
-  return mul_add(v, v, sum);
+EMMY_INLINE V settled(V v) noexcept {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v.data));
+#elif defined(__SSE2__)
+  __asm__("" : "+x"(v.data));
+#endif
+  return v;
 }
 template <class V>
 EMMY_INLINE V min(V a, V b) noexcept {
@@ -184,6 +189,10 @@ EMMY_INLINE auto equal(V a, V b) noexcept {
 template <class M, class V>
 EMMY_INLINE V select(M mask, V a, V b) noexcept {
   return xsimd::select(mask, a, b);
+}
+template <class V>
+EMMY_INLINE V without_tiny(V a) noexcept {
+  return select(less(abs(a), set(kTiny<Scalar<V>>)), zero<Scalar<V>>(), a);
 }
 
 template <class V>

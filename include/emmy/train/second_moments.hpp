@@ -136,7 +136,7 @@ struct SharedSquares {
     for (int i = 0; i < kShared.components; ++i) {
       if (kShared.entries[i] == 0) continue;
       const S v = r.beta2 * state.second.data[i] + (S(1) - r.beta2) * sum[i] / S(kShared.entries[i]);
-      state.second.data[i] = v < kForgotten<S> ? S(0) : v;
+      state.second.data[i] = v < kTiny<S> ? S(0) : v;
     }
   }
 };
