@@ -13,7 +13,7 @@
 #   emmy_add_refusal(<name> SOURCE <a.cpp>)
 #       SOURCE must not compile where EMMY_REFUSED is defined, must say the text of its line "// refuses: <text>", and
 #       must compile where it is not defined.
-#   emmy_add_fuzz(<name> SOURCES <a.cpp>... [LIBRARIES <lib>...] [SECONDS 20])
+#   emmy_add_fuzz(<name> SOURCES <a.cpp>... [LIBRARIES <lib>...] [SECONDS 12])
 #       a libFuzzer program, where EMMY_FUZZ is on (preset asan-ubsan); registered as <name>.fuzz.
 #   emmy_add_hot_loops(<target>:<registers>:<products>)
 #       build.hot_loops.<target>: the loops of tests/build/hot_tiles.cpp (tools/hot_loops.py).
@@ -197,7 +197,7 @@ function(emmy_add_fuzz name)
     return()
   endif()
   if(NOT A_SECONDS)
-    set(A_SECONDS 20)
+    set(A_SECONDS 12)
   endif()
   add_executable(${name}.fuzz ${A_SOURCES})
   target_compile_options(${name}.fuzz PRIVATE -fsanitize=fuzzer)

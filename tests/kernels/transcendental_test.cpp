@@ -101,13 +101,19 @@ void add_edges(std::vector<T>& values) {
   values.push_back(-L::quiet_NaN());
 }
 
-// f32: every 1021st of all bit patterns (a prime, so that the low bits vary), 4.2 million. f64: as many random ones
-// would mostly hit 0, 1 or infinity, so two thirds have a magnitude where the functions vary.
+// f32: every 1021st of all bit patterns (a prime, so that the low bits vary), 4.2 million; under an emulator every 4093rd.
+// f64: as many random ones would mostly hit 0, 1 or infinity, so two thirds have a magnitude where the functions vary.
+#if defined(__arm__) || defined(__aarch64__)
+constexpr std::uint64_t kEvery = 4093;
+#else
+constexpr std::uint64_t kEvery = 1021;
+#endif
+
 template <class T>
 std::vector<T> arguments() {
   std::vector<T> values;
   if constexpr (sizeof(T) == 4) {
-    for (std::uint64_t b = 0; b < (std::uint64_t(1) << 32); b += 1021) {
+    for (std::uint64_t b = 0; b < (std::uint64_t(1) << 32); b += kEvery) {
       values.push_back(std::bit_cast<T>(static_cast<std::uint32_t>(b)));
     }
   } else {

@@ -37,11 +37,16 @@ using Runs = testing::Types<Run<float, TwoHidden, CrossEntropy>, Run<float, OneH
 #endif
 TYPED_TEST_SUITE(Law, Runs);
 
-TYPED_TEST(Law, HoldsForTenThousandStepsWithMomentumDecayAndClipping) {
+#if defined(__arm__) || defined(__aarch64__)
+constexpr int kSteps = 2500;  // under an emulator
+#else
+constexpr int kSteps = 10000;
+#endif
+
+TYPED_TEST(Law, HoldsForThousandsOfStepsWithMomentumDecayAndClipping) {
   using S = typename TypeParam::Scalar;
   using N = typename TypeParam::Net;
   using Target = std::conditional_t<std::is_same_v<typename TypeParam::Loss, CrossEntropy>, int, S>;
-  constexpr int kSteps = 10000;
   using Rule = ClipByNorm<BasicMomentum<S>>;
   Trainer<N, Rule, kBatch> trainer{};
   Ledger<N> ledger{};
@@ -52,7 +57,7 @@ TYPED_TEST(Law, HoldsForTenThousandStepsWithMomentumDecayAndClipping) {
   for (int k = 0; k < kSteps; ++k) {
     // Fresh batches keep the gradients alive; every fourth step repeats one, so that some are small.
     if (k % 4 != 3) data.refill(rng, false);
-    const Rule rule{{S(0.05) / S(1 + k / 2000), S(0.9), S(2e-3), S(0)}, S(k % 2 == 0 ? 0.4 : 5.0)};
+    const Rule rule{{S(0.05) / S(1 + 5 * k / kSteps), S(0.9), S(2e-3), S(0)}, S(k % 2 == 0 ? 0.4 : 5.0)};
     const S before = trainer.params.data[0];
     ASSERT_EQ(trainer.step(data.x, data.template targets<Target>(), typename TypeParam::Loss{}, rule, ledger).status,
               Status::ok);
@@ -69,7 +74,7 @@ TYPED_TEST(Law, HoldsForTenThousandStepsWithMomentumDecayAndClipping) {
     EXPECT_LT(e.residual_ratio, S(1));
     EXPECT_LE(e.noether_ratio, S(1));
     EXPECT_LT(e.relative, sizeof(S) == 4 ? S(2e-6) : S(1e-12));
-    EXPECT_EQ(e.residual > S(0), !rests) << "a residual of exactly 0 in 10,000 steps means that nothing was measured";
+    EXPECT_EQ(e.residual > S(0), !rests) << "a residual of exactly 0 in all steps means that nothing was measured";
   });
 }
 
