@@ -105,8 +105,10 @@ void add_edges(std::vector<T>& values) {
 // f64: as many random ones would mostly hit 0, 1 or infinity, so two thirds have a magnitude where the functions vary.
 #if defined(__arm__) || defined(__aarch64__)
 constexpr std::uint64_t kEvery = 4093;
+constexpr int kRandom = 100000;
 #else
 constexpr std::uint64_t kEvery = 1021;
+constexpr int kRandom = 300000;
 #endif
 
 template <class T>
@@ -119,7 +121,7 @@ std::vector<T> arguments() {
   } else {
     std::mt19937_64 random{7};
     std::uniform_real_distribution<double> wide(-750, 750), narrow(-4, 4);
-    for (int i = 0; i < 300000; ++i) {
+    for (int i = 0; i < kRandom; ++i) {
       values.push_back(std::bit_cast<T>(static_cast<BitsOf<T>>(random())));
       values.push_back(static_cast<T>(wide(random)));
       values.push_back(static_cast<T>(narrow(random)));
