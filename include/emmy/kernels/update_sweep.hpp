@@ -231,6 +231,10 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
   if constexpr (MeterType::kColumns) {
     for (int o = 0; o < Cols; o += lanes) {
       with_vectors<T, MeterType::kProducts>([&](auto&... column) EMMY_LAMBDA {
+        // What follows a law goes on where the rows before ended; full sums are by tiles, as others make them.
+        constexpr bool kGoesOn = MeterType::kSums != Sums::all;
+        int p = 0;
+        if constexpr (kGoesOn) ((column = simd::load(&meter.column[p++][o])), ...);
         for (int m = 0; m < M; ++m) {
           const int at = m * Cols + o;
           gradient = simd::load(g + at);
@@ -238,7 +242,9 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
                                               u, top, top_buf, u0, d, seen);
           accumulate<MeterType>(t, n, gradient, u, u0, d, seen, column...);
         }
-        inner::add_to_columns<T, MeterType, V>(meter, o, column...);
+        p = 0;
+        if constexpr (kGoesOn) ((simd::store(column, &meter.column[p++][o])), ...);
+        else inner::add_to_columns<T, MeterType, V>(meter, o, column...);
       });
     }
   }

@@ -20,6 +20,7 @@
 
 #include <emmy/noether/booking_by_law.hpp>
 #include <emmy/noether/closing.hpp>
+#include <emmy/optim/rule.hpp>
 
 namespace emmy {
 
@@ -170,17 +171,15 @@ template <class S>
 inline constexpr S kLeastRate = S(0x1p-60);
 // Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
 // its bound, and of its square.
-template <int C, int Batch, class Net, class Spec, class Mode, class Rule, class V>
-EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, typename Net::scalar share, V& over,
-                            V& under, V& over_square, V& under_square) noexcept {
+template <int C, int Batch, class Rule, class Net, class Spec, class Mode, class V>
+EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, LawRates<typename Net::scalar> r, bool decays,
+                            typename Net::scalar share, V& over, V& under, V& over_square, V& under_square) noexcept {
   using S = typename Net::scalar;
   constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
   constexpr bool kMeasured = kMeasuresByLaw<Mode>, kReads = kReadsBefore<Mode>, kQuadratic = charge.power == 2;
   constexpr int kFirst = kCharges<Net, Spec>.unit[C], kUnits = kCharges<Net, Spec>.unit[C + 1] - kFirst;
   const int lanes = static_cast<int>(simd::lanes<S>());
-  const auto r = law_rates(rule);
   const S km1 = r.k - S(1), per_eta = Rule::kHasMemory && r.eta >= kLeastRate<S> ? S(1) / r.eta : S(0);
-  const bool decays = km1 != S(0);
   const bool stays = !kMeasured && !Rule::kHasMemory && !kQuadratic && !decays;
   const bool follows_loss = !charge.of_loss || ledger.translating;
   // What is booked of the step, by kCausesByLaw. What another step booked besides must go.
@@ -194,7 +193,8 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, t
   auto& units = ledger.units;
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const V none = simd::zero<S>();
-  V decayed = none, carried = none, second = none, rounded = none, between = none;  // of all units
+  const V nothing = simd::set(S(-0.0));  // the compiler leaves out a sum with it
+  V decayed = nothing, carried = nothing, second = nothing, rounded = nothing, between = nothing;  // of all units
   [[maybe_unused]] const bool follows = ledger.known && !(charge.of_loss && ledger.turned);
   constexpr bool kHasNorms = kInvariants<Net> != 0, kByNorms = kHasNorms && (kQuadratic || charge.by_unit);
   // Squares are compared of a linear charge without memory: no roots.
@@ -404,8 +404,10 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
   if constexpr (requires { law_rates(rule); }) {
     using S = typename Net::scalar;
     auto over = simd::zero<S>(), under = simd::set(S(1)), over_square = over, under_square = under;
+    const auto r = law_rates(rule);
+    const bool decays = r.k != S(1);
     [&]<int... C>(std::integer_sequence<int, C...>) EMMY_LAMBDA {
-      (inner::follow_law<C, Batch>(ledger, rule, share, over, under, over_square, under_square), ...);
+      (inner::follow_law<C, Batch, Rule>(ledger, r, decays, share, over, under, over_square, under_square), ...);
     }
     (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges>{});
     if constexpr (kMeasuresByLaw<Mode>) {
@@ -415,7 +417,7 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
     }
     if constexpr (kReadsBefore<Mode>) ledger.known = true, ledger.turned = false;
     // What the buffer took in unseen: the next step reads it.
-    if (Rule::kHasMemory && (ledger.unbounded || law_rates(rule).eta < inner::kLeastRate<S>)) ledger.known = false;
+    if (Rule::kHasMemory && (ledger.unbounded || r.eta < inner::kLeastRate<S>)) ledger.known = false;
     ++ledger.measured;
   }
 }
