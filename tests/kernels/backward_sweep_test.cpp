@@ -1,10 +1,12 @@
 // emmy/kernels/backward_sweep.hpp: dots against a double loop, weights in the bits of sweep_outer.
 #include <emmy/kernels/backward_sweep.hpp>
+#include <emmy/layers/activations.hpp>
 
 #include <gtest/gtest.h>
 #include <tests/support/fenced.hpp>
 #include <tests/support/numbers.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -68,6 +70,7 @@ void check_turned(std::size_t gap, float k) {
   Random random(static_cast<std::uint64_t>(Rows * 1000 + Cols) + gap);
   Fenced<float> w(kSize, gap), x(Rows, gap), dy(Cols, gap), motion(Cols, gap), dots(Rows, gap);
   for (Fenced<float>* each : {&w, &x, &dy, &motion}) fill(each->data(), each->size(), random);
+  x.data()[Rows / 2] = 0;
   const std::vector<float> before(w.data(), w.data() + kSize);
   std::vector<float> other = before, apart(Rows);
 
@@ -80,6 +83,14 @@ void check_turned(std::size_t gap, float k) {
   EXPECT_EQ(std::memcmp(apart.data(), dots.data(), Rows * sizeof(float)), 0);
   emmy::sweep_outer<Rows, Cols>(k, 1.0f, other.data(), static_cast<const float*>(motion.data()),
                                 static_cast<const float*>(x.data()), static_cast<float*>(nullptr));
+  EXPECT_EQ(std::memcmp(other.data(), w.data(), kSize * sizeof(float)), 0);
+
+  // The same behind a ReLU.
+  std::copy(before.begin(), before.end(), w.data());
+  emmy::sweep_backward_turned<Rows, Cols>(k, w.data(), x.data(), static_cast<const float*>(dy.data()),
+                                          static_cast<const float*>(motion.data()), dots.data(), emmy::Relu{});
+  for (int i = 0; i < Rows; ++i)
+    EXPECT_EQ(dots.data()[i], x.data()[i] > 0 ? apart[static_cast<std::size_t>(i)] : 0.0f) << i;
   EXPECT_EQ(std::memcmp(other.data(), w.data(), kSize * sizeof(float)), 0);
   EXPECT_TRUE(w.intact() && x.intact() && dy.intact() && motion.intact() && dots.intact());
 }

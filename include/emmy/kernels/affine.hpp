@@ -46,17 +46,21 @@ template <int Rows, int In, int InStride, int Out, int Groups = 1, class T, clas
 EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activation, Squares squares = {}) noexcept {
   constexpr int kStride = padded<T>(Out);
   if constexpr (Rows == 1 && Groups == 1 && In >= 4 && kHasPanels<T>) {  // of fewer inputs a call is the larger part
-    constexpr bool kWide = Out > kWidestPanel && kStride <= kWidestRow;
+    constexpr bool kWide = Out > kWidestPanel && kStride <= kWidestRow,
+                   kRectified = __is_same(Activation, Relu) && kHasRectifiedPanels<T> && !kWide;
     alignas(kAlign<T>) static constexpr T kNone[kWide ? kStride : kWidestPanel] = {};
     if constexpr (kWide) multiply_wide_rows<kStride, panel_rest(In)>(b == nullptr ? kNone : b, x, w, In, y);
     else
       for_row_panels<Out>([&](int o, auto cols) EMMY_LAMBDA {
         constexpr int kPanel = decltype(cols)::value;
-        multiply_panel<kPanel, panel_rest(In), panel_step(kPanel, kStride)>(b == nullptr ? kNone : b + o, x, w + o, In,
-                                                                            kStride, y + o);
+        const T* const start = b == nullptr ? kNone : b + o;
+        if constexpr (kRectified)
+          multiply_panel<kPanel, panel_rest(In), panel_step(kPanel, kStride), true>(start, x, w + o, In, kStride,
+                                                                                    y + o);
+        else multiply_panel<kPanel, panel_rest(In), panel_step(kPanel, kStride)>(start, x, w + o, In, kStride, y + o);
       });
     const int lanes = static_cast<int>(simd::lanes<T>());
-    if constexpr (!__is_same(Activation, Identity)) {
+    if constexpr (!__is_same(Activation, Identity) && !kRectified) {
       int o = 0;
       if constexpr (__is_same(Activation, Relu) && kHasRectifiedRows<T> && Out >= 4) o = Out / 4 * 4, rectify_row(y, o);
       EMMY_UNROLL(4)
@@ -89,10 +93,13 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
   const auto finish = [&](int row, int col, auto v)
                           EMMY_LAMBDA { return put_dx<kAdd>(Below{}, x, dx, row * kInPad + col, v); };
   if constexpr (Rows == 1 && kInPad == In && In >= 4 && Out <= kWidestDots && !kAdd && kHasDots<T>) {
-    dot_panel<Out, panel_rest(In), panel_step(Out, kOutPad)>(w, dy, In, kOutPad, dx);
+    constexpr bool kRectified = __is_same(Below, Relu) && kHasRectifiedPanels<T>;
+    if constexpr (kRectified) dot_panel<Out, panel_rest(In), panel_step(Out, kOutPad), true>(w, dy, In, kOutPad, dx, x);
+    else dot_panel<Out, panel_rest(In), panel_step(Out, kOutPad)>(w, dy, In, kOutPad, dx);
     int i = 0;
-    if constexpr (__is_same(Below, Relu) && kHasRectifiedRows<T>) i = In / 4 * 4, rectify_delta(dx, x, i);
-    if constexpr (!__is_same(Below, std::nullptr_t))
+    if constexpr (__is_same(Below, Relu) && kHasRectifiedRows<T> && !kRectified)
+      i = In / 4 * 4, rectify_delta(dx, x, i);
+    if constexpr (!__is_same(Below, std::nullptr_t) && !kRectified)
       for (; i < In; i += static_cast<int>(simd::lanes<T>())) finish(0, i, simd::load(dx + i));
   } else if constexpr (Rows < kTransposeFromRows && kInPad == In && one_lane<T>()) {
     for (int r = 0; r < Rows; ++r)

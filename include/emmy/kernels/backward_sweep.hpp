@@ -10,6 +10,10 @@
 #include <emmy/kernels/narrow.hpp>
 #include <emmy/kernels/outer_sweep.hpp>
 
+namespace emmy {
+struct Relu;  // layers/activations.hpp
+}  // namespace emmy
+
 namespace emmy::inline EMMY_TARGET {
 
 // Where registers hold the dots of as many rows as fold into a vector beside panels of dy, v and W. Elsewhere two sweeps, which keep
@@ -59,18 +63,23 @@ requires(kDotsByLanes<T>) EMMY_INLINE
   else pass(std::true_type{});
 }
 
-// The same of turned weights [Cols][Rows], where panels can (kHasBackPanels): v = motion; both in the bits of narrow_backward and
-// sweep_outer.
-template <int Rows, int Cols, class T>
-EMMY_INLINE void sweep_backward_turned(T k, T* theta, const T* x, const T* dy, const T* motion, T* dots) noexcept {
+// The same of turned weights [Cols][Rows], where panels can (kHasBackPanels): v = motion, and dx, with what is fused below x; both
+// in the bits of narrow_backward and sweep_outer.
+template <int Rows, int Cols, class T, class Below = std::nullptr_t>
+EMMY_INLINE void sweep_backward_turned(T k, T* theta, const T* x, const T* dy, const T* motion, T* dx,
+                                       Below below = {}) noexcept {
+  constexpr bool kRectified = __is_same(Below, Relu) && kHasRectifiedPanels<T>;
   if (k == T(1)) {
     for_row_panels<Rows>([&](int i, auto cols) EMMY_LAMBDA {
       constexpr int kPanel = decltype(cols)::value;
-      back_panel<kPanel, panel_rest(Cols), panel_step(kPanel, Rows)>(theta + i, x + i, dy, motion, Cols, Rows,
-                                                                     dots + i);
+      back_panel<kPanel, panel_rest(Cols), panel_step(kPanel, Rows), kRectified>(theta + i, x + i, dy, motion, Cols,
+                                                                                 Rows, dx + i);
     });
+    if constexpr (!__is_same(Below, std::nullptr_t) && !kRectified)
+      for (int i = 0; i < Rows; i += kLanesOf<T>)
+        put_dx<false>(below, x, dx, i, simd::load(static_cast<const T*>(dx + i)));
   } else {
-    narrow_backward<false, 1, Rows, Cols>(static_cast<const T*>(theta), dy, x, dots, nullptr);
+    narrow_backward<false, 1, Rows, Cols>(static_cast<const T*>(theta), dy, x, dx, below);
     sweep_outer<Rows, Cols>(k, T(1), theta, motion, x, static_cast<T*>(nullptr));
   }
 }

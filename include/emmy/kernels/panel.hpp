@@ -77,6 +77,15 @@ inline constexpr int kWidestDots = 0;
 template <int Cols, int Rest, int Step, class T>
 void dot_panel(const T* w, const T* v, int n, int stride, T* dots) noexcept;
 #endif
+// And panels with a ReLU, <.., true>: multiply_panel of what it writes; back_panel through the one that made x, dots[o] = 0 where
+// not x[o] > 0; dot_panel(.., dots, y) where not y[i] > 0.
+#if defined(EMMY_HAS_RECTIFIED_PANELS)
+template <class T>
+inline constexpr bool kHasRectifiedPanels = kHasPanels<T>;
+#else
+template <class T>
+inline constexpr bool kHasRectifiedPanels = false;
+#endif
 // Or, in one pass, dots[o] = sum_{i < n} d[i] w[i stride + o] and w[i stride + o] -= v[i] x[o].
 #if defined(EMMY_HAS_BACK_PANELS)
 template <class T>
@@ -84,7 +93,7 @@ inline constexpr bool kHasBackPanels = kHasPanels<T>;
 #else
 template <class T>
 inline constexpr bool kHasBackPanels = false;
-template <int Cols, int Rest, int Step, class T>
+template <int Cols, int Rest, int Step, bool Rectified, class T>
 void back_panel(T* w, const T* x, const T* d, const T* v, int n, int stride, T* dots) noexcept;
 #endif
 #if defined(EMMY_HAS_RECTIFIED_ROWS)

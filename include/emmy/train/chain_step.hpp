@@ -150,15 +150,11 @@ EMMY_INLINE void way_back(const Memory<Net, 1, true>& m, Params<Net>& params, St
     if constexpr (!kBack) backward_node<I>(m, none);
     update_node<I, Measuring, kBack>(m, params, state, rule, Clips<Net, false>{}, ledger, totals,
                                      std::make_integer_sequence<int, kBlocks>{});
-    if constexpr (kBack) {
+    if constexpr (kBack && !kPlan<Net>.block[kPlan<Net>.first_block[I]].turned) {
       const auto f = m.template frame<I>();
-      const auto finish = [&](auto below) EMMY_LAMBDA {
-        for (int i = 0; i < padded<S>(N::in::kChannels); i += kLanesOf<S>)
-          put_dx<false>(below, f.x, f.dx, i,
-                        i < N::in::kChannels ? simd::load(static_cast<const S*>(f.dx + i)) : simd::zero<S>());
-      };
-      if constexpr (kFusedBackward<Net, I - 1>) finish(typename node_at<Net, I - 1>::layer{});
-      else finish(nullptr);
+      for (int i = 0; i < padded<S>(N::in::kChannels); i += kLanesOf<S>)
+        put_dx<false>(below_of<Net, I>(), f.x, f.dx, i,
+                      i < N::in::kChannels ? simd::load(static_cast<const S*>(f.dx + i)) : simd::zero<S>());
     }
     if constexpr (Measuring && I > 0) {
       constexpr int kRoot = kPlan<Net>.tensor[I].root;

@@ -35,6 +35,14 @@ inline constexpr bool kFusedBackward = [] {
            kTakesBelow<typename node_at<Net, I + 1>::layer>;
 }();
 
+// The activation whose derivative belongs to the backward text of node I, or nullptr.
+template <class Net, int I>
+consteval auto below_of() {
+  if constexpr (I == 0 || node_at<Net, I>::kFrom != I) return nullptr;
+  else if constexpr (kFusedBackward<Net, I - 1>) return typename node_at<Net, I - 1>::layer{};
+  else return nullptr;
+}
+
 namespace detail {
 template <class Net, int Tensor, class... N>
 consteval bool later_reader(int node, Nodes<N...>) {

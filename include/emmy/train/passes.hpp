@@ -133,12 +133,7 @@ EMMY_NODE void backward_node(const Memory<Net, Batch, Training>& m, Told& told) 
         backward<kAdds>(L{}, m.template frame<I>(), below, told.delta + plan.tensor[N::kFrom].root);
       else backward<kAdds>(L{}, m.template frame<I>(), below);
     };
-    if constexpr (I > 0 && N::kFrom == I) {
-      if constexpr (kFusedBackward<Net, I - 1>) run(typename node_at<Net, I - 1>::layer{});
-      else run(nullptr);
-    } else {
-      run(nullptr);
-    }
+    run(below_of<Net, I>());
   } else {
     backward<kAdds>(L{}, m.template frame<I>());
   }

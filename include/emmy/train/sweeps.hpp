@@ -82,16 +82,19 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       sweep_outer<N::out::kChannels>(bias.c, bias.theta, bias.buf, 1, &kOne, delta);
     }
   }
-  // dots: of the weights as they were with delta, where kSweepsBack.
+  // dots: of the weights as they were with delta, where kSweepsBack; of turned ones what is fused below, too.
   template <class Dots = std::nullptr_t>
   EMMY_INLINE void outer(const S* input, const S* delta, [[maybe_unused]] Dots dots = {}) noexcept
       requires(kOuter && !Rule::kHasMemory && (!Measuring || kByNorms)) {
     auto& weight = static_cast<At<kFirst>&>(*this);
+    constexpr bool kBiasAlike = !detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>;
     S* bias = nullptr;
+    constexpr bool kMotionMovesBias = sizeof...(Block) == 2 && kTurned && kBiasAlike && N::out::kChannels > 1;
     if constexpr (sizeof...(Block) == 2) {
       auto& own = static_cast<At<kFirst + 1>&>(*this);
-      if constexpr (!kTurned && !detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule>) bias = own.theta;
-      else sweep_outer<N::out::kChannels, 0>(own.c.k, own.c.a0, own.theta, input, delta, own.theta);
+      if constexpr (!kTurned && kBiasAlike) bias = own.theta;
+      else if constexpr (!kMotionMovesBias)
+        sweep_outer<N::out::kChannels, 0>(own.c.k, own.c.a0, own.theta, input, delta, own.theta);
     }
     constexpr int kIn = N::in::kChannels;
     if constexpr (kTurned) {
@@ -100,8 +103,12 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
       S motion[kOut == 1 ? 1 : kPad];
       const S* row = with_pads<kIn, kPlan<Net>.tensor[N::kFrom].stride>(input, work);
       make_motion(weight.c.a0, delta, motion);
+      if constexpr (kMotionMovesBias) {
+        auto& own = static_cast<At<kFirst + 1>&>(*this);
+        sweep_outer<kOut, 0>(own.c.k, S(1), own.theta, input, static_cast<const S*>(motion), own.theta);
+      }
       if constexpr (!__is_same(Dots, std::nullptr_t))
-        sweep_backward_turned<kIn, kOut>(weight.c.k, weight.theta, row, delta, motion, dots);
+        sweep_backward_turned<kIn, kOut>(weight.c.k, weight.theta, row, delta, motion, dots, below_of<Net, I>());
       else sweep_outer<kIn, kOut>(weight.c.k, S(1), weight.theta, motion, row, bias);
     } else if constexpr (!__is_same(Dots, std::nullptr_t)) {
       sweep_backward<kIn, N::out::kChannels>(weight.c.k, weight.c.a0, weight.theta, input, delta, dots);

@@ -1,4 +1,5 @@
-// SVE panels (see panel.hpp) where the length of a vector is a constant: up to eight rows from one address, x by lane.
+// SVE panels (see panel.hpp) where the length of a vector is a constant: up to eight rows from one address, x by lane, rounds of
+// sixteen rows.
 // g++ 12 counts an index for each load and store and takes a vector for each x: 10 instructions for two vectors of the update
 // in 512 bits; here 6.8.
 #pragma once
@@ -9,7 +10,7 @@
 
 namespace emmy::inline EMMY_TARGET {
 
-inline constexpr int kPanelStep = __ARM_FEATURE_SVE_BITS / 32, kWidestPanel = 4 * kPanelStep, kPanelRows = 8;
+inline constexpr int kPanelStep = __ARM_FEATURE_SVE_BITS / 32, kWidestPanel = 4 * kPanelStep, kPanelRows = 16;
 inline constexpr int kHeldGroup = 0;
 void add_row_of_group() = delete;
 void update_row_of_group() = delete;
@@ -57,17 +58,21 @@ consteval int panel_rest(int n) { return n % kPanelRows; }
   EMMY_VECTORS(EMMY_TAKE_HELD, row, v)                                       \
   EMMY_VECTORS(EMMY_STORE, row, v)                                           \
   EMMY_NEXT
+#define EMMY_RECTIFY(j, w, row, x) EMMY_VECTOR(j, "fmax z" #j ".s, p0/m, z" #j ".s, #0.0")
+#define EMMY_BLOCK(j, w, row, x) /* where x is not positive */               \
+  EMMY_VECTOR(j, "fcmgt p1.s, p0/z, z2" #j ".s, #0.0\nsel z" #j ".s, p1, z" #j ".s, z4.s")
 
 // Row k of eight, from the address of row [base], or of row [base] + 4 behind the first four.
 #define EMMY_EARLY(k) "(" #k "-%c[base])"
 #define EMMY_LATE(k) "(" #k "-%c[base]-%c[moved])"
-#define EMMY_PASS_FOUR ".if %c[moved]\nadd %[w], %[w], %[stride], lsl #2\n.endif\n"
+// Rows within reach follow each other: they are whole vectors apart.
+#define EMMY_MOVE(rows) "addvl %[w], %[w], #(%c[step]*(" rows "))\n"
+#define EMMY_PASS_FOUR ".if %c[moved]\n" EMMY_MOVE("4") ".endif\n"
 #define EMMY_REST(k, text) ".if %c[rest] > " #k "\n" text ".endif\n"
-// Eight values from p on; as many as are left: no other may be read.
-#define EMMY_EIGHT(z, z4, p)                                                 \
-  "ld1rqw {" z ".s}, p0/z, [%[" p "]]\n"                                     \
-  "ld1rqw {" z4 ".s}, p0/z, [%[" p "], #16]\n"                               \
-  "add %[" p "], %[" p "], #32\n"
+// Eight values that are `at` bytes from p on; as many as are left: no other may be read.
+#define EMMY_EIGHT(z, z4, p, at)                                             \
+  "ld1rqw {" z ".s}, p0/z, [%[" p "], #" at "]\n"                            \
+  "ld1rqw {" z4 ".s}, p0/z, [%[" p "], #" at "+16]\n"
 #define EMMY_LAST_FOUR(z, more, at)                                          \
   ".if %c[rest] >= 4+" more "\n"                                            \
   "ld1rqw {" z ".s}, p0/z, [" at "]\n"                                      \
@@ -75,27 +80,34 @@ consteval int panel_rest(int n) { return n % kPanelRows; }
   "ptrue p1.s, vl%c[last]\n"                                                \
   "ld1rqw {" z ".s}, p1/z, [" at "]\n"                                      \
   ".endif\n"
-#define EMMY_LAST(z, z4, p) EMMY_LAST_FOUR(z, "0", "%[" p "]") EMMY_LAST_FOUR(z4, "4", "%[" p "], #16")
-#define EMMY_X(read) read("z4", "z5", "x")
-#define EMMY_D_AND_V(read) read("z4", "z5", "d") read("z6", "z7", "v")
+#define EMMY_LAST(z, z4, p, at)                                              \
+  EMMY_LAST_FOUR(z, "0", "%[" p "], #" at) EMMY_LAST_FOUR(z4, "4", "%[" p "], #" at "+16")
+#define EMMY_X(read, at) read("z4", "z5", "x", at)
+#define EMMY_PASS_X(bytes) "add %[x], %[x], #" bytes "\n"
+#define EMMY_D_AND_V(read, at) read("z4", "z5", "d", at) read("z6", "z7", "v", at)
+#define EMMY_PASS_D_AND_V(bytes) "add %[d], %[d], #" bytes "\nadd %[v], %[v], #" bytes "\n"
 
-// Rows by eight, then what is left of them; `values` says what comes with a row.
-#define EMMY_ROWS(row, values)                                               \
-  ".if %c[step]\nadd %[w], %[w], %[stride], lsl #%c[near]\n.endif\n"        \
-  "subs %w[n], %w[n], #8\n"                                                  \
-  "b.lt 2f\n"                                                                \
-  "1:\n"                                                                     \
-  values(EMMY_EIGHT)                                                         \
+#define EMMY_EIGHT_ROWS(row)                                                 \
   row(EMMY_EARLY(0), "z4.s[0]", "z6.s[0]") row(EMMY_EARLY(1), "z4.s[1]", "z6.s[1]")                \
   row(EMMY_EARLY(2), "z4.s[2]", "z6.s[2]") row(EMMY_EARLY(3), "z4.s[3]", "z6.s[3]")                \
   EMMY_PASS_FOUR                                                             \
   row(EMMY_LATE(4), "z5.s[0]", "z7.s[0]") row(EMMY_LATE(5), "z5.s[1]", "z7.s[1]")                  \
   row(EMMY_LATE(6), "z5.s[2]", "z7.s[2]") row(EMMY_LATE(7), "z5.s[3]", "z7.s[3]")                  \
-  ".if %c[step]\nadd %[w], %[w], %[stride], lsl #(%c[near]+1)\n.endif\n"    \
-  "subs %w[n], %w[n], #8\n"                                                  \
+  ".if %c[step]\n" EMMY_MOVE("8-%c[moved]") ".endif\n"
+// Rows by sixteen, then what is left of them; `values` says what comes with a row, `pass` goes on there.
+#define EMMY_ROWS(row, values, pass)                                         \
+  ".if %c[step]\n" EMMY_MOVE("%c[base]") ".endif\n"                         \
+  "subs %w[n], %w[n], #16\n"                                                 \
+  "b.lt 2f\n"                                                                \
+  "1:\n"                                                                     \
+  values(EMMY_EIGHT, "0") EMMY_EIGHT_ROWS(row)                               \
+  values(EMMY_EIGHT, "32") EMMY_EIGHT_ROWS(row)                              \
+  pass("64")                                                                 \
+  "subs %w[n], %w[n], #16\n"                                                 \
   "b.ge 1b\n"                                                                \
   "2:\n"                                                                     \
-  values(EMMY_LAST)                                                          \
+  ".if %c[eight]\n" values(EMMY_EIGHT, "0") EMMY_EIGHT_ROWS(row) ".endif\n" \
+  values(EMMY_LAST, "32*%c[eight]")                                          \
   EMMY_REST(0, row(EMMY_EARLY(0), "z4.s[0]", "z6.s[0]"))                                \
   EMMY_REST(1, row(EMMY_EARLY(1), "z4.s[1]", "z6.s[1]"))                                \
   EMMY_REST(2, row(EMMY_EARLY(2), "z4.s[2]", "z6.s[2]"))                                \
@@ -104,20 +116,25 @@ consteval int panel_rest(int n) { return n % kPanelRows; }
   EMMY_REST(5, row(EMMY_LATE(5), "z5.s[1]", "z7.s[1]"))                                 \
   EMMY_REST(6, row(EMMY_LATE(6), "z5.s[2]", "z7.s[2]"))
 #define EMMY_CONSTANTS                                                       \
-  [vectors] "i"(Cols / kPanelStep), [step] "i"(Step), [rest] "i"(Rest), [last] "i"(Rest % 4), \
-  [near] "i"(Step > 2 ? 1 : 2), [base] "i"(Step > 2 ? 2 : 4), [moved] "i"(Step > 2 ? 4 : 0)
+  [vectors] "i"(Cols / kPanelStep), [step] "i"(Step), [eight] "i"(Rest / 8), [rest] "i"(Rest % 8), \
+  [last] "i"(Rest % 4), [base] "i"(Step > 2 ? 2 : 4), [moved] "i"(Step > 2 ? 4 : 0), \
+  [stride] "ir"(Step > 0 ? 0 : static_cast<std::ptrdiff_t>(stride) * 4)
 #define EMMY_CLOBBERED "memory", "cc", "p0", "p1", "z0", "z1", "z2", "z3", "z4", "z5", "z16", "z17", "z18", "z19"
 
-template <int Cols, int Rest, int Step>
+#define EMMY_HAS_RECTIFIED_PANELS
+template <int Cols, int Rest, int Step, bool Rectified = false>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
       "ptrue p0.s\n"
       EMMY_VECTORS(EMMY_LOAD_SUMS, "", "start")
-      EMMY_ROWS(EMMY_FORWARD_ROW, EMMY_X)
+      EMMY_ROWS(EMMY_FORWARD_ROW, EMMY_X, EMMY_PASS_X)
+      ".if %c[rectified]\n"
+      EMMY_VECTORS(EMMY_RECTIFY, 0, 0)
+      ".endif\n"
       EMMY_VECTORS(EMMY_STORE_SUMS, 0, "y")
       : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
-      : [start] "r"(start), [y] "r"(y), [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4), EMMY_CONSTANTS
+      : [start] "r"(start), [y] "r"(y), [rectified] "i"(Rectified), EMMY_CONSTANTS
       : EMMY_CLOBBERED);
 }
 
@@ -134,26 +151,30 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       EMMY_VECTORS(EMMY_TAKE, 0, 0)
       EMMY_VECTORS(EMMY_STORE_ROW, 0, "bias")
       "5:\n"
-      EMMY_ROWS(EMMY_UPDATE_ROW, EMMY_X)
+      EMMY_ROWS(EMMY_UPDATE_ROW, EMMY_X, EMMY_PASS_X)
       : [x] "+&r"(x), [w] "+&r"(w), [n] "+&r"(n)
-      : [dy] "r"(dy), [scale] "w"(scale), [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4), [bias] "r"(bias),
+      : [dy] "r"(dy), [scale] "w"(scale), [bias] "r"(bias),
         EMMY_CONSTANTS
       : EMMY_CLOBBERED);
 }
 
-// dots[o] = sum_{i < n} d[i] w[i stride + o], and w[i stride + o] -= v[i] x[o] in the same pass.
+// dots[o] = sum_{i < n} d[i] w[i stride + o], where Rectified only if x[o] > 0, else 0, and w[i stride + o] -= v[i] x[o] in the same pass.
 #define EMMY_HAS_BACK_PANELS
-template <int Cols, int Rest, int Step>
+template <int Cols, int Rest, int Step, bool Rectified = false>
 EMMY_OUTLINE void back_panel(float* w, const float* x, const float* d, const float* v, int n, int stride,
                              float* dots) noexcept {
   __asm__ volatile(
       "ptrue p0.s\n"
       EMMY_VECTORS(EMMY_LOAD_HELD, 0, "x")
       EMMY_VECTORS(EMMY_CLEAR, 0, 0)
-      EMMY_ROWS(EMMY_BACK_ROW, EMMY_D_AND_V)
+      EMMY_ROWS(EMMY_BACK_ROW, EMMY_D_AND_V, EMMY_PASS_D_AND_V)
+      ".if %c[rectified]\n"
+      "mov z4.s, #0\n"
+      EMMY_VECTORS(EMMY_BLOCK, 0, 0)
+      ".endif\n"
       EMMY_VECTORS(EMMY_STORE_SUMS, 0, "dots")
       : [d] "+&r"(d), [v] "+&r"(v), [w] "+&r"(w), [n] "+&r"(n)
-      : [x] "r"(x), [dots] "r"(dots), [stride] "r"(static_cast<std::ptrdiff_t>(stride) * 4), EMMY_CONSTANTS
+      : [x] "r"(x), [dots] "r"(dots), [rectified] "i"(Rectified), EMMY_CONSTANTS
       : EMMY_CLOBBERED, "z6", "z7", "z20", "z21", "z22", "z23");
 }
 // clang-format on
@@ -177,15 +198,21 @@ EMMY_OUTLINE void back_panel(float* w, const float* x, const float* d, const flo
 #undef EMMY_FORWARD_ROW
 #undef EMMY_UPDATE_ROW
 #undef EMMY_BACK_ROW
+#undef EMMY_RECTIFY
+#undef EMMY_BLOCK
 #undef EMMY_EARLY
 #undef EMMY_LATE
+#undef EMMY_MOVE
 #undef EMMY_PASS_FOUR
 #undef EMMY_REST
 #undef EMMY_EIGHT
 #undef EMMY_LAST_FOUR
 #undef EMMY_LAST
 #undef EMMY_X
+#undef EMMY_PASS_X
 #undef EMMY_D_AND_V
+#undef EMMY_PASS_D_AND_V
+#undef EMMY_EIGHT_ROWS
 #undef EMMY_ROWS
 #undef EMMY_CONSTANTS
 #undef EMMY_CLOBBERED
