@@ -402,7 +402,11 @@ EMMY_INLINE void row_dots(const T* w, int rows, const T* dy, Put&& put) noexcept
           put(i, lanes_of(row), lanes_of(row + kPad), lanes_of(row + 2 * kPad), lanes_of(row + 3 * kPad));
         }
       }
-      for (int i = fours; i < rows; ++i) put(i, simd::sum(lanes_of(w + i * kPad)));
+      const T* rest = w + fours * kPad;
+#if defined(__ARM_FEATURE_SVE)
+      __asm__("" : "+r"(rest));  // else g++ makes an address of a known object for each vector
+#endif
+      for (int i = fours; i < rows; ++i, rest += kPad) put(i, simd::sum(lanes_of(rest)));
     });
   }
 }

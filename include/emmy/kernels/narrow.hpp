@@ -27,6 +27,10 @@ consteval int dot_rows() {
 // Are the dots of a row folded into whole vectors? Of many rows only where few of their lanes are none.
 template <class T, int Rows, int Out>
 inline constexpr bool kFoldsDots = kDotsByLanes<T> && (Rows == 1 || 2 * Out > kLanesOf<T>);
+// Do the dots of one row come output by output, where sums do not fold? x stays in registers.
+template <class T, int Rows, int In>
+inline constexpr bool kDotsRowByRow = Rows == 1 && kLanesKnown<T> && !simd::kFoldsSums<T> && simd::kRegisters >= 32 &&
+                                      row_panel<T, In>() * kLanesOf<T> == In;
 // Of how many rows are the dots with a row of w folded, so that no lane is none? Whose x, which is read for every output, fits
 // into the first cache.
 template <class T, int Rows, int In>
@@ -108,6 +112,10 @@ EMMY_INLINE void narrow_forward(const T* x, const T* w, const T* b, T* y, Activa
         row_dots<Out, In>(w, x + r * In, [&](int o, auto v) EMMY_LAMBDA { finish(to, o, v); });
         clear_rest(to);
       }
+    } else if constexpr (inner::kDotsRowByRow<T, Rows, In>) {
+      alignas(kAlign<T>) T dots[kStride];
+      row_dots<In>(w, Out, x, StoreDots<T>{dots});
+      put(0, dots);
     } else if constexpr (kTurned < Rows) {
       for_row_tiles<Rows - kTurned, inner::dot_rows<Rows, Out>()>([&](int first, auto count) EMMY_LAMBDA {
         constexpr int kCount = decltype(count)::value;
