@@ -66,7 +66,15 @@ consteval bool one_lane() {
 // The square root of one number.
 template <class S>
 EMMY_INLINE S root(S x) noexcept {
+#if defined(__aarch64__)  // of one number, which the builtin may leave to libm
+  if constexpr (sizeof x == 4) __asm__("fsqrt %s0, %s0" : "+w"(x));
+  else __asm__("fsqrt %d0, %d0" : "+w"(x));
+  return x;
+#elif defined(EMMY_BACKEND_HELIUM)
+  return simd::root_of(x);
+#else
   return simd::first_of(simd::sqrt(simd::set(x)));
+#endif
 }
 
 template <class S>

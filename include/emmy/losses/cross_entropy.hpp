@@ -31,27 +31,34 @@ EMMY_INLINE Status check_targets(CrossEntropy, const S*, int) noexcept {
 namespace emmy::inline EMMY_TARGET {
 
 // A one in lane `lane` of a vector, none where there is no such lane: to be subtracted from a vector, since one that is loaded
-// after a scalar was stored in it waits for the store.
-template <class T>
+// after a scalar was stored in it waits for the store. Of a short row of Cols, whole vectors, every lane that can be asked for has a
+// place.
+template <class T, int Cols>
 struct OneHot {
-  static constexpr int kLanes = kLanesOf<T>;  // 0 where it is not known: then none is made
-  T value[2 * kLanes + 1];
+  static constexpr int kLanes = kLanesOf<T>;
+  static constexpr bool kShort = Cols <= 4 * kLanes;
+  static constexpr int kOne = kShort ? Cols : kLanes;
+  T value[2 * kOne + 1];
 
-  consteval OneHot() : value{} { value[kLanes] = T(1); }
+  consteval OneHot() : value{} { value[kOne] = T(1); }
   EMMY_INLINE const T* at(int lane) const noexcept {
-    return value + kLanes - (lane < 0 ? -1 : lane > kLanes ? kLanes : lane);
+    if constexpr (kShort) return value + kOne - lane;
+    else return value + kLanes - (lane < 0 ? -1 : lane > kLanes ? kLanes : lane);
   }
 };
-template <class T>
-inline constexpr OneHot<T> kOneHot{};
+template <class T, int Cols>
+inline constexpr OneHot<T, Cols> kOneHot{};
 
 // (p - t) scale of `count` rows, of which those from `rows` on become 0, with maximum, sum and right logit of each.
 template <int Cols, class T>
 EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int rows, T scale, T* dy, T* largest,
                                   T* sum, T* logit) noexcept {
   constexpr int kStride = padded<T>(Cols), kLanes = kLanesOf<T>;
-  const auto weighted = [&](auto p, auto target)
-                            EMMY_LAMBDA { return simd::mul(simd::sub(p, target), simd::set(scale)); };
+  const auto weighted = [&](auto p, auto target) EMMY_LAMBDA {
+    const auto d = simd::sub(p, target);
+    if (__builtin_constant_p(scale) && scale == T(1)) return d;  // a compiler leaves the product of SVE
+    return simd::mul(d, simd::set(scale));
+  };
   const int given = rows < count ? rows : count;
   int r = 0;
   if constexpr (kSoftmaxByLanes<T, Cols>)
@@ -72,7 +79,7 @@ EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int 
     const int label = labels[r];
     logit[r] = y[r * kStride + label];
     const SoftmaxSum<T> row = softmax_row<Cols>(y + r * kStride, dy + r * kStride, [&](int o, auto p) EMMY_LAMBDA {
-      return weighted(p, simd::load(kOneHot<T>.at(label - o)));
+      return weighted(p, simd::load(kOneHot<T, covered<T, Cols>()>.at(label - o)));
     });
     sum[r] = row.sum;
     largest[r] = row.largest;
