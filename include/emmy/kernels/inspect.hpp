@@ -26,11 +26,11 @@ EMMY_INLINE V add_square(V v, V sum) noexcept {
   return simd::mul_add(v, v, sum);
 }
 
-// total and other += the squares of a row, in lanes: two sums, since an addition waits for the last one.
-template <int Cols, int Stride, class T, class V>
+// total and other += the squares of a row, from value From on, in lanes: two sums, since an addition waits for the last one.
+template <int Cols, int Stride, int From = 0, class T, class V>
 EMMY_INLINE void add_squares_of_row(const T* row, V& total, V& other) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
-  int c = 0;
+  int c = From;
   EMMY_UNROLL(4)
   for (; c + 2 * lanes <= Cols; c += 2 * lanes) {
     total = add_square(simd::load(row + c), total);
@@ -39,22 +39,46 @@ EMMY_INLINE void add_squares_of_row(const T* row, V& total, V& other) noexcept {
   for (; c < Cols; c += lanes) total = add_square(load_part<Cols, Stride>(row, c), total);
 }
 
-// Inspects Rows x Cols values in rows of Stride (any alignment; nothing beyond Cols is read unless Stride is padded).
-// Statistics: column_abs[c] = sum over rows of |v|, padded(Cols) values. Relative error of all sums: (Rows Cols + 1) w_r.
-// Test: tests/kernels/inspect_test.cpp.
-template <int Rows, int Cols, int Stride, bool Statistics, class T>
-EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexcept {
-  using V = simd::Vec<T>;
-  const int lanes = static_cast<int>(simd::lanes<T>());
-  if constexpr (!Statistics && kHasRowSquares<T> && Cols >= 16) {
-    for (int r = 0; r < Rows; ++r) result.squares += row_squares(p + r * Stride, Cols);
-    return;
+// The same of a first row, without an addition to zeros.
+template <int Cols, int Stride, class T, class V>
+EMMY_INLINE void begin_squares_of_row(const T* row, V& total, V& other) noexcept {
+  other = simd::zero<T>();
+  if constexpr (!kLanesKnown<T>) {
+    total = other;
+    add_squares_of_row<Cols, Stride>(row, total, other);
+  } else {
+    constexpr int kLanes = kLanesOf<T>, kFrom = Cols < 2 * kLanes ? kLanes : 2 * kLanes;
+    const V v = load_part<Cols, Stride>(row, 0);
+    total = simd::mul(v, v);
+    if constexpr (Cols >= 2 * kLanes) {
+      const V next = simd::load(row + kLanes);
+      other = simd::mul(next, next);
+    }
+    add_squares_of_row<Cols, Stride, kFrom>(row, total, other);
   }
-  V total = simd::zero<T>(), other = total;
+}
+template <int Cols, int Stride, class T>
+EMMY_INLINE T squares_of_row(const T* row) noexcept {
+  simd::Vec<T> total, other;
+  begin_squares_of_row<Cols, Stride>(row, total, other);
+  if constexpr (kLanesKnown<T>)
+    if (Cols < 2 * kLanesOf<T>) return simd::sum(total);
+  return simd::sum(simd::add(total, other));
+}
+
+// The sum of the squares of Rows x Cols values in rows of Stride, of which no other is read unless Stride is padded.
+template <int Rows, int Cols, int Stride, class T>
+EMMY_INLINE T squares_of_rows(const T* p) noexcept {
+  const int lanes = static_cast<int>(simd::lanes<T>());
   // Many values without gaps (pads are zeros): one run of them, in eight sums.
   constexpr int kCount = Rows * Stride, kSums = 8;
   constexpr bool kMany = kCount * static_cast<int>(sizeof(T)) >= 4096 && simd::kRegisters >= 16 && !one_lane<T>();
-  if constexpr (!Statistics && kMany && (Stride == Cols || Stride == covered<T, Cols>())) {
+  if constexpr (kHasRowSquares<T> && Cols >= 16) {
+    T sum = row_squares(p, Cols);
+    for (int r = 1; r < Rows; ++r) sum += row_squares(p + r * Stride, Cols);
+    return sum;
+  } else if constexpr (kMany && (Stride == Cols || Stride == covered<T, Cols>())) {
+    auto total = simd::zero<T>();
     with_vectors<T, kSums>([&](auto&... sums) EMMY_LAMBDA {
       int at = 0;
       for (; at + kSums * lanes <= kCount; at += kSums * lanes) {
@@ -64,17 +88,36 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
       total = tree_sum<0, kSums, 1>(sums...);
       for (; at < kCount; at += lanes) total = add_square(load_part<kCount, kCount>(p, at), total);
     });
-    result.squares += simd::sum(total);
+    return simd::sum(total);
+  } else if constexpr (Rows == 1 && !one_lane<T>()) {
+    return squares_of_row<Cols, Stride>(p);
+  } else {
+    auto total = simd::zero<T>(), other = total;
+    for (int r = 0; r < Rows; ++r) add_squares_of_row<Cols, Stride>(p + r * Stride, total, other);
+    return simd::sum(simd::add(total, other));
+  }
+}
+
+// Inspects Rows x Cols values in rows of Stride (any alignment; nothing beyond Cols is read unless Stride is padded).
+// Statistics: column_abs[c] = sum over rows of |v|, padded(Cols) values. Relative error of all sums: (Rows Cols + 1) w_r.
+// Test: tests/kernels/inspect_test.cpp.
+template <int Rows, int Cols, int Stride, bool Statistics, class T>
+EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexcept {
+  if constexpr (!Statistics) {
+    result.squares += squares_of_rows<Rows, Cols, Stride>(p);
     return;
   }
-  if constexpr (Statistics) clear(column_abs, Cols);
+  using V = simd::Vec<T>;
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  V total = simd::zero<T>();
+  clear(column_abs, Cols);
   T norm = 0, sum = 0;  // of the rows
   const auto count = [&](T squares, T values) EMMY_LAMBDA {
     norm = squares > norm ? squares : norm;
     sum = values > sum ? values : sum;
   };
   // Four rows at once: their sums take half the instructions, and the columns' wait for a store once and not four times.
-  constexpr int kByFour = Statistics && !one_lane<T>() ? Rows / 4 * 4 : 0;
+  constexpr int kByFour = !one_lane<T>() ? Rows / 4 * 4 : 0;
   if constexpr (kByFour > 0) {
     for (int r = 0; r < kByFour; r += 4) {
       const T* row = p + r * Stride;
@@ -99,25 +142,19 @@ EMMY_INLINE void inspect(const T* p, T* column_abs, Inspection<T>& result) noexc
   }
   for (int r = kByFour; r < Rows; ++r) {
     const T* row = p + r * Stride;
-    if constexpr (Statistics) {
-      V squares = simd::zero<T>(), sums = simd::zero<T>();
-      for (int c = 0; c < Cols; c += lanes) {
-        const V v = load_part<Cols, Stride>(row, c), a = simd::abs(v);
-        squares = simd::mul_add(v, v, squares);
-        sums = simd::add(sums, a);
-        simd::store(simd::add(simd::load(column_abs + c), a), column_abs + c);
-      }
-      count(simd::sum(squares), simd::sum(sums));
-      total = simd::add(total, squares);
-    } else {
-      add_squares_of_row<Cols, Stride>(row, total, other);
+    V squares = simd::zero<T>(), sums = simd::zero<T>();
+    for (int c = 0; c < Cols; c += lanes) {
+      const V v = load_part<Cols, Stride>(row, c), a = simd::abs(v);
+      squares = simd::mul_add(v, v, squares);
+      sums = simd::add(sums, a);
+      simd::store(simd::add(simd::load(column_abs + c), a), column_abs + c);
     }
+    count(simd::sum(squares), simd::sum(sums));
+    total = simd::add(total, squares);
   }
-  result.squares += simd::sum(simd::add(total, other));
-  if constexpr (Statistics) {
-    result.row_norm = norm > result.row_norm ? norm : result.row_norm;
-    result.row_sum = sum > result.row_sum ? sum : result.row_sum;
-  }
+  result.squares += simd::sum(total);
+  result.row_norm = norm > result.row_norm ? norm : result.row_norm;
+  result.row_sum = sum > result.row_sum ? sum : result.row_sum;
 }
 
 // Calls f(see), f handing the vectors that it writes to see(v...): *squares becomes the sum of their squares. nullptr: nobody

@@ -68,8 +68,8 @@ EMMY_INLINE void for_blocks(F&& f) noexcept {
 // Rates in range, and an upper bound of all that phase B computes in range: squares of it are summed by the ledger.
 // `largest` becomes that of the weights after the step.
 template <int Batch, class Net, class Rule>
-EMMY_OUTLINE Status check_update(const Totals<Net>& totals, Largest<Net, Rule::kHasMemory>& largest,
-                                 const Rule& rule) noexcept {
+EMMY_NODE Status check_update(const Totals<Net>& totals, Largest<Net, Rule::kHasMemory>& largest,
+                              const Rule& rule) noexcept {
   using S = typename Net::scalar;
   constexpr bool kByBlock = kHasFactors<Net> || detail::kRatesByBlock<Rule>;
   if (!clip_ok(rule)) return Status::bad_rate;

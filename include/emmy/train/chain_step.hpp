@@ -77,16 +77,25 @@ inline constexpr bool kTakesChainStep = []<int... I>(std::integer_sequence<int, 
 // p(constant<T>) += its squares, for the tensors From to To that have values of their own; all in one sum.
 template <int From, int To, class Net, class Of>
 EMMY_INLINE typename Net::scalar sum_of_squares(Of&& p) noexcept {
-  auto total = simd::zero<typename Net::scalar>(), other = total;
-  [&]<int... T>(std::integer_sequence<int, T...>) EMMY_LAMBDA {
-    [[maybe_unused]] const auto add = [&]<int At>(std::integral_constant<int, At> at) EMMY_LAMBDA {
-      constexpr auto kTensor = kPlan<Net>.tensor[At];
-      if constexpr (kTensor.root == At) add_squares_of_row<kTensor.channels, kTensor.stride>(p(at), total, other);
-    };
-    (add(std::integral_constant<int, From + T>{}), ...);
+  constexpr auto kFirst = kPlan<Net>.tensor[From];
+  if constexpr (From == To || kFirst.root != From) {
+    static_assert(To - From <= 1);
+    return 0;
+  } else if constexpr (To - From == 1) {
+    return squares_of_row<kFirst.channels, kFirst.stride>(p(std::integral_constant<int, From>{}));
+  } else {
+    simd::Vec<typename Net::scalar> total, other;
+    begin_squares_of_row<kFirst.channels, kFirst.stride>(p(std::integral_constant<int, From>{}), total, other);
+    [&]<int... T>(std::integer_sequence<int, T...>) EMMY_LAMBDA {
+      const auto add = [&]<int At>(std::integral_constant<int, At> at) EMMY_LAMBDA {
+        constexpr auto kTensor = kPlan<Net>.tensor[At];
+        if constexpr (kTensor.root == At) add_squares_of_row<kTensor.channels, kTensor.stride>(p(at), total, other);
+      };
+      (add(std::integral_constant<int, From + 1 + T>{}), ...);
+    }
+    (std::make_integer_sequence<int, To - From - 1>{});
+    return simd::sum(simd::add(total, other));
   }
-  (std::make_integer_sequence<int, To - From>{});
-  return simd::sum(simd::add(total, other));
 }
 
 // Squares may underflow: sums of them are bounds with this.
@@ -213,6 +222,11 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
   }
   return true;
 }
+
+// Is any step of this kind, measured or not, a chain step?
+template <class Net, int Batch, class Rule, class Led>
+inline constexpr bool kTakesChainSteps = kTakesChainStep<Net, Batch, Rule, Led, false> ||
+                                         (kIsLedger<Led> && kTakesChainStep<Net, Batch, Rule, Led, true>);
 
 // chain_step of a step that may be one; false of any other.
 template <class Loss, class Net, int Batch, class Rule, class Led>

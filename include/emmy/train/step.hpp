@@ -37,34 +37,20 @@ EMMY_INLINE typename Net::scalar loss_pass(const Memory<Net, Batch, true>& m, Lo
   using S = typename Net::scalar;
   constexpr int kRows = Batch * Net::output::kPositions, kCols = Net::output::kChannels;
   const S* y = m.template act<Net::kNodes>();
-  Inspection<S> outputs{};
-  if constexpr (kBecomesDelta<Net, Batch, Net::kNodes>)
-    inspect<kRows, kCols, padded<S>(kCols), false>(y, static_cast<S*>(nullptr), outputs);
-  return outputs.squares * S(0) + loss_and_delta<kRows, kCols>(loss, y, target, count * Net::output::kPositions, scale,
-                                                               m.template delta<Net::kNodes>());
+  S squares = 0;
+  if constexpr (kBecomesDelta<Net, Batch, Net::kNodes>) squares = squares_of_rows<kRows, kCols, padded<S>(kCols)>(y);
+  return squares * S(0) + loss_and_delta<kRows, kCols>(loss, y, target, count * Net::output::kPositions, scale,
+                                                       m.template delta<Net::kNodes>());
 }
 
-template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
-EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, Buffers<Net>& buffers,
-                                                          State<Net, Rule>& state,
-                                                          Scratch<Net, Batch, Train<Rule>>& scratch,
-                                                          const typename Net::scalar* x, const Target* target,
-                                                          Loss loss, const Rule& rule, Led& ledger) noexcept {
-  using S = typename Net::scalar;
-  const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
-  if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
-      s != Status::ok)
-    return {s, S(0)};
+// What follows the loss `value`. totals: what the forward pass told.
+template <class Loss, class Net, int Batch, class Rule, class Led>
+EMMY_INLINE StepResult<typename Net::scalar> finish_step(const Memory<Net, Batch, true>& m, Params<Net>& params,
+                                                         State<Net, Rule>& state, const Rule& rule, Led& ledger,
+                                                         typename Net::scalar value, Totals<Net>& totals) noexcept {
   constexpr bool kTold = kTells<Net, Batch, Rule, Led>;
-  Totals<Net> totals;
   NoTotals none;
-  auto& told = told_to<kTold>(totals, none);
-  if constexpr (kLazy<Rule>) forward_lazily(m, params, state);
-  else forward_pass(m, told);
-  const S value = loss_pass(m, loss, target, Batch, S(1) / S(Batch));
-  if constexpr (!kTakesTinyStep<Net, Batch, Rule, Led>)
-    if (try_chain_step<Loss>(m, params, state, rule, ledger, value)) return {Status::ok, value};
-  backward_pass(m, told);
+  backward_pass(m, told_to<kTold>(totals, none));
   if constexpr (kUnchecked<Rule>) {
     update_all<false>(m, params, state, rule, Clips<Net, false>{}, ledger, none);
     commit_all(m);
@@ -73,11 +59,11 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   inspect_all<kTold>(m, totals, ledger);
   if (!is_finite(totals.all + value)) return {Status::not_finite, value};
   auto largest = state.largest;
-  if (!largest.known() && !measure_largest(params, state, largest)) return {Status::not_finite, value};
-  Status checked = check_update<Batch>(totals, largest, rule);
-  if (checked == Status::out_of_range && state.largest.known()) {  // bounds only grow: look at the weights again
-    if (!measure_largest(params, state, largest)) return {Status::not_finite, value};
+  Status checked;
+  for (bool look = !largest.known();; look = true) {
+    if (look && !measure_largest(params, state, largest)) return {Status::not_finite, value};
     checked = check_update<Batch>(totals, largest, rule);
+    if (checked != Status::out_of_range || look) break;  // bounds only grow: look at the weights again
   }
   if (checked != Status::ok) return {checked, value};
   Clips<Net, Rule::kClips> clips;
@@ -98,6 +84,40 @@ EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, B
   }
   commit_all(m);
   return {Status::ok, value};
+}
+// The same by itself, for what a chain step leaves to it: what it keeps in registers is no burden to that one.
+template <class Loss, class Net, int Batch, class Rule, class Led>
+EMMY_OUTLINE StepResult<typename Net::scalar> finish_apart(const Memory<Net, Batch, true>& m, Params<Net>& params,
+                                                           State<Net, Rule>& state, const Rule& rule, Led& ledger,
+                                                           typename Net::scalar value) noexcept {
+  static_assert(!kTells<Net, Batch, Rule, Led>);
+  Totals<Net> totals;
+  return finish_step<Loss>(m, params, state, rule, ledger, value, totals);
+}
+
+template <class Net, int Batch, class Rule, class Loss, class Target, class Led>
+EMMY_INLINE StepResult<typename Net::scalar> general_step(Params<Net>& params, Buffers<Net>& buffers,
+                                                          State<Net, Rule>& state,
+                                                          Scratch<Net, Batch, Train<Rule>>& scratch,
+                                                          const typename Net::scalar* x, const Target* target,
+                                                          Loss loss, const Rule& rule, Led& ledger) noexcept {
+  using S = typename Net::scalar;
+  const Memory<Net, Batch, true> m{params.data, data_of(buffers), scratch.data, x};
+  if (const Status s = check_targets<Net::output::kChannels>(loss, target, Batch * Net::output::kPositions);
+      s != Status::ok)
+    return {s, S(0)};
+  Totals<Net> totals;
+  NoTotals none;
+  if constexpr (kLazy<Rule>) forward_lazily(m, params, state);
+  else forward_pass(m, told_to<kTells<Net, Batch, Rule, Led>>(totals, none));
+  const S value = loss_pass(m, loss, target, Batch, S(1) / S(Batch));
+  constexpr bool kTriesChain = !kTakesTinyStep<Net, Batch, Rule, Led> && kTakesChainSteps<Net, Batch, Rule, Led>;
+  if constexpr (kTriesChain) {
+    if (try_chain_step<Loss>(m, params, state, rule, ledger, value)) return {Status::ok, value};
+    return finish_apart<Loss>(m, params, state, rule, ledger, value);
+  } else {
+    return finish_step<Loss>(m, params, state, rule, ledger, value, totals);
+  }
 }
 
 // The same by itself, for what a tiny step leaves to it.

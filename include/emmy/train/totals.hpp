@@ -75,11 +75,12 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
       act_abs = ledger.act_abs + kAt;
       delta_abs = ledger.delta_abs + kAt;
     }
-    if constexpr (!kActTold && !kBecomesDelta<Net, Batch, T>)
-      inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(m.template act<T>(), act_abs, act);
-    if constexpr (!kDeltaTold && kPlan<Net>.needs_delta[T])
-      inspect<kRows, kTensor.channels, kTensor.stride, kStatistics>(static_cast<const S*>(m.template delta<T>()),
-                                                                    delta_abs, delta);
+    const auto look = [&](const S* p, S* abs, Inspection<S>& seen) EMMY_LAMBDA {
+      if constexpr (kStatistics) inspect<kRows, kTensor.channels, kTensor.stride, true>(p, abs, seen);
+      else seen.squares = squares_of_rows<kRows, kTensor.channels, kTensor.stride>(p);
+    };
+    if constexpr (!kActTold && !kBecomesDelta<Net, Batch, T>) look(m.template act<T>(), act_abs, act);
+    if constexpr (!kDeltaTold && kPlan<Net>.needs_delta[T]) look(m.template delta<T>(), delta_abs, delta);
     if constexpr (T > 0 && kPlan<Net>.needs_delta[T]) {
       using L = typename node_at<Net, T - 1>::layer;
       if constexpr (kLooksInside<L>) look_inside(L{}, m.template frame<T - 1>(), act, delta);
@@ -102,7 +103,7 @@ EMMY_INLINE void inspect_tensor(const Memory<Net, Batch, true>& m, Totals<Net>& 
 }
 // Told: did the passes write what they can?
 template <bool Told = false, class Net, int Batch, class Led>
-EMMY_OUTLINE void inspect_all(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
+EMMY_NODE void inspect_all(const Memory<Net, Batch, true>& m, Totals<Net>& totals, Led& ledger) noexcept {
   totals.all = 0;
   inspect_tensor<0, Told>(m, totals, ledger);
 }
