@@ -4,7 +4,9 @@
 #include <emmy/kernels/block_sparse.hpp>
 #include <emmy/kernels/column.hpp>
 #include <emmy/kernels/held_row.hpp>
+#include <emmy/kernels/inspect.hpp>
 #include <emmy/kernels/outer_sweep.hpp>
+#include <emmy/kernels/softmax.hpp>
 #include <emmy/layers/activations.hpp>
 #include <emmy/optim/momentum.hpp>
 #include <emmy/optim/sgd.hpp>
@@ -105,6 +107,57 @@ void rectified() {
       else CHECK(y[o] == (b[o] > 0 ? b[o] : 0.0f));
     }
   }
+}
+
+// A row in place and not, with what is beyond it, one of its numbers far below the others, then not finite.
+template <int Cols>
+void softmax() {
+  constexpr int kStride = emmy::padded<float>(Cols);
+  const float nan = __builtin_nanf(""), infinite = __builtin_inff();
+  const float last[] = {0, -200, -infinite, infinite, nan};
+  for (const float value : last) {
+    fill(x, xs, 1, Cols, kStride);
+    for (int o = 0; o < Cols; ++o) x[o] *= 8;
+    x[Cols - 1] = Cols == 1 ? x[0] : value == 0 ? x[Cols - 1] : value;
+    for (int o = Cols; o < kStride; ++o) x[o] = nan;  // pads may hold anything
+    y[kStride] = 3;
+    const auto row = emmy::softmax_row<Cols>(static_cast<const float*>(x), y);
+    CHECK_BITS(y[kStride], 3);
+    float largest = x[0];
+    for (int o = 1; o < Cols; ++o) largest = x[o] > largest ? x[o] : largest;
+    double sum = 0;
+    for (int o = 0; o < Cols; ++o) {
+      const auto e = emmy::exp_of_negative(emmy::simd::set(x[o] - largest));
+      sum += out[o] = static_cast<double>(emmy::simd::first_of(e));
+      sizes[o] = 1;
+    }
+    if (Cols > 1 && (value == infinite || value != value)) {
+      CHECK(row.sum != row.sum);  // which the loss inherits
+      continue;
+    }
+    CHECK_BITS(row.largest, largest);
+    check::near(static_cast<double>(row.sum), sum, Cols * kUnit * sum, "sum", Cols);
+    for (int o = 0; o < Cols; ++o) out[o] /= sum;
+    compare("softmax", y, out, 1, Cols, kStride, Cols + 3);
+    emmy::softmax_row<Cols>(static_cast<const float*>(x), x);
+    compare("softmax in place", x, out, 1, Cols, kStride, Cols + 3);
+  }
+}
+
+// What bounds a row: the sum of its squares, without what is beyond it.
+template <int Cols>
+void squares() {
+  fill(x, xs, 1, Cols, Cols);
+  x[Cols] = __builtin_nanf("");
+  double sum = 0;
+  for (int i = 0; i < Cols; ++i) sum += xs[i] * xs[i];
+  emmy::Inspection<float> seen{};
+  emmy::inspect<1, Cols, Cols, false>(static_cast<const float*>(x), static_cast<float*>(nullptr), seen);
+  check::near(static_cast<double>(seen.squares), sum, (Cols + 1) * kUnit * sum, "squares", Cols);
+  x[Cols - 1] = __builtin_inff();
+  seen = {};
+  emmy::inspect<1, Cols, Cols, false>(static_cast<const float*>(x), static_cast<float*>(nullptr), seen);
+  CHECK(!(seen.squares - seen.squares == 0));
 }
 
 // M rows of Cols scalars under a rule: theta', buf' and all sums of rows and columns.
@@ -337,6 +390,10 @@ int main() {
   sparse_blocks<300, 6, 40, true>(), sparse_blocks<260, 3, 100, true>();
   check::begin("a ReLU of NaN and infinities");
   rectified<4>(), rectified<7>(), rectified<12>();
+  check::begin("rows of a softmax");
+  softmax<1>(), softmax<2>(), softmax<3>(), softmax<4>(), softmax<7>(), softmax<8>(), softmax<10>(), softmax<17>();
+  check::begin("sums of squares");
+  squares<1>(), squares<5>(), squares<15>(), squares<16>(), squares<17>(), squares<20>(), squares<32>(), squares<47>();
   check::begin("products, several rows");
   products<3, 4, 7>();
   products<4, 3, 5>();

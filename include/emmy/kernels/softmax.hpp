@@ -7,6 +7,10 @@
 #include <emmy/kernels/transcendental.hpp>
 #include <emmy/simd/simd.hpp>
 
+#if defined(EMMY_BACKEND_HELIUM) && defined(__OPTIMIZE__)  // as panel.hpp
+#include <emmy/kernels/helium/exp_row.hpp>
+#endif
+
 namespace emmy {
 namespace detail {
 // -Inf in the pads of a row, 0 before them.
@@ -38,6 +42,17 @@ EMMY_INLINE simd::Vec<T> load_logits(const T* y, int o) noexcept {
   const auto pads = simd::load(detail::kPads<T, Cols>.value + o);
   return simd::select(simd::less(pads, simd::zero<T>()), pads, v);
 }
+
+// Where it is there: p[o] = exp(y[o] - largest), o < n, with the sum of them.
+#if defined(EMMY_HAS_EXP_ROW)
+template <class T>
+inline constexpr bool kHasExpRow = sizeof(T) == 4;
+#else
+template <class T>
+inline constexpr bool kHasExpRow = false;
+template <class T>
+SoftmaxSum<T> exp_row(const T* y, T* p, int n) noexcept;
+#endif
 
 namespace inner {
 // Do the vectors of a row stay in registers?
@@ -84,6 +99,14 @@ EMMY_INLINE SoftmaxSum<T> softmax_row(const T* y, T* p, Put&& put) noexcept {
     });
     for (int o = covered<T, Cols>(); o < kPadded; o += lanes) simd::store(simd::zero<T>(), p + o);
     return row;
+  }
+  if constexpr (kHasExpRow<T>) {
+    const auto row = exp_row(y, p, Cols);
+    const auto scale = simd::set(T(1) / row.sum);
+    for (int o = 0; o < covered<T, Cols>(); o += lanes)
+      simd::store(put(o, simd::mul(simd::load(static_cast<const T*>(p + o)), scale)), p + o);
+    for (int o = Cols; o < kPadded; ++o) p[o] = T(0);
+    return {row.largest, row.sum};
   }
   auto top = logits(0);
   for (int o = lanes; o < Cols; o += lanes) top = simd::max(top, logits(o));

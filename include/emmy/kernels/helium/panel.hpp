@@ -63,27 +63,35 @@ consteval int panel_rest(int n) { return n == 0 || n % kPanelRows != 0; }
   row("r4") row("r5") row("r6") row("r8")                                    \
   "le lr, 1b\n"                                                              \
   "2:\n"                                                                     \
+  ".if %c[rest]\n"                                                           \
   "and r4, %[n], #3\n"                                                       \
   "wls lr, r4, 4f\n"                                                         \
   "3:\n"                                                                     \
   "ldr r4, [%[x]], #4\n"                                                     \
   row("r4")                                                                  \
   "le lr, 3b\n"                                                              \
-  "4:\n"
+  "4:\n"                                                                     \
+  ".endif\n"
+#define EMMY_RECTIFY(j, w, at, p) EMMY_VECTOR(j, "vmax.s32 q" #j ", q" #j ", q4")  // see positive_part
 #define EMMY_CLOBBERED                                                       \
   "memory", "cc", "lr", "r4", "r5", "r6", "r8",                              \
   "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7"
 
-template <int Cols, int Rest, int Step>
+#define EMMY_HAS_RECTIFIED_PANELS
+template <int Cols, int Rest, int Step, bool Rectified = false>
 EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float* w, int n, int stride,
                                  float* y) noexcept {
   __asm__ volatile(
       EMMY_VECTORS(EMMY_LOAD_SUMS, "%[start]")
       EMMY_ROWS(EMMY_FORWARD_ROW)
+      ".if %c[rectified]\n"
+      "vmov.i32 q4, #0\n"
+      EMMY_VECTORS(EMMY_RECTIFY, "")
+      ".endif\n"
       EMMY_VECTORS(EMMY_STORE_SUMS, "%[y]")
       : [x] "+&r"(x), [w] "+&r"(w)
-      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [stride] "r"(stride * 4), [vectors] "i"(Cols / 4),
-        [step] "i"(4 * Step)
+      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [stride] "ir"(Step > 0 ? 0 : stride * 4), [vectors] "i"(Cols / 4),
+        [step] "i"(4 * Step), [rest] "i"(Rest), [rectified] "i"(Rectified)
       : EMMY_CLOBBERED);
 }
 
@@ -106,7 +114,7 @@ EMMY_OUTLINE void multiply_wide_rows(const float* start, const float* x, const f
       EMMY_VECTORS(EMMY_STORE_SUMS, "%[y]")
       "vstrw.32 q4, [%[y], #64]\n"
       : [x] "+&r"(x), [w] "+&r"(w)
-      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [vectors] "i"(4)
+      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [vectors] "i"(4), [rest] "i"(Rest)
       : EMMY_CLOBBERED);
 }
 
@@ -123,41 +131,53 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       EMMY_VECTORS(EMMY_STORE, "%[bias]")
       "5:\n"
       : [x] "+&r"(x), [w] "+&r"(w)
-      : [n] "r"(n), [dy] "r"(dy), [scale] "r"(-scale), [stride] "r"(stride * 4), [bias] "l"(bias),
-        [vectors] "i"(Cols / 4), [step] "i"(4 * Step)
+      : [n] "r"(n), [dy] "r"(dy), [scale] "r"(-scale), [stride] "ir"(Step > 0 ? 0 : stride * 4), [bias] "l"(bias),
+        [vectors] "i"(Cols / 4), [step] "i"(4 * Step), [rest] "i"(Rest)
       : EMMY_CLOBBERED);
 }
 
 // dots[i] = sum_{o < Cols} w[i stride + o] v[o], i < n, a multiple of four, in the order of o: column by column of four rows,
-// without a sum over lanes. v has padded length.
+// without a sum over lanes. v has padded length. Rectified: 0 where not y[i] > 0. As much of v as there are registers stays there.
 #define EMMY_HAS_DOTS
+#define EMMY_DOT_FIRST                                                       \
+  ".if %c[near]\nvldrw.u32 q4, [%q[at], #%c[four_rows]]!\n"                  \
+  ".else\nvadd.i32 %q[at], %q[at], %[four_rows]\nvldrw.u32 q4, [%q[at]]\n.endif\n" \
+  "vmul.f32 q0, q4, r4\n"
 #define EMMY_DOT_COLUMN(j, v)                                                \
-  ".if %c[cols] > " #j "\n"                                                  \
-  "vldrw.u32 q4, [q7, #(4*" #j ")]\n"                                        \
-  ".if " #j "\nvfma.f32 q0, q4, " v "\n.else\nvmul.f32 q0, q4, " v "\n.endif\n"  \
-  ".endif\n"
-#define EMMY_DOT_COLUMNS(j, k)                                               \
-  ".if %c[cols] > " #j "\nldrd r4, r5, [%[v], #(4*" #j ")]\n.endif\n"        \
-  EMMY_DOT_COLUMN(j, "r4") EMMY_DOT_COLUMN(k, "r5")
-template <int Cols, int Rest, int Step>
-EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, float* dots) noexcept {
+  ".if %c[cols] > " #j "\nvldrw.u32 q4, [%q[at], #(4*" #j ")]\nvfma.f32 q0, q4, " v "\n.endif\n"
+#define EMMY_DOT_SPREAD(j, q)                                                \
+  ".if %c[cols] > " #j "\nldr r12, [%[v], #(4*" #j ")]\nvdup.32 " q ", r12\n.endif\n"
+#define EMMY_DOT_READ(j)                                                     \
+  ".if %c[cols] > " #j "\nldr r12, [%[v], #(4*" #j ")]\n.endif\n" EMMY_DOT_COLUMN(j, "r12")
+template <int Cols, int Rest, int Step, bool Rectified = false>
+EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, float* dots,
+                            const float* y = nullptr) noexcept {
+  const int four_rows = stride * 16;
+  uint32x4_t at = vdupq_n_u32(static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(w)) -
+                              static_cast<std::uint32_t>(four_rows));
+  at = vmlaq_n_u32(at, vidupq_n_u32(0, 1), static_cast<std::uint32_t>(stride * 4));
   __asm__ volatile(
-      "mov r4, #0\n"
-      "vidup.u32 q7, r4, #1\n"
-      "vmul.i32 q7, q7, %[stride]\n"
-      "vadd.i32 q7, q7, %[w]\n"
-      "lsr r4, %[n], #2\n"
-      "wls lr, r4, 2f\n"
+      ".if %c[cols] > 4\nldm %[v], {r4, r5, r6, r8, r10, r11}\n.else\nldm %[v], {r4, r5, r6, r8}\n.endif\n"
+      EMMY_DOT_SPREAD(6, "q2") EMMY_DOT_SPREAD(7, "q3") EMMY_DOT_SPREAD(8, "q5") EMMY_DOT_SPREAD(9, "q6")
+      "wls lr, %[n], 2f\n"
       "1:\n"
-      EMMY_DOT_COLUMNS(0, 1) EMMY_DOT_COLUMNS(2, 3) EMMY_DOT_COLUMNS(4, 5) EMMY_DOT_COLUMNS(6, 7)
-      EMMY_DOT_COLUMNS(8, 9) EMMY_DOT_COLUMNS(10, 11) EMMY_DOT_COLUMNS(12, 13) EMMY_DOT_COLUMNS(14, 15)
-      "vadd.i32 q7, q7, %[four_rows]\n"
+      EMMY_DOT_FIRST
+      EMMY_DOT_COLUMN(1, "r5") EMMY_DOT_COLUMN(2, "r6") EMMY_DOT_COLUMN(3, "r8") EMMY_DOT_COLUMN(4, "r10")
+      EMMY_DOT_COLUMN(5, "r11")
+      EMMY_DOT_COLUMN(6, "q2") EMMY_DOT_COLUMN(7, "q3") EMMY_DOT_COLUMN(8, "q5") EMMY_DOT_COLUMN(9, "q6")
+      EMMY_DOT_READ(10) EMMY_DOT_READ(11) EMMY_DOT_READ(12) EMMY_DOT_READ(13) EMMY_DOT_READ(14) EMMY_DOT_READ(15)
+      ".if %c[rectified]\n"
+      "vldrw.u32 q4, [%[y]], #16\n"
+      "vpt.f32 le, q4, zr\n"
+      "vmovt.i32 q0, #0\n"
+      ".endif\n"
       "vstrw.32 q0, [%[dots]], #16\n"
       "le lr, 1b\n"
       "2:\n"
-      : [dots] "+&r"(dots)
-      : [w] "r"(w), [v] "r"(v), [n] "r"(n), [stride] "r"(stride * 4), [four_rows] "r"(stride * 16), [cols] "i"(Cols)
-      : "memory", "cc", "lr", "r4", "r5", "q0", "q4", "q7");
+      : [dots] "+&r"(dots), [y] "+&r"(y), [at] "+&w"(at)
+      : [v] "r"(v), [n] "r"(static_cast<unsigned>(n) / 4), [cols] "i"(Cols), [near] "i"(Step > 0 && Step < 32), [rectified] "i"(Rectified),
+        [four_rows] "ir"(Step > 0 && Step < 32 ? Step * 16 : four_rows)
+      : "memory", "cc", "lr", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "q0", "q2", "q3", "q4", "q5", "q6");
 }
 
 // y = max(y, 0), where NaN stays, and dx = y > 0 ? dx : 0 of n values, a multiple of four.
@@ -193,22 +213,28 @@ EMMY_OUTLINE void rectify_delta(float* dx, const float* y, int n) noexcept {
       : "memory", "cc", "lr", "q0", "q1");
 }
 
-// The sum of n squares; the loop leaves out what is beyond the last one.
+// The sum of n squares: four vectors at a time, then one; the loop leaves out what is beyond the last one.
 #define EMMY_HAS_ROW_SQUARES
-EMMY_OUTLINE float row_squares(const float* p, int n) noexcept {
+#define EMMY_SQUARE "vldrw.u32 q1, [%[p]], #16\nvfma.f32 %q[sums], q1, q1\n"
+EMMY_INLINE float row_squares(const float* p, int n) noexcept {
   float32x4_t sums = vdupq_n_f32(0.0f);
   __asm__ volatile(
-      "wlstp.32 lr, %[n], 2f\n"
+      "wls lr, %[sixteens], 2f\n"
       "1:\n"
-      "vldrw.u32 q7, [%[p]], #16\n"
-      "vfma.f32 %q[sums], q7, q7\n"
-      "letp lr, 1b\n"
+      EMMY_SQUARE EMMY_SQUARE EMMY_SQUARE EMMY_SQUARE
+      "le lr, 1b\n"
       "2:\n"
+      "wlstp.32 lr, %[rest], 4f\n"
+      "3:\n"
+      EMMY_SQUARE
+      "letp lr, 3b\n"
+      "4:\n"
       : [p] "+&r"(p), [sums] "+&w"(sums)
-      : [n] "r"(n)
-      : "memory", "cc", "lr", "q7");
+      : [sixteens] "r"(static_cast<unsigned>(n) / 16), [rest] "r"(n & 15)
+      : "memory", "cc", "lr", "q1");
   return simd::sum(sums);
 }
+#undef EMMY_SQUARE
 
 // Four vectors of a row against four that are held (held_row.hpp).
 EMMY_INLINE void add_row_of_group(float x, const float* p, float32x4_t& a, float32x4_t& b, float32x4_t& c,
@@ -275,8 +301,11 @@ EMMY_INLINE void update_rectified_group(float* p, float x, float32x4_t& a, float
 #undef EMMY_SCALE
 #undef EMMY_LOAD_AND_STEP
 #undef EMMY_STORE_AND_STEP
+#undef EMMY_RECTIFY
+#undef EMMY_DOT_FIRST
 #undef EMMY_DOT_COLUMN
-#undef EMMY_DOT_COLUMNS
+#undef EMMY_DOT_SPREAD
+#undef EMMY_DOT_READ
 #undef EMMY_FORWARD_ROW
 #undef EMMY_WIDE_ROW
 #undef EMMY_UPDATE_ROW
