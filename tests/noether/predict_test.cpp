@@ -60,7 +60,7 @@ First first_of_list(emmy::Symmetries<First, Rest...>);
 
 template <class S>
 void set(BasicSgd<S>& r, int k) {
-  r = {S(0.05) / S(1 + k / 100), S(0.02)};
+  r = {S(0.05) / S(1 + k / 100), S(k % 3 == 2 ? 0 : 0.02)};  // steps without decay between those with it
 }
 template <class S, Decay kind>
 void set(BasicMomentum<S, kind>& r, int k) {

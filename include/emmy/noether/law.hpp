@@ -133,7 +133,7 @@ EMMY_INLINE void keep_larger(V& over, V& under, V a, V b) noexcept {
 template <int C, int Batch, class Net, class Spec, class Mode>
 EMMY_INLINE typename Net::scalar slack_of(const Ledger<Net, Spec, Mode>& ledger) noexcept {
   using S = typename Net::scalar;
-  S all = 0;
+  S all = S(-0.0);
   for_parts<C, Net, Spec>([&](auto index) EMMY_LAMBDA {
     constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
     constexpr ChargePart part = charge.part[decltype(index)::value];
@@ -181,15 +181,7 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, LawRates<typename N
   const int lanes = static_cast<int>(simd::lanes<S>());
   const S km1 = r.k - S(1), per_eta = Rule::kHasMemory && r.eta >= kLeastRate<S> ? S(1) / r.eta : S(0);
   const bool stays = !kMeasured && !Rule::kHasMemory && !kQuadratic && !decays;
-  const bool follows_loss = !charge.of_loss || ledger.translating;
-  // What is booked of the step, by kCausesByLaw. What another step booked besides must go.
-  const unsigned books = !follows_loss ? 0u
-                                       : decays | unsigned{Rule::kHasMemory} << 1 | unsigned{kQuadratic} << 2 |
-                                             unsigned{kMeasured} << 3 | unsigned{kReads} << 4;
-  auto& step = ledger.by_law;
-  if ((step.booked[C] & ~books) != 0) step.charge[C] = {};
-  step.booked[C] = static_cast<unsigned char>(books);
-  if (!follows_loss || stays) return;
+  if ((charge.of_loss && !ledger.translating) || stays) return;
   auto& units = ledger.units;
   const auto times = [](S factor, V v) EMMY_LAMBDA { return simd::mul(simd::set(factor), v); };
   const V none = simd::zero<S>();
@@ -374,7 +366,8 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, LawRates<typename N
   int u = 0;
   for (; u + lanes <= kUnits; u += lanes) follow(u, lanes);
   if (u < kUnits) follow(u, kUnits - u);
-  const auto put_step = [&](int cause, V amount) EMMY_LAMBDA { simd::store(amount, step.charge[C].amount[cause]); };
+  const auto put_step = [&](int cause, V amount)
+                            EMMY_LAMBDA { simd::store(amount, ledger.by_law.charge[C].amount[cause]); };
   if (decays) put_step(0, decayed);
   if constexpr (Rule::kHasMemory) put_step(1, carried);
   if constexpr (kQuadratic) put_step(2, second);
@@ -406,6 +399,13 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
     auto over = simd::zero<S>(), under = simd::set(S(1)), over_square = over, under_square = under;
     const auto r = law_rates(rule);
     const bool decays = r.k != S(1);
+    // Of what is not booked of this step, nothing may be left of another one.
+    const unsigned books = decays | unsigned{Rule::kHasMemory} << 1 | unsigned{kMeasuresByLaw<Mode>} << 2 |
+                           unsigned{kReadsBefore<Mode>} << 3 | unsigned{ledger.translating} << 4;
+    if (books != ledger.by_law.booked) {
+      for (auto& charge : ledger.by_law.charge) charge = {};
+      ledger.by_law.booked = books;
+    }
     [&]<int... C>(std::integer_sequence<int, C...>) EMMY_LAMBDA {
       (inner::follow_law<C, Batch, Rule>(ledger, r, decays, share, over, under, over_square, under_square), ...);
     }

@@ -193,7 +193,7 @@ struct BookedByLaw {
 template <class S, int Charges>
 struct StepByLaw {
   BookedByLaw<S> charge[Charges > 0 ? Charges : 1];
-  unsigned char booked[Charges > 0 ? Charges : 1];  // bit k: amount[k] was; the others are 0
+  unsigned booked;  // what kinds of amounts the last step had; all others are 0
 };
 struct NotByLaw {};
 
