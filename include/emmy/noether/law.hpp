@@ -20,7 +20,6 @@
 
 #include <emmy/noether/booking_by_law.hpp>
 #include <emmy/noether/closing.hpp>
-#include <emmy/optim/rule.hpp>
 
 namespace emmy {
 
@@ -171,9 +170,9 @@ template <class S>
 inline constexpr S kLeastRate = S(0x1p-60);
 // Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
 // its bound, and of its square.
-template <int C, int Batch, class Rule, class Net, class Spec, class Mode, class V>
-EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, LawRates<typename Net::scalar> r, bool decays,
-                            typename Net::scalar share, V& over, V& under, V& over_square, V& under_square) noexcept {
+template <int C, int Batch, class Rule, class Net, class Spec, class Mode, class Rates, class V>
+EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, Rates r, bool decays, typename Net::scalar share, V& over,
+                            V& under, V& over_square, V& under_square) noexcept {
   using S = typename Net::scalar;
   constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
   constexpr bool kMeasured = kMeasuresByLaw<Mode>, kReads = kReadsBefore<Mode>, kQuadratic = charge.power == 2;
