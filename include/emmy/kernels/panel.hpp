@@ -16,6 +16,17 @@
 
 #include <emmy/simd/simd.hpp>
 
+namespace emmy::inline EMMY_TARGET {
+// The bytes of a stride, an "ir" operand: nothing where Step says all; else in a register, whatever the compiler knows of them,
+// since an instruction takes few constants.
+template <int Step, class Bytes>
+EMMY_INLINE Bytes stride_operand(Bytes bytes) noexcept {
+  if constexpr (Step > 0) return 0;
+  __asm__("" : "+r"(bytes));
+  return bytes;
+}
+}  // namespace emmy::inline EMMY_TARGET
+
 #if defined(EMMY_STRICT)
 #elif defined(EMMY_BACKEND_SCALAR) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M' && defined(__ARM_FP) && \
     defined(__ARM_FEATURE_FMA)

@@ -399,8 +399,7 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
     const auto r = law_rates(rule);
     const bool decays = r.k != S(1);
     // Of what is not booked of this step, nothing may be left of another one.
-    const unsigned books = decays | unsigned{Rule::kHasMemory} << 1 | unsigned{kMeasuresByLaw<Mode>} << 2 |
-                           unsigned{kReadsBefore<Mode>} << 3 | unsigned{ledger.translating} << 4;
+    const unsigned books = decays | unsigned{Rule::kHasMemory} << 1 | unsigned{ledger.translating} << 2;
     if (books != ledger.by_law.booked) {
       for (auto& charge : ledger.by_law.charge) charge = {};
       ledger.by_law.booked = books;

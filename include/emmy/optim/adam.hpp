@@ -11,7 +11,7 @@
 // against the gradient times one number a unit, 1 / (sqrt(mean of v' over the unit) + eps). SharedAdam (train/
 // shared_adam.hpp) has one v for all weights that symmetries tie together and breaks none.
 // Bounds: |m| <= K sqrt(v) with K^2 = (1-b1)^2 / ((1-b2) (1 - b1^2/b2)) (Cauchy-Schwarz), so b1^2 < b2 is asked for; epsilon
-// is at least kLeastEpsilon, since squares below its square are forgotten.
+// is at least kLeastEpsilon, since squares below kTiny are forgotten.
 // Source: theory.md section 2. Test: tests/optim/adam_test.cpp.
 #pragma once
 
@@ -74,9 +74,11 @@ struct ClipByValue {
   scalar limit;
 };
 
-// The square root of it is far above a v of kTiny.
+// Far above the root of a v that is taken for 0.
 template <class S>
-inline constexpr S kLeastEpsilon = sizeof(S) == 4 ? S(0x1p-48) : S(0x1p-440);
+inline constexpr S kLeastEpsilon = sizeof(S) == 4 ? S(0x1p-45) : S(0x1p-440);
+static_assert(kTiny<float> <= kLeastEpsilon<float> * kLeastEpsilon<float> / 16);
+static_assert(kTiny<double> <= kLeastEpsilon<double> * kLeastEpsilon<double> / 16);
 
 namespace detail {
 template <class S>

@@ -90,7 +90,7 @@ EMMY_OUTLINE void multiply_panel(const float* start, const float* x, const float
       ".endif\n"
       EMMY_VECTORS(EMMY_STORE_SUMS, "%[y]")
       : [x] "+&r"(x), [w] "+&r"(w)
-      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [stride] "ir"(Step > 0 ? 0 : stride * 4), [vectors] "i"(Cols / 4),
+      : [n] "r"(n), [start] "r"(start), [y] "r"(y), [stride] "ir"(stride_operand<Step>(stride * 4)), [vectors] "i"(Cols / 4),
         [step] "i"(4 * Step), [rest] "i"(Rest), [rectified] "i"(Rectified)
       : EMMY_CLOBBERED);
 }
@@ -131,7 +131,7 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
       EMMY_VECTORS(EMMY_STORE, "%[bias]")
       "5:\n"
       : [x] "+&r"(x), [w] "+&r"(w)
-      : [n] "r"(n), [dy] "r"(dy), [scale] "r"(-scale), [stride] "ir"(Step > 0 ? 0 : stride * 4), [bias] "l"(bias),
+      : [n] "r"(n), [dy] "r"(dy), [scale] "r"(-scale), [stride] "ir"(stride_operand<Step>(stride * 4)), [bias] "l"(bias),
         [vectors] "i"(Cols / 4), [step] "i"(4 * Step), [rest] "i"(Rest)
       : EMMY_CLOBBERED);
 }
@@ -139,10 +139,7 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
 // dots[i] = sum_{o < Cols} w[i stride + o] v[o], i < n, a multiple of four, in the order of o: column by column of four rows,
 // without a sum over lanes. v has padded length. Rectified: 0 where not y[i] > 0. As much of v as there are registers stays there.
 #define EMMY_HAS_DOTS
-#define EMMY_DOT_FIRST                                                       \
-  ".if %c[near]\nvldrw.u32 q4, [%q[at], #%c[four_rows]]!\n"                  \
-  ".else\nvadd.i32 %q[at], %q[at], %[four_rows]\nvldrw.u32 q4, [%q[at]]\n.endif\n" \
-  "vmul.f32 q0, q4, r4\n"
+#define EMMY_DOT_FIRST "vldrw.u32 q4, [%q[at], #%c[four_rows]]!\nvmul.f32 q0, q4, r4\n"
 #define EMMY_DOT_COLUMN(j, v)                                                \
   ".if %c[cols] > " #j "\nvldrw.u32 q4, [%q[at], #(4*" #j ")]\nvfma.f32 q0, q4, " v "\n.endif\n"
 #define EMMY_DOT_SPREAD(j, q)                                                \
@@ -152,9 +149,8 @@ EMMY_OUTLINE void update_panel(float* w, const float* x, const float* dy, float 
 template <int Cols, int Rest, int Step, bool Rectified = false>
 EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, float* dots,
                             const float* y = nullptr) noexcept {
-  const int four_rows = stride * 16;
-  uint32x4_t at = vdupq_n_u32(static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(w)) -
-                              static_cast<std::uint32_t>(four_rows));
+  static_assert(Step > 0 && Step < 32, "rows of dots are near");
+  uint32x4_t at = vdupq_n_u32(static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(w)) - std::uint32_t{Step * 16});
   at = vmlaq_n_u32(at, vidupq_n_u32(0, 1), static_cast<std::uint32_t>(stride * 4));
   __asm__ volatile(
       ".if %c[cols] > 4\nldm %[v], {r4, r5, r6, r8, r10, r11}\n.else\nldm %[v], {r4, r5, r6, r8}\n.endif\n"
@@ -175,8 +171,8 @@ EMMY_OUTLINE void dot_panel(const float* w, const float* v, int n, int stride, f
       "le lr, 1b\n"
       "2:\n"
       : [dots] "+&r"(dots), [y] "+&r"(y), [at] "+&w"(at)
-      : [v] "r"(v), [n] "r"(static_cast<unsigned>(n) / 4), [cols] "i"(Cols), [near] "i"(Step > 0 && Step < 32), [rectified] "i"(Rectified),
-        [four_rows] "ir"(Step > 0 && Step < 32 ? Step * 16 : four_rows)
+      : [v] "r"(v), [n] "r"(static_cast<unsigned>(n) / 4), [cols] "i"(Cols), [rectified] "i"(Rectified),
+        [four_rows] "i"(Step * 16)
       : "memory", "cc", "lr", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "q0", "q2", "q3", "q4", "q5", "q6");
 }
 

@@ -118,7 +118,7 @@ consteval int panel_rest(int n) { return n % kPanelRows; }
 #define EMMY_CONSTANTS                                                       \
   [vectors] "i"(Cols / kPanelStep), [step] "i"(Step), [eight] "i"(Rest / 8), [rest] "i"(Rest % 8), \
   [last] "i"(Rest % 4), [base] "i"(Step > 2 ? 2 : 4), [moved] "i"(Step > 2 ? 4 : 0), \
-  [stride] "ir"(Step > 0 ? 0 : static_cast<std::ptrdiff_t>(stride) * 4)
+  [stride] "ir"(stride_operand<Step>(static_cast<std::ptrdiff_t>(stride) * 4))
 #define EMMY_CLOBBERED "memory", "cc", "p0", "p1", "z0", "z1", "z2", "z3", "z4", "z5", "z16", "z17", "z18", "z19"
 
 #define EMMY_HAS_RECTIFIED_PANELS
