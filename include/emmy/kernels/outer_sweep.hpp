@@ -53,11 +53,7 @@ EMMY_INLINE void sweep_outer(T k, T a0, T* theta, const T* x, const T* dy, T* bi
                     kRows = kOnce > kVectors ? kOnce / kVectors : 1;
       with_vectors<T, kVectors>([&](auto&... panel) EMMY_LAMBDA {
         int n = 0;
-        const auto motion = [&](auto d) EMMY_LAMBDA {
-          if (__builtin_constant_p(a0) && a0 == T(1)) return d;  // a compiler leaves the product of SVE
-          return simd::mul(simd::set(a0), d);
-        };
-        ((panel = motion(simd::load(dy + col + n++ * lanes))), ...);
+        ((panel = scaled_by(a0, simd::load(dy + col + n++ * lanes))), ...);
         const auto pass = [&](auto decays) EMMY_LAMBDA {
           const auto kept = [&](const T* at) EMMY_LAMBDA {
             return decltype(decays)::value ? simd::mul(simd::set(k), simd::load(at)) : simd::load(at);

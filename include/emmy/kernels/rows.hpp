@@ -63,6 +63,13 @@ consteval bool one_lane() {
   else return false;
 }
 
+// factor v; v itself where the compiler knows that the factor is 1, whose product it leaves on SVE.
+template <class S, class V>
+EMMY_INLINE V scaled_by(S factor, V v) noexcept {
+  if (__builtin_constant_p(factor) && factor == S(1)) return v;
+  return simd::mul(simd::set(factor), v);
+}
+
 // The square root of one number.
 template <class S>
 EMMY_INLINE S root(S x) noexcept {

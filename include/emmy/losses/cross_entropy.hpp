@@ -54,11 +54,7 @@ template <int Cols, class T>
 EMMY_INLINE void deltas_of_labels(const T* y, const int* labels, int count, int rows, T scale, T* dy, T* largest,
                                   T* sum, T* logit) noexcept {
   constexpr int kStride = padded<T>(Cols), kLanes = kLanesOf<T>;
-  const auto weighted = [&](auto p, auto target) EMMY_LAMBDA {
-    const auto d = simd::sub(p, target);
-    if (__builtin_constant_p(scale) && scale == T(1)) return d;  // a compiler leaves the product of SVE
-    return simd::mul(d, simd::set(scale));
-  };
+  const auto weighted = [&](auto p, auto target) EMMY_LAMBDA { return scaled_by(scale, simd::sub(p, target)); };
   const int given = rows < count ? rows : count;
   int r = 0;
   if constexpr (kSoftmaxByLanes<T, Cols>)

@@ -220,8 +220,7 @@ template <class V>
 EMMY_INLINE V without_tiny(V a) noexcept {
   using T = Scalar<V>;
 #if defined(__AVX512F__)
-  if constexpr (sizeof(V) < 64) return hn::IfThenZeroElse(hn::Lt(abs(a), set(kTiny<T>)), a);
-  else if constexpr (sizeof(T) == 4)
+  if constexpr (sizeof(T) == 4)
     return V{
         _mm512_maskz_mov_ps(_mm512_test_epi32_mask(_mm512_castps_si512(a.raw), _mm512_set1_epi32(0x70000000)), a.raw)};
   else
