@@ -167,7 +167,8 @@ void check_backward(const BackwardCase<T>& kernel) {
   const auto in_pad = static_cast<std::size_t>(emmy::padded<T>(kernel.in)),
              out_pad = static_cast<std::size_t>(emmy::padded<T>(kernel.out));
   Random random(rows * 10000 + in * 100 + out);
-  Fenced<T> w(in * out_pad), dy(rows * out_pad), x(rows * in_pad), dx(rows * in_pad), work(out * in_pad);
+  Fenced<T> w(in * out_pad), dy(rows * out_pad), x(rows * in_pad), dx(rows * in_pad),
+      work(static_cast<std::size_t>(emmy::affine_work<T>(kernel.rows, kernel.in, kernel.out)));
   fill_padded(w.data(), kernel.in, kernel.out, static_cast<int>(out_pad), random);
   fill_padded(dy.data(), kernel.rows, kernel.out, static_cast<int>(out_pad), random);
   // x is the output of the activation below: its input, rounded to T first, is what the reference sees.
@@ -251,7 +252,7 @@ void check_both_sides() {
   // What they sum of the squares of dx.
   constexpr int kRows = kFrom > 3 ? kFrom - 1 : 3, kInPad = emmy::padded<T>(In), kOutPad = emmy::padded<T>(Out);
   Random random(In + Out);
-  Fenced<T> w(In * kOutPad), dy(kRows * kOutPad), dx(kRows * kInPad), work(Out * kInPad);
+  Fenced<T> w(In * kOutPad), dy(kRows * kOutPad), dx(kRows * kInPad), work(emmy::affine_work<T>(kRows, In, Out));
   fill_padded(w.data(), In, Out, kOutPad, random);
   fill_padded(dy.data(), kRows, Out, kOutPad, random);
   T squares = -1;
