@@ -1,5 +1,5 @@
 // emmy/kernels/gemm.hpp: every product against plain double loops, within the documented bound.
-#include <emmy/kernels/gemm.hpp>
+#include <emmy/kernels/transpose.hpp>
 
 #include <gtest/gtest.h>
 #include <tests/support/fenced.hpp>

@@ -5,6 +5,7 @@
 #include <emmy/kernels/gemm.hpp>
 #include <emmy/kernels/inspect.hpp>
 #include <emmy/kernels/panel.hpp>
+#include <emmy/kernels/transpose.hpp>
 
 namespace emmy {
 
@@ -139,12 +140,13 @@ EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* 
           for (int j = 0; j < kStep; j += lanes) finish(r, i + j, simd::load(dots + j));
       }
   } else {
-    constexpr int kColumns = transposed_columns<T>(In), kRest = In % kColumns;
+    constexpr int kColumns = transposed_columns<T>(In), kWhole = In < kColumns ? In : kColumns,
+                  kRest = In % kColumns == 0 ? kWhole : In % kColumns;
     summing_squares(squares, [&](auto see) EMMY_LAMBDA {
       for (int i = 0; i < kInPad; i += kColumns) {
-        if constexpr (kRest == 0) transpose<kColumns, Out, kColumns, kOutPad>(w + i * kOutPad, work);
-        else if (In > kColumns && i + kColumns <= In) transpose<kColumns, Out, kColumns, kOutPad>(w + i * kOutPad, work);
-        else transpose<kRest, Out, kColumns, kOutPad>(w + i * kOutPad, work);
+        const T* const rows = w + i * kOutPad;
+        if (kRest == kWhole || i + kColumns <= In) transpose<kWhole, Out, kColumns, kOutPad>(rows, work);
+        else transpose<kRest, Out, kColumns, kOutPad>(rows, work);
         gemm<Rows, kColumns>(
             dy, kOutPad, 1, work, Out, [](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
             [&, i](int row, int col, auto v) EMMY_LAMBDA { return finish(row, i + col, v); }, 0, see);

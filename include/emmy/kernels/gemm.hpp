@@ -34,9 +34,9 @@ namespace emmy::inline EMMY_TARGET {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 inline constexpr int kTileVectors = simd::kRegisters >= 8 ? 2 : 1;
 inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : simd::kRegisters >= 16 ? 6 : 2;  // of 8: 4+2+1
-#elif defined(__SSE2__) && !defined(EMMY_BACKEND_SCALAR)
-// SSE broadcasts in two instructions, so a wide tile: 12 sums, and two of the four vectors are loaded again for each row
-// (13-64-64-4, batch 64: 0.93 of the time of 5 x 2).
+#elif defined(__SSE2__) && !defined(EMMY_BACKEND_SCALAR) && !defined(__clang__)
+// SSE broadcasts in two instructions, so a wide tile: 12 sums, and g++ loads two of the four vectors again for each row
+// (13-64-64-4, batch 64: 0.93 of the time of 5 x 2), where clang would hold them and leave sums in memory.
 inline constexpr int kTileVectors = 4, kTileRows = 3;
 #else
 inline constexpr int kTileVectors = simd::kRegisters >= 8 ? 2 : 1;
@@ -304,48 +304,6 @@ EMMY_INLINE void sum_rows(const T* dy, T* db) noexcept {
     auto s = simd::load(dy + o);
     for (int r = 1; r < Rows; ++r) s = simd::add(s, simd::load(dy + r * Padded + o));
     simd::store(s, db + o);
-  }
-}
-
-// wt[o, i] = w[i, o], rows of InPad; pad lanes of wt become zero.
-template <int In, int Out, int InPad, int OutPad, class T>
-EMMY_INLINE void transpose(const T* w, T* wt) noexcept {
-  if constexpr (simd::kTransposes<T>) {
-    constexpr int kLanes = kLanesOf<T>;
-    for_row_tiles<In, kLanes>([&](int i, auto rows) EMMY_LAMBDA {
-      for_row_tiles<Out, kLanes>([&](int o, auto columns) EMMY_LAMBDA {
-        with_vectors<T, kLanes>([&](auto&... v) EMMY_LAMBDA {
-          const T* from = w + i * OutPad + o;
-          T* to = wt + o * InPad + i;
-          int row = 0, column = 0;
-          ((row++ < decltype(rows)::value ? void(v = simd::load(from)) : void(), from += OutPad), ...);
-          simd::transpose(v...);
-          ((column++ < decltype(columns)::value ? simd::store(v, to) : void(), to += InPad), ...);
-        });
-      });
-    });
-    if constexpr (covered<T, In>() < InPad)
-      for (int o = 0; o < Out; ++o) clear(wt + o * InPad + covered<T, In>(), InPad - covered<T, In>());
-  } else {
-    constexpr int kFours = simd::kHasColumns<T> ? In / 4 * 4 : 0;
-    if constexpr (kFours > 0) {
-      constexpr int kLanes = kLanesOf<T>, kWhole = Out / kLanes * kLanes;
-      for (int i = 0; i < kFours; i += 4) {
-        const T* row = w + i * OutPad;
-        const auto columns = [&](int o, auto count) EMMY_LAMBDA {
-          simd::store_columns<decltype(count)::value>(simd::load(row + o), simd::load(row + OutPad + o),
-                                                      simd::load(row + 2 * OutPad + o),
-                                                      simd::load(row + 3 * OutPad + o), wt + o * InPad + i, InPad);
-        };
-        for (int o = 0; o < kWhole; o += kLanes) columns(o, std::integral_constant<int, kLanes>{});
-        if constexpr (kWhole < Out) columns(kWhole, std::integral_constant<int, Out - kWhole>{});
-      }
-    }
-    for (int o = 0; o < Out; ++o) {
-      if constexpr (kFours < In)
-        for (int i = kFours; i < In; ++i) wt[o * InPad + i] = w[i * OutPad + o];
-      for (int i = In; i < InPad; ++i) wt[o * InPad + i] = T(0);
-    }
   }
 }
 
