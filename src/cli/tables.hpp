@@ -19,9 +19,6 @@ template <class C, class Group>
 inline constexpr bool kIsIn = false;
 template <class C, class... Each>
 inline constexpr bool kIsIn<C, Together<Each...>> = (__is_same(C, Each) || ...);
-// Compiled for fewer targets.
-template <class C>
-inline constexpr bool kIsOfRules = kIsIn<C, PlainRules> || kIsIn<C, PreconditionedRules>;
 
 }  // namespace emmy::app
 

@@ -15,14 +15,19 @@ inline std::string wanted_target(const std::string& option = "") {
   return option.empty() && from != nullptr ? from : option;
 }
 
-// One line, where not all of the tables C are there for `wanted`: the targets of these that this CPU and build have.
-template <class... C>
-std::string no_target(const std::string& wanted, const std::string& command) {
+// One line, where `wanted` is not among the targets of this CPU and build; has(name): is that one?
+template <class Has>
+std::string no_target_among(const std::string& wanted, const std::string& command, Has&& has) {
   std::string have;
   for (const char* name : {"scalar", "sse4", "avx2", "avx3"})
-    if (((find_table<C>(name) != nullptr) && ...)) have += (have.empty() ? "" : ", ") + std::string(name);
+    if (has(name)) have += (have.empty() ? "" : ", ") + std::string(name);
   return fmt::format("{} has no target{} in this build, on this CPU (it has {})", command,
                      wanted.empty() ? "" : " '" + wanted + "'", have.empty() ? "none" : have);
+}
+// The same, where not all of the tables C are there.
+template <class... C>
+std::string no_target(const std::string& wanted, const std::string& command) {
+  return no_target_among(wanted, command, [](const char* name) { return ((find_table<C>(name) != nullptr) && ...); });
 }
 
 }  // namespace emmy::app

@@ -328,12 +328,11 @@ int run_on_target(const TrainOptions& options, const Recipe& recipe, const io::C
   auto data = load(C::kSource, options, recipe);
   if (!data) return refuse(data.error().message);
   fmt::print("data: {}\n", data->text);
-  if (table == nullptr && !kHasBooks<C>)
-    return refuse("this CPU or build has no target '" + wanted + "' for --constraint " + recipe.constraint +
-                  " (it has those of emmy reproduce)");
   if (table == nullptr)
-    return refuse("this CPU or build has no target '" + wanted + "' for --net " + C::kName + ", --rule " + recipe.rule +
-                  (kIsOfRules<C> ? " (scalar, avx2)" : " (scalar, sse4, avx2, avx3)"));
+    return refuse(no_target_among(wanted,
+                                  kHasBooks<C> ? "--net " + std::string(C::kName) + ", --rule " + recipe.rule
+                                               : "--constraint " + recipe.constraint,
+                                  [](const char* name) { return table_for<C>(name) != nullptr; }));
   return run(options, recipe, *table, resumed, std::move(data->sets));
 }
 

@@ -78,6 +78,8 @@ TEST_F(BadInput, Options) {
       {{"--unknown", "1"}, "--unknown"},
       {{"extra"}, "extra"},
       {{"--target", "avx9"}, "'avx9'"},
+      {{"--net", "controller", "--rule", "momentum", "--target", "sse4"},
+       "'sse4' in this build, on this CPU (it has scalar"},
       {{"--target", "two\nlines"}, "two\\x0alines"},
       {{"--constraint", "two\nlines"}, "two\\x0alines"},
       {{"two\nlines"}, "two"},

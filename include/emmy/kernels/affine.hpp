@@ -16,15 +16,14 @@ struct Relu;
 // costs In * Out moves once, a dot a horizontal sum for every element (64-32-10, AVX2: even at about 3 rows).
 inline constexpr int kTransposeFromRows = 3;
 
-// The copy is made of so many columns of dx at a time: it stays in the first cache, where all of a wide W does not (batch 16,
-// 13-256-256-4, AVX-512: 0.77 of the time of a step).
+// Columns of dx that the copy is made of at a time: one pad where that is a line of caches, the first of which then holds the copy
+// as it does not hold all of a wide W (13-256-256-4, batch 16, AVX-512: 0.77 of the time of a step), else all.
 template <class S>
 EMMY_INLINE constexpr int transposed_columns(int in) noexcept {
-  constexpr int kColumns = 16;
-  return padded<S>(in) % kColumns == 0 ? kColumns : padded<S>(in);
+  return kPadBytes >= 64 ? padded<S>(1) : padded<S>(in);
 }
 
-// Scalars of `work` that affine_backward needs.
+// Scalars of `work` that affine_backward needs; no fewer for more inputs or outputs.
 template <class S>
 EMMY_INLINE constexpr int affine_work(int rows, int in, int out) noexcept {
   return rows < kTransposeFromRows ? 0 : out * transposed_columns<S>(in);
@@ -93,8 +92,8 @@ EMMY_INLINE void affine_forward(const T* x, const T* w, const T* b, T* y, Activa
 }
 
 // dx[r, i] (+)= below'(x[r, i]) sum_o dy[r, o] w[i, o]; below' is taken from x, the output of the activation below.
-// work: affine_work scalars for the copy, whose rows in `work` are transposed_columns long. Error: (Out + 6) w_r (|dx| + max(1, |below'|) sum |dy w|),
-// with the rounding of x itself.
+// work: affine_work scalars, for a transposed copy in rows of transposed_columns. Error: (Out + 6) w_r (|dx| + max(1, |below'|)
+// sum |dy w|), with the rounding of x itself.
 template <bool kAdd, int Rows, int In, int Out, class T, class Below, class Squares = std::nullptr_t>
 EMMY_INLINE void affine_backward(const T* w, const T* dy, const T* x, T* dx, T* work, Below,
                                  Squares squares = {}) noexcept {

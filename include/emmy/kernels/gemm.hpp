@@ -34,9 +34,9 @@ namespace emmy::inline EMMY_TARGET {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 inline constexpr int kTileVectors = simd::kRegisters >= 8 ? 2 : 1;
 inline constexpr int kTileRows = simd::kRegisters >= 32 ? 8 : simd::kRegisters >= 16 ? 6 : 2;  // of 8: 4+2+1
-#elif defined(__SSE2__) && !defined(EMMY_BACKEND_SCALAR) && !defined(__clang__)
-// SSE broadcasts in two instructions, so a wide tile: 12 sums, and g++ loads two of the four vectors again for each row
-// (13-64-64-4, batch 64: 0.93 of the time of 5 x 2), where clang would hold them and leave sums in memory.
+#elif defined(__SSE2__) && !defined(__AVX__) && !defined(EMMY_BACKEND_SCALAR) && !defined(__clang__)
+// SSE broadcasts in two instructions, so a wide tile, and more than that rule allows: g++ loads two of the four vectors again for
+// each row (13-64-64-4, batch 64: 0.93 of the time of 5 x 2), where clang would hold them and leave sums in memory.
 inline constexpr int kTileVectors = 4, kTileRows = 3;
 #else
 inline constexpr int kTileVectors = simd::kRegisters >= 8 ? 2 : 1;
@@ -191,7 +191,8 @@ template <class T, int Padded, int N, class F>
 EMMY_INLINE void for_panels(F&& f) noexcept {
   const int lanes = static_cast<int>(simd::lanes<T>());
   int col = 0;
-  for (; col + N * lanes <= Padded; col += N * lanes) f(col, std::integral_constant<int, N>{});
+  if constexpr (N * kLanesOf<T> <= Padded)
+    for (; col + N * lanes <= Padded; col += N * lanes) f(col, std::integral_constant<int, N>{});
   if constexpr (!only_whole_panels<T, Padded, N>())
     for (; col < Padded; col += lanes) f(col, std::integral_constant<int, 1>{});
 }

@@ -1,4 +1,4 @@
-// A copy of a matrix with rows and columns exchanged: in registers, or four rows at a time.
+// A copy of a matrix with rows and columns exchanged: by blocks in registers, four rows at a time, or one by one.
 //
 //   wt[o, i] = w[i, o]      w [In][OutPad], wt [Out][InPad], whose pads become zero; pads of w are not meant
 //
@@ -15,6 +15,7 @@ template <int In, int Out, int InPad, int OutPad, class T>
 EMMY_INLINE void transpose(const T* w, T* wt) noexcept {
   if constexpr (simd::kTransposes<T>) {
     constexpr int kLanes = kLanesOf<T>;
+    static_assert(InPad >= covered<T, In>(), "emmy: a block writes whole vectors");
     for_row_tiles<In, kLanes>([&](int i, auto rows) EMMY_LAMBDA {
       for_row_tiles<Out, kLanes>([&](int o, auto columns) EMMY_LAMBDA {
         with_vectors<T, kLanes>([&](auto&... v) EMMY_LAMBDA {
