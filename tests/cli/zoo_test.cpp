@@ -136,7 +136,7 @@ TEST(Zoo, Refuses) {
       {{"--net", "controller", "--data", "x"}, "takes no --data"},
       {{"--net", "exercises", "--data", folder.path("absent")}, folder.path("absent") + ": cannot be read as a folder"},
       {{"--net", "exercises", "--data", folder.path()}, "holds no *.npy"},
-      {{"--net", "exercises", "--target", "avx9"}, "'avx9' for --net exercises"}};
+      {{"--net", "exercises", "--target", "avx9"}, "--net exercises, --rule momentum has no target 'avx9'"}};
   for (const auto& [words, text] : cases) expect_refused(Words{"train"} + words, text, folder);
   static_cast<void>(folder.put("x_squat.npy", "no recording"));
   expect_refused(net("exercises", {"--data", folder.path()}), folder.path("x_squat.npy") + ": is no NPY file", folder);

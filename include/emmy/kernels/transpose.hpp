@@ -15,7 +15,7 @@ template <int In, int Out, int InPad, int OutPad, class T>
 EMMY_INLINE void transpose(const T* w, T* wt) noexcept {
   if constexpr (simd::kTransposes<T>) {
     constexpr int kLanes = kLanesOf<T>;
-    static_assert(InPad >= covered<T, In>(), "emmy: a block writes whole vectors");
+    static_assert(InPad >= covered<T, In>());  // a block writes whole vectors
     for_row_tiles<In, kLanes>([&](int i, auto rows) EMMY_LAMBDA {
       for_row_tiles<Out, kLanes>([&](int o, auto columns) EMMY_LAMBDA {
         with_vectors<T, kLanes>([&](auto&... v) EMMY_LAMBDA {

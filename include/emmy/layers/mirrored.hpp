@@ -191,8 +191,7 @@ EMMY_INLINE void backward(Mirrored<Out, InMirror, OutMirror, Bias>, const F& f) 
   using P = inner::MirroredPlace<Out, InMirror, OutMirror, F>;
   const P p(f);
   static_assert(affine_work<S>(P::kRows, P::kEvenIn, P::kEvenOut) <= affine_work<S>(P::kRows, F::kIn, Out) &&
-                    affine_work<S>(P::kRows, P::kOddIn, P::kOddOut) <= affine_work<S>(P::kRows, F::kIn, Out),
-                "emmy: kWork of Mirrored is that of the whole");
+                affine_work<S>(P::kRows, P::kOddIn, P::kOddOut) <= affine_work<S>(P::kRows, F::kIn, Out));  // kWork
   S *const even = f.work, *const odd = even + P::kRows * P::kEvenInPad, *const work = odd + P::kRows * P::kOddInPad;
   affine_backward<false, P::kRows, P::kEvenIn, P::kEvenOut>(p.v, static_cast<const S*>(p.even_y),
                                                             static_cast<const S*>(p.even_x), even, work, nullptr);
