@@ -26,6 +26,7 @@ class Governed {
   }
   void end(const TrainerType& trainer, const float* x, const typename C::Target* targets, double left) {
     if (!probe_.end(trainer, x, targets)) refused();
+    else if (!probe_.meter.tells()) governor_.update(0);
     else if (probe_.meter.downhill()) governor_.update(probe_.meter.kappa_loss() / static_cast<float>(left));
   }
   // A step that was not taken. False where no rate is low enough.

@@ -46,7 +46,8 @@ std::string complaint(const Recipe& r) {
   if (r.governor && r.constraint != "none") return "--governor is for --constraint none";
   if (r.governor && r.rule != "momentum") return "--governor is for --rule momentum";
   if (r.governor && r.momentum != 0) return "--governor is for plain steps: --momentum 0";
-  if (r.governor && r.learning_rate <= 0) return "--governor needs a --learning-rate above 0 to start from";
+  if (r.governor && !(r.learning_rate >= 1e-9 && r.learning_rate <= 1))
+    return "--governor starts from a --learning-rate of 1e-9 to 1";
   if (!in_range(r.momentum, 0, 0.999)) return "--momentum is 0 to 0.999";
   if (!in_range(r.decay, 0, 1) || r.decay * r.learning_rate > 1)
     return "--decay is 0 to 1, times --learning-rate at most 1";

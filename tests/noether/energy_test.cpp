@@ -149,6 +149,25 @@ TEST(Governor, FollowsTheCurvature) {
   }
 }
 
+// From a rate whose steps the rounding of the loss hides.
+TEST(Governor, GrowsOutOfTheRoundingOfTheLoss) {
+  RateGovernor governor{.learning_rate = 1e-9f};
+  EnergyMeter meter{};
+  const auto loss = [](float x) { return 3 + x * x / 2; };  // of curvature 1
+  float x = 1;
+  int hidden = 0;
+  for (int k = 0; k < 1500; ++k) {
+    const float then = x - governor.learning_rate * x;
+    meter.begin(loss(x), -governor.learning_rate * x * x);
+    meter.end(loss(then), -governor.learning_rate * x * then);
+    hidden += !meter.tells();
+    governor.update(meter.tells() ? meter.kappa_loss() : 0);
+    if (k < 1100) x = 1;  // as far from the end as ever
+  }
+  EXPECT_GT(hidden, 300);
+  EXPECT_GT(governor.learning_rate, 0.4f);
+}
+
 TEST(Governor, CutsWhatIsNoNumberAndStopsAtMost) {
   RateGovernor governor{.learning_rate = 1, .most = 1.01f, .every = 4};
   EXPECT_FLOAT_EQ(governor.update(std::numeric_limits<float>::quiet_NaN()), 0.7f);

@@ -39,6 +39,12 @@ struct BasicEnergyMeter {
   EMMY_INLINE constexpr S kappa_loss() const noexcept { return S(2) * (S(1) - change / slope); }
   EMMY_INLINE constexpr S kappa_gradient() const noexcept { return S(1) - end_slope / slope; }
   EMMY_INLINE constexpr bool downhill() const noexcept { return slope < S(0); }
+  // Is the change that the slope foretells one that the rounding of the loss leaves visible? Else kappa_loss is noise, and the step
+  // far from what curvature allows.
+  EMMY_INLINE constexpr bool tells() const noexcept {
+    constexpr S kVisible = sizeof(S) == 4 ? S(0x1p-21) : S(0x1p-50);
+    return slope > kVisible * loss || -slope > kVisible * loss;
+  }
   EMMY_INLINE constexpr void reset() noexcept { sum_change = sum_first = sum_trapezoid = S(0), steps = 0; }
 
   S loss, slope, change, end_slope;        // of the last step
@@ -50,7 +56,7 @@ using EnergyMeter = BasicEnergyMeter<float>;
 // A learning rate without tuning: it grows while steps are shorter than the curvature allows, and is cut when one is longer.
 //   rate' = growth rate where kappa < target,   cut rate where kappa > target or where it is no number
 // kappa: kappa_loss of a step whose own batch is evaluated again behind it, every step of a full batch, every N-th of a
-// mini-batch (`due`); a step that was refused is a kappa of infinity. Start anywhere below: 1.02 a step doubles in 35; every N-th step takes 1.02^N.
+// mini-batch (`due`); a step that was refused is a kappa of infinity, one whose meter does not tell() one of 0. Start anywhere below: 1.02 a step doubles in 35; every N-th step takes 1.02^N.
 // A cut of 0.9 is better on full batches (three small nets: lower losses than 0.7 and than the best fixed rate); on mini-batches,
 // whose kappa is noisy, it runs away.
 // Plain data, no memory but the rate. Source: theory.md section 7 item 3.
