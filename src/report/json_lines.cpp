@@ -90,8 +90,9 @@ std::string read_point(const Json& j, Record& r) {
   return "";
 }
 
-// Reads one line, empty if all is well.
-std::string read_line(std::string_view line, std::size_t number, Record& r) {
+// Reads one line, empty if all is well; `ended`: was it the results, the last?
+std::string read_line(std::string_view line, std::size_t number, Record& r, bool& ended) {
+  if (ended) return "is behind the results, which end a report";
   const Json j = Json::parse(line, nullptr, false);
   if (!j.is_object()) return "is not a JSON object";
   try {
@@ -105,6 +106,7 @@ std::string read_line(std::string_view line, std::size_t number, Record& r) {
       return read_point(j, r);
     } else if (kind == "result") {
       for (const Json& f : j.at("figures")) r.result.push_back({f.at("name"), f.at("text")});
+      ended = true;
     } else {
       return "is neither a point nor a result";
     }
@@ -144,16 +146,18 @@ std::string to_json_lines(const Record& r) {
 io::Result<Record> from_json_lines(std::string_view text, std::string_view name) {
   Record r;
   std::size_t number = 0;
+  bool ended = false;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     ++number;
     if (line.empty() || line == "\r") continue;
-    if (const std::string why = read_line(line, number, r); !why.empty())
+    if (const std::string why = read_line(line, number, r, ended); !why.empty())
       return io::Error{fmt::format("{}:{}: {}", name, number, io::shown_path(why))};
   }
   if (r.point.empty()) return io::Error{fmt::format("{}: has no point of a run", name)};
+  if (!ended) return io::Error{fmt::format("{}: is cut off: it lacks the results, its last line", name)};
   return r;
 }
 

@@ -144,6 +144,8 @@ TEST(Report, BrokenLinesAreNamed) {
   refused(good.substr(0, second) + "{\"line\":\"other\"}\n", "r.jsonl:2: is neither");
   refused(good.substr(0, third) + good.substr(second), "r.jsonl:3: its step is not after");
   refused(good.substr(0, third - 20), "r.jsonl:2: is not a JSON object");
+  refused(good.substr(0, third), "r.jsonl: is cut off");
+  refused(good + good.substr(second, third - second), "r.jsonl:6: is behind the results");
   std::string other = good;
   other.replace(other.find("\"step\":0"), 8, "\"step\":-1");
   refused(other, "r.jsonl:2: ");
