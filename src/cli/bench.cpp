@@ -68,7 +68,8 @@ int run_bench(const BenchOptions& options) {
   if (options.rounds < 0 || options.rounds > kMaxRounds) return refuse(fmt::format("--rounds is 0 to {}", kMaxRounds));
   const std::string wanted = wanted_target(options.target);
   const std::vector<Path> paths = find_paths(wanted);
-  if (paths.empty()) return refuse("this CPU or build has no target '" + wanted + "' (scalar, sse4, avx2, avx3)");
+  if (paths.empty())
+    return refuse(no_target_among(wanted, "emmy bench", [](const char* name) { return !find_paths(name).empty(); }));
   std::vector<std::size_t> chosen;
   for (std::size_t i = 0; i < paths[0]->programs().size(); ++i)
     if (options.workload.empty() || options.workload == paths[0]->programs()[i].workload->key) chosen.push_back(i);

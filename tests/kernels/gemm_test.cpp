@@ -1,4 +1,4 @@
-// emmy/kernels/gemm.hpp, transpose.hpp: against double loops.
+// emmy/kernels/gemm.hpp: every product against plain double loops, within the documented bound; transpose.hpp: every value.
 #include <emmy/kernels/transpose.hpp>
 
 #include <gtest/gtest.h>

@@ -56,7 +56,8 @@ using EnergyMeter = BasicEnergyMeter<float>;
 // A learning rate without tuning: it grows while steps are shorter than the curvature allows, and is cut when one is longer.
 //   rate' = growth rate where kappa < target,   cut rate where kappa > target or where it is no number
 // kappa: kappa_loss of a step whose own batch is evaluated again behind it, every step of a full batch, every N-th of a
-// mini-batch (`due`); a step that was refused is a kappa of infinity, one whose meter does not tell() one of 0. Start anywhere below: 1.02 a step doubles in 35; every N-th step takes 1.02^N.
+// mini-batch (`due`); a step that was refused is a kappa of infinity, one whose meter does not tell() one of 0.
+// Start anywhere below: 1.02 a step doubles in 35; every N-th step takes 1.02^N.
 // A cut of 0.9 is better on full batches (three small nets: lower losses than 0.7 and than the best fixed rate); on mini-batches,
 // whose kappa is noisy, it runs away.
 // Plain data, no memory but the rate. Source: theory.md section 7 item 3.
