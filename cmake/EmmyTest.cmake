@@ -54,7 +54,7 @@ list(LENGTH EMMY_TEST_TARGETS _count)
 if(_count EQUAL 1 AND EMMY_TEST_NET_TARGETS)
   set(EMMY_TEST_NET_TARGETS ${EMMY_TEST_TARGETS})
 endif()
-set(EMMY_TEST_LEAVE_OUT "" CACHE STRING "Tests of kernels to leave out, where they take too long to compile")
+set(EMMY_TEST_LEAVE_OUT "" CACHE STRING "Tests of kernels and the strict steps to leave out, where they take too long to compile")
 # Builds that share the work (tools/test.sh --all):
 set(EMMY_TEST_NETS all CACHE STRING
     "Tests of whole nets: all; brief: without those that are about numbers alone or take longest to compile; others: those; none")

@@ -6,7 +6,7 @@
 #   sve              what depends on a vector length that is known at run time only; three lengths, one program
 #   sve256_known, sve512_known   panels in assembly, and who calls them
 #   neon  (Armv7)    the same, since its arithmetic is not IEEE
-#   scalar (Armv7)   what the kernels' words and 32 bits decide; Cortex-M's arithmetic, on a machine that has GoogleTest
+#   scalar (Armv7)   what words and 32 bits decide in training; its kernels run on Cortex-M and on x86
 
 get_property(processor GLOBAL PROPERTY EMMY_PROCESSOR)
 set(every ${EMMY_TEST_TARGETS})
@@ -14,10 +14,12 @@ list(FILTER every EXCLUDE REGEX "_known$")
 set(vectors neon sve)           # of this processor
 set(vectors_with_f64 neon sve)
 set(widest neon)
+set(kernels ${every})
 if(processor STREQUAL "armv7")  # its vectors have no f64 and flush subnormals: strict text is scalar
   set(vectors neon)
   set(vectors_with_f64 "")
   set(widest scalar)
+  set(kernels neon)
 endif()
 
 # AS_USERS: as users compile them. The others with -O1 and, where they run for a second or two under QEMU, without forced
@@ -38,9 +40,9 @@ function(emmy_add_cross_tests folder)
 endfunction()
 
 emmy_add_cross_tests(simd AS_USERS NAMES words arithmetic TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES attention avg_pool batch_norm column elementwise inspect max_pool norm recurrent reduce TARGETS ${every})
-emmy_add_cross_tests(kernels AS_USERS NAMES held_row softmax TARGETS ${every})
-emmy_add_cross_tests(kernels NAMES update_sweep TARGETS ${every})
+emmy_add_cross_tests(kernels NAMES attention avg_pool batch_norm column elementwise inspect max_pool norm recurrent reduce TARGETS ${kernels})
+emmy_add_cross_tests(kernels AS_USERS NAMES held_row softmax TARGETS ${kernels})
+emmy_add_cross_tests(kernels NAMES update_sweep TARGETS neon)
 emmy_add_cross_tests(kernels AS_USERS NAMES affine gemm TARGETS neon)
 emmy_add_cross_tests(kernels NAMES block_sparse gram TARGETS ${vectors})
 if(processor STREQUAL "aarch64")
@@ -56,8 +58,10 @@ if(processor STREQUAL "aarch64")
 endif()
 emmy_add_cross_tests(kernels NAMES conv TARGETS ${vectors})
 emmy_add_cross_tests(kernels NAMES conv2d TARGETS neon)
-if(processor STREQUAL "aarch64")  # half of what takes longest to compile; conv has both scalars
-  emmy_add_test(kernels.conv2d.f32 SOURCES kernels/conv2d_test.cpp TARGETS sve DEFINITIONS EMMY_TEST_FLOAT_ONLY EMMY_KEEP_CALLS QUICK -O1 sve)
+if(processor STREQUAL "aarch64")  # half of what takes longest to compile; conv and the sweep of known lengths have both scalars
+  foreach(name IN ITEMS conv2d update_sweep)
+    emmy_add_test(kernels.${name}.f32 SOURCES kernels/${name}_test.cpp TARGETS sve DEFINITIONS EMMY_TEST_FLOAT_ONLY EMMY_KEEP_CALLS QUICK -O1 sve)
+  endforeach()
 endif()
 emmy_add_cross_tests(kernels AS_USERS NAMES transcendental TARGETS neon ${widest})  # words lane by lane: SVE adds minutes only
 emmy_add_cross_tests(losses NAMES cross_entropy squared_error TARGETS ${every})
@@ -66,12 +70,13 @@ if(NOT processor STREQUAL "armv7")
   emmy_add_cross_tests(layers NAMES activations TARGETS neon)
 endif()
 emmy_add_cross_tests(net NAMES init memory pack TARGETS ${widest})
-emmy_add_cross_tests(train NAMES step tiny_step lazy TARGETS neon)  # SVE trains in verbs, strict and noether.law
+emmy_add_cross_tests(train NAMES tiny_step lazy TARGETS neon)  # SVE trains in verbs, strict and noether.law
 set(strict ${widest} ${vectors_with_f64})
 list(REMOVE_DUPLICATES strict)
-emmy_add_test(train.strict SOURCES train/strict_test.cpp TARGETS ${strict} DEFINITIONS EMMY_STRICT)
-emmy_add_cross_tests(train NAMES verbs TARGETS ${widest} ${vectors_with_f64})
-if(NOT processor STREQUAL "armv7")
+emmy_add_test(train.strict SOURCES train/strict_test.cpp TARGETS ${strict} DEFINITIONS EMMY_STRICT QUICK -O1 sve)
+emmy_add_cross_tests(train NAMES verbs TARGETS ${widest} ${vectors})
+if(NOT processor STREQUAL "armv7")  # Armv7 trains in verbs
+  emmy_add_cross_tests(train NAMES step TARGETS neon)
   emmy_add_cross_tests(parametrize NAMES product TARGETS neon)
 endif()
 emmy_add_cross_tests(noether NAMES law TARGETS ${every})

@@ -30,13 +30,13 @@ void fill_defaults(Recipe& r, const CLI::App& train) {
   if (!given("--draw") && controller) r.drawn = 2000;
   if (!given("--learning-rate") && (sparse || blocks || r.net == "exercises-gru")) r.learning_rate = 0.1;
   if (!given("--schedule") && (blocks || rank)) r.schedule = "cosine";
-  if (!given("--learning-rate") && r.governor) r.learning_rate = 1e-4;
-  if (!given("--momentum") && r.governor) r.momentum = 0;
-  if (!given("--schedule") && r.governor) r.schedule = "cooldown";
   if (const RuleOption* rule = rule_option(r.rule); rule != nullptr && rule->name != "momentum") {
     if (!given("--learning-rate")) r.learning_rate = rule->learning_rate;
     if (!given("--momentum") && rule->memory.empty()) r.momentum = 0;
   }
+  if (!given("--learning-rate") && r.governor) r.learning_rate = 1e-4;
+  if (!given("--momentum") && r.governor) r.momentum = 0;
+  if (!given("--schedule") && r.governor) r.schedule = "cooldown";
   if (!given("--strength")) r.strength = sparse ? 5e-4 : blocks ? 9e-4 : units || rank ? 5e-3 : 0.0;
   if (!given("--partner-decay"))
     r.partner = sparse ? r.strength : blocks ? r.strength * 5 / 9 : units ? r.strength / 16 : 0.0;

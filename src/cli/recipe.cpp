@@ -2,6 +2,7 @@
 #include <string>
 
 #include <fmt/core.h>
+#include <emmy/noether/energy.hpp>
 
 #include "cli/nets.hpp"
 #include "cli/options.hpp"
@@ -10,7 +11,8 @@ namespace emmy::app {
 
 namespace {
 constexpr int kSplits = 3, kMostRecordings = 10000;
-}
+constexpr double kLeastGoverned = static_cast<double>(RateGovernor{}.least);
+}  // namespace
 
 std::string complaint(const Recipe& r) {
   const bool bookless = is_bookless(r.constraint);  // of the batch size of the others
@@ -44,10 +46,10 @@ std::string complaint(const Recipe& r) {
                : "--batch is 16 with a constraint or another rule than momentum";
   if (!in_range(r.learning_rate, 0, 10)) return "--learning-rate is 0 to 10";
   if (r.governor && r.constraint != "none") return "--governor is for --constraint none";
-  if (r.governor && r.rule != "momentum") return "--governor is for --rule momentum";
-  if (r.governor && r.momentum != 0) return "--governor is for plain steps: --momentum 0";
-  if (r.governor && !(r.learning_rate >= 1e-9 && r.learning_rate <= 1))
-    return "--governor starts from a --learning-rate of 1e-9 to 1";
+  if (r.governor && (r.momentum != 0 || (r.rule != "momentum" && r.rule != "sgd")))
+    return "--governor is for plain steps: --rule sgd, or momentum with --momentum 0";
+  if (r.governor && !in_range(r.learning_rate, kLeastGoverned, 1))
+    return fmt::format("--governor starts from a --learning-rate of {:g} to 1", kLeastGoverned);
   if (!in_range(r.momentum, 0, 0.999)) return "--momentum is 0 to 0.999";
   if (!in_range(r.decay, 0, 1) || r.decay * r.learning_rate > 1)
     return "--decay is 0 to 1, times --learning-rate at most 1";

@@ -46,6 +46,8 @@ class Session {
     init(trainer->params, draw);
     progress.rng = Pcg32{recipe.seed, 2};
     steps_per_epoch_ = static_cast<std::int64_t>(train_.rows) / kBatch;
+    if constexpr (__is_same(Net, Plain))
+      if (recipe.governor) governed_ = std::make_unique<Governed<C>>(table, recipe.learning_rate);
   }
 
   const Recipe& recipe() const { return recipe_; }
@@ -154,12 +156,9 @@ class Session {
     recording = std::make_unique<Recording>();
     if constexpr (__is_same(Net, Plain)) probe_ = std::make_unique<EnergyProbe<C>>(*table_);
   }
-  // From here on a governor sets it.
-  void govern() {
-    if constexpr (__is_same(Net, Plain))
-      governed_ = std::make_unique<Governed<C>>(
-          *table_, progress.learning_rate > 0 ? progress.learning_rate : recipe_.learning_rate);
-  }
+  // What sets it, if a governor does.
+  RateGovernor* governor() { return governed_ != nullptr ? &governed_->governor : nullptr; }
+  const RateGovernor* governor() const { return governed_ != nullptr ? &governed_->governor : nullptr; }
 
  private:
   // What the schedule leaves of a learning rate.

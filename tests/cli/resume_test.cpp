@@ -1,6 +1,7 @@
 // emmy train --save and --resume: a run in two parts is the whole run, and only a whole, fitting file is gone on with.
 #include <cstring>
 #include <emmy/core/random.hpp>
+#include <emmy/noether/energy.hpp>
 #include <io/checkpoint.hpp>
 #include <limits>
 
@@ -32,6 +33,7 @@ TEST(Resume, TwoPartsAreTheWhole) {
   expect_same_in_parts({"--batch", "64", "--learning-rate", "0.1", "--decay", "0.001", "--seed", "7"}, "3", "1");
   expect_same_in_parts({"--batch", "1", "--learning-rate", "0.005", "--draw", "500"}, "3", "2");
   expect_same_in_parts({"--governor", "--learning-rate", "0.01"}, "4", "2");
+  expect_same_in_parts({"--governor", "--rule", "sgd"}, "3", "1");
   expect_same_in_parts({"--schedule", "cooldown"}, "4", "3");
   expect_same_in_parts({"--rule", "adam", "--decay", "0.01"}, "4", "2");
   expect_same_in_parts({"--rule", "adam-shared"}, "4", "2");
@@ -298,6 +300,28 @@ TEST_F(Crafted, NumbersThatNoRunHas) {
   file_ = whole;
   set("progress", 24, std::uint64_t{0});
   expect_refusal("its progress is damaged");
+}
+
+TEST_F(Crafted, GovernorsThatNoRunHas) {
+  expect_done({"train", "--epochs", "3", "--stop-after", "1", "--governor", "--save", folder_.path("model")});
+  file_ = *io::read_checkpoint(folder_.path("model"), std::nullopt);
+  const io::Checkpoint whole = file_;
+  const auto with = [&](float RateGovernor::*field, float value) {
+    file_ = whole;
+    RateGovernor saved{};
+    ASSERT_EQ(section("governor").size(), sizeof saved);
+    std::memcpy(&saved, section("governor").data(), sizeof saved);
+    saved.*field = value;
+    set("governor", 0, saved);
+    expect_refusal("its governor is damaged");
+  };
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInf = std::numeric_limits<float>::infinity();
+  for (const float rate : {kNan, 11.0f, 0.0f}) with(&RateGovernor::learning_rate, rate);
+  for (const float sum : {kNan, kInf, -1.0f}) with(&RateGovernor::falls, sum);
+  for (const float sum : {kNan, kInf}) with(&RateGovernor::bends, sum);
+  file_ = whole;
+  std::erase_if(file_.sections, [](const io::Section& s) { return s.name == "governor"; });
+  expect_refusal("section governor is missing");
 }
 
 }  // namespace

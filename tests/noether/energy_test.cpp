@@ -4,9 +4,11 @@
 #include <emmy/train/verbs.hpp>
 #include <tests/train/fixture.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -19,7 +21,7 @@ constexpr int kBatch = 8;
 
 [[maybe_unused]] constinit EnergyMeter of_a_device{};
 [[maybe_unused]] constinit RateGovernor rate_of_a_device{.learning_rate = 0.01f, .every = 4};
-static_assert(sizeof of_a_device <= 40 && sizeof rate_of_a_device <= 24);
+static_assert(sizeof of_a_device <= 40 && sizeof rate_of_a_device <= 40);
 
 template <class R>
 struct Machine {
@@ -127,7 +129,16 @@ TEST(Energy, FrozenWeightsDoNotCount) {
   EXPECT_EQ(inner_product(a, b), 4 * trained);
 }
 
-// On L = c x^2 / 2 kappa is the rate times c: the governor keeps it within a cut of 1.
+// What a step of this rate, this slope and this kappa tells, the loss before it 1.
+template <class S>
+BasicEnergyMeter<S> told(S slope, S kappa) {
+  BasicEnergyMeter<S> meter{};
+  meter.begin(1, slope);
+  meter.end(1 + slope * (1 - kappa / 2), slope * (1 - kappa));
+  return meter;
+}
+
+// On L = c x^2 / 2 kappa is the rate times c: the governor finds 1 / c from far below, and keeps it at the very bottom.
 TEST(Governor, FollowsTheCurvature) {
   for (const double curvature : {0.01, 1.0, 300.0}) {
     BasicRateGovernor<double> governor{.learning_rate = 1e-5, .most = 1e6};
@@ -138,15 +149,74 @@ TEST(Governor, FollowsTheCurvature) {
       meter.begin(curvature * x * x / 2, -rate * g * g);
       const double then = x - rate * g;
       meter.end(curvature * then * then / 2, -rate * g * curvature * then);
-      ASSERT_NEAR(meter.kappa_loss(), rate * curvature, 1e-8);
-      ASSERT_NEAR(meter.kappa_gradient(), rate * curvature, 1e-8);
-      governor.update(meter.kappa_loss());
-      if (k > 1200) {
-        ASSERT_GT(governor.learning_rate * curvature, 0.69);
-        ASSERT_LT(governor.learning_rate * curvature, 1.03);
+      if (k < 1500) {
+        ASSERT_NEAR(meter.kappa_loss(), rate * curvature, 1e-8);
+        ASSERT_NEAR(meter.kappa_gradient(), rate * curvature, 1e-8);
       }
+      governor.update(meter, rate);
+      ASSERT_LE(governor.learning_rate, 1.02 * rate);
+      if (k > 1200) {
+        ASSERT_NEAR(governor.learning_rate * curvature, 1, 1e-9);
+      }
+      x = k < 1500 ? 1 : then;  // as far from the bottom as ever, then down
     }
+    EXPECT_LT(std::fabs(x), 1e-150);
   }
+}
+
+// The mean of the curvature along steps, the last ones foremost, weighed by the decrease that was foretold.
+TEST(Governor, WeighsWhatStepsTell) {
+  BasicRateGovernor<double> governor{.learning_rate = 0.5, .growth = 1e3, .cut = 1e-3, .target = 0.8, .memory = 0.75};
+  governor.update(told<double>(-0.02, 0.4), 0.5);
+  EXPECT_NEAR(governor.learning_rate, 0.8 * 0.5 / 0.4, 1e-12);
+  governor.update(told<double>(-0.03, 0.6), 0.2);  // at a rate that a schedule lowered
+  EXPECT_NEAR(governor.learning_rate, 0.8 * (0.75 * 0.02 + 0.03) / (0.75 * 0.02 * 0.4 / 0.5 + 0.03 * 0.6 / 0.2), 1e-12);
+}
+
+TEST(Governor, AStepThatLooksAtNothingLeavesTheSums) {
+  const auto after = [](auto f) {
+    BasicRateGovernor<double> governor{.learning_rate = 0.01};
+    governor.update(told<double>(-0.02, 0.5), 0.01);
+    governor.learning_rate = 0.01;
+    const double falls = governor.falls, bends = governor.bends;
+    f(governor);
+    EXPECT_TRUE(governor.falls == falls && governor.bends == bends);
+    return governor.learning_rate;
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+  EXPECT_DOUBLE_EQ(after([](auto& g) { g.refused(); }), 0.007);
+  for (const double bad : {nan, inf, -inf}) {
+    EXPECT_DOUBLE_EQ(after([&](auto& g) { g.update(told<double>(bad, 1), 0.01); }), 0.007) << bad;
+    EXPECT_DOUBLE_EQ(after([&](auto& g) { g.update(told<double>(-0.01, bad), 0.01); }), 0.007) << bad;
+  }
+  EXPECT_DOUBLE_EQ(after([](auto& g) { g.update(told<double>(0.1, 1), 0.01); }), 0.01) << "uphill";
+  EXPECT_DOUBLE_EQ(after([](auto& g) { g.update(told<double>(-1e-17, 5), 0.01); }), 0.0102) << "hidden";
+  EXPECT_NEAR(after([](auto& g) {
+                g.learning_rate = 0.0199;
+                g.update(told<double>(-1e-17, 5), 0.0199);
+              }),
+              0.02, 1e-12)
+      << "hidden, but the sums let it grow no farther";
+}
+
+TEST(Governor, KeepsWithinItsBounds) {
+  RateGovernor governor{.learning_rate = 1, .most = 1.01f, .every = 4};
+  EXPECT_FLOAT_EQ(governor.update(told(-0.1f, 0.1f), 1), 1.01f);
+  EXPECT_FLOAT_EQ(governor.update(told(-1e3f, 1e6f), 1.01f), 1.01f * 0.7f) << "cut, not lost";
+  // One wild step is forgotten: it counted as kappa 4.
+  int steps = 0;
+  for (; governor.learning_rate < 0.9f && steps < 1000; ++steps) governor.update(told(-0.1f, 0.1f), 1);
+  EXPECT_LT(steps, 300);
+  // Curvature the other way lets it grow, by no more than its growth.
+  governor = {.learning_rate = 0.1f};
+  EXPECT_FLOAT_EQ(governor.update(told(-0.1f, -1e6f), 0.1f), 0.102f);
+  EXPECT_FALSE(governor.is_lost());
+  for (int k = 0; k < 100; ++k) governor.refused();
+  EXPECT_TRUE(governor.is_lost());
+  EXPECT_EQ(governor.learning_rate, 1e-9f);
+  EXPECT_TRUE(governor.due(0) && governor.due(8));
+  governor.every = 4;
+  EXPECT_FALSE(governor.due(1) || governor.due(6));
 }
 
 // From a rate whose steps the rounding of the loss hides.
@@ -157,49 +227,45 @@ TEST(Governor, GrowsOutOfTheRoundingOfTheLoss) {
   float x = 1;
   int hidden = 0;
   for (int k = 0; k < 1500; ++k) {
-    const float then = x - governor.learning_rate * x;
-    meter.begin(loss(x), -governor.learning_rate * x * x);
-    meter.end(loss(then), -governor.learning_rate * x * then);
+    const float rate = governor.learning_rate, then = x - rate * x;
+    meter.begin(loss(x), -rate * x * x);
+    meter.end(loss(then), -rate * x * then);
     hidden += !meter.tells();
-    governor.update(meter.tells() ? meter.kappa_loss() : 0);
-    if (k < 1100) x = 1;  // as far from the end as ever
+    governor.update(meter, rate);
+    if (k < 1100) x = 1;  // as far from the bottom as ever
+    else x = then;
   }
   EXPECT_GT(hidden, 300);
-  EXPECT_GT(governor.learning_rate, 0.4f);
+  EXPECT_NEAR(governor.learning_rate, 1, 0.1);
 }
 
-TEST(Governor, CutsWhatIsNoNumberAndStopsAtMost) {
-  RateGovernor governor{.learning_rate = 1, .most = 1.01f, .every = 4};
-  EXPECT_FLOAT_EQ(governor.update(std::numeric_limits<float>::quiet_NaN()), 0.7f);
-  EXPECT_FLOAT_EQ(governor.update(std::numeric_limits<float>::infinity()), 0.49f);
-  EXPECT_FLOAT_EQ(governor.update(-std::numeric_limits<float>::infinity()), 0.49f * 1.02f);
-  for (int k = 0; k < 100; ++k) governor.update(0);
-  EXPECT_EQ(governor.learning_rate, 1.01f);
-  EXPECT_TRUE(governor.due(0) && governor.due(8));
-  EXPECT_FALSE(governor.due(1) || governor.due(6));
-}
-
-// Without tuning, about as low as the best of six fixed rates.
+// Full batches of ten small nets, without tuning: about as low as the best of six fixed rates of each.
 TEST(Governor, IsAboutAsGoodAsTheBestFixedRate) {
   const auto train = [](std::uint64_t seed, BasicRateGovernor<double> governor) {
     Machine<BasicSgd<double>> m(seed);
     BasicEnergyMeter<double> meter{};
-    for (int k = 0; k < 1500 && !(meter.loss > 1e3); ++k) {
+    for (int k = 0; k < 700 && !(meter.loss > 1e3); ++k) {
       m.step({governor.learning_rate}, meter);
-      governor.update(meter.kappa_loss());
+      governor.update(meter, governor.learning_rate);
     }
     return meter.loss;
   };
-  for (const std::uint64_t seed : {43u, 44u, 45u}) {
+  std::vector<double> governed, careful;
+  for (std::uint64_t seed = 43; seed < 53; ++seed) {
     double best = std::numeric_limits<double>::infinity();
     for (const double rate : {0.05, 0.2, 0.5, 1.0, 2.0, 4.0})
       best = std::fmin(best, train(seed, {.learning_rate = rate, .growth = 1, .cut = 1}));
-    const double governed = train(seed, {.learning_rate = 0.02}),
-                 gently = train(seed, {.learning_rate = 0.02, .cut = 0.9});
-    std::printf("loss %.3g, with a cut of 0.9 %.3g; of the best fixed rate %.3g\n", governed, gently, best);
-    EXPECT_LT(gently, 1.1 * best);
-    EXPECT_LT(governed, 4 * best);
+    governed.push_back(train(seed, {.learning_rate = 0.02, .target = 1.8}) / best);
+    careful.push_back(train(seed, {.learning_rate = 0.02}) / best);
   }
+  const auto median = [](std::vector<double>& v) {
+    std::sort(v.begin(), v.end());
+    return (v[4] + v[5]) / 2;
+  };
+  std::printf("loss, of the best fixed rate's: %.2f, with a target of 1 %.2f\n", median(governed), median(careful));
+  EXPECT_LT(median(governed), 1.25);
+  EXPECT_LT(median(careful), 1.75);
+  EXPECT_LT(governed[7], 2) << "three of four nets";
 }
 
 }  // namespace

@@ -39,8 +39,7 @@ struct BasicEnergyMeter {
   EMMY_INLINE constexpr S kappa_loss() const noexcept { return S(2) * (S(1) - change / slope); }
   EMMY_INLINE constexpr S kappa_gradient() const noexcept { return S(1) - end_slope / slope; }
   EMMY_INLINE constexpr bool downhill() const noexcept { return slope < S(0); }
-  // Is the change that the slope foretells one that the rounding of the loss leaves visible? Else kappa_loss is noise, and the step
-  // far from what curvature allows.
+  // Is the change that the slope foretells one that the rounding of the loss leaves visible? Else kappa_loss is noise.
   EMMY_INLINE constexpr bool tells() const noexcept {
     constexpr S kVisible = sizeof(S) == 4 ? S(0x1p-21) : S(0x1p-50);
     return slope > kVisible * loss || -slope > kVisible * loss;
@@ -53,26 +52,52 @@ struct BasicEnergyMeter {
 };
 using EnergyMeter = BasicEnergyMeter<float>;
 
-// A learning rate without tuning: it grows while steps are shorter than the curvature allows, and is cut when one is longer.
-//   rate' = growth rate where kappa < target,   cut rate where kappa > target or where it is no number
-// kappa: kappa_loss of a step whose own batch is evaluated again behind it, every step of a full batch, every N-th of a
-// mini-batch (`due`); a step that was refused is a kappa of infinity, one whose meter does not tell() one of 0.
+// A learning rate without tuning: where the parabola through loss and slope is lowest, in the mean of the last steps that were
+// looked at. A step of rate eta and slope s that changed the loss by dL tells kappa / eta = 2 (dL - s) / (-s eta), the curvature
+// along it. The mean weighs each step by the decrease that its slope foretold:
+//   A' = memory A - s,   B' = memory B + (-s) kappa / eta,   rate' = target A' / B', at most growth and at least cut times the rate
+// With target 1 the sum of those steps' losses would be lowest. One batch's kappa is noise, their ratio of sums is not.
+// Of a full batch take target 1.8: below 2 the loss still falls in the mean, and 1 zigzags. Of mini-batches 1: their own kappa is
+// lower than what the step does to the other rows, and at 1.4 the rate runs away.
+// Look at every step of a full batch, at every N-th of a mini-batch (`due`), whose own batch is evaluated again behind it.
+// - A kappa beyond 4 or -4 counts as that: so far from the lowest point the parabola only says which way to go.
+// - A step that was refused, or whose loss is no number, cuts the rate and leaves the sums.
+// - A step whose meter does not tell() leaves the sums too: the rate grows as far as they let it.
+// - A step uphill changes nothing.
 // Start anywhere below: 1.02 a step doubles in 35; every N-th step takes 1.02^N.
-// A cut of 0.9 is better on full batches (three small nets: lower losses than 0.7 and than the best fixed rate); on mini-batches,
-// whose kappa is noisy, it runs away.
-// Plain data, no memory but the rate. Source: theory.md section 7 item 3.
+// Plain data, no memory but the rate and two sums. Source: theory.md section 7 item 3 has the identity and a rule that cuts by each
+// kappa by itself; DESIGN.md has why this one. Test: tests/noether/energy_test.cpp.
 template <class S>
 struct BasicRateGovernor {
   S learning_rate = S(1e-4);
-  S growth = S(1.02), cut = S(0.7), target = S(1);
-  S most = S(10);
+  S growth = S(1.02), cut = S(0.7), target = S(1), memory = S(0.95);
+  S least = S(1e-9), most = S(10);  // below `least` nothing is learnt
   int every = 1;
+  S falls = 0, bends = 0;  // A, B
 
   EMMY_INLINE constexpr bool due(long long step) const noexcept { return step % every == 0; }
-  // The rate of the next step.
-  EMMY_INLINE constexpr S update(S kappa) noexcept {
-    learning_rate *= kappa < target ? growth : cut;
-    if (learning_rate > most) learning_rate = most;
+  // The rate of the next step, after one of `rate` that `meter` measured: the governor's, or what a schedule left of it.
+  EMMY_INLINE constexpr S update(const BasicEnergyMeter<S>& meter, S rate) noexcept {
+    const S moved = meter.change - meter.slope;
+    if (!(moved - moved == S(0))) return refused();
+    if (meter.tells()) {
+      if (!meter.downhill()) return learning_rate;
+      const S kappa = meter.kappa_loss(), fall = -meter.slope;
+      falls = memory * falls + fall;
+      bends = memory * bends + fall * (kappa > S(4) ? S(4) : kappa < S(-4) ? S(-4) : kappa) / rate;
+    }
+    S next = growth * learning_rate;
+    if (next * bends > target * falls) next = target * falls / bends;
+    return set(next > cut * learning_rate ? next : cut * learning_rate);
+  }
+  // The same after a step that was not taken.
+  EMMY_INLINE constexpr S refused() noexcept { return set(cut * learning_rate); }
+  // No rate is low enough.
+  EMMY_INLINE constexpr bool is_lost() const noexcept { return learning_rate <= least; }
+
+ private:
+  EMMY_INLINE constexpr S set(S rate) noexcept {
+    learning_rate = rate < least ? least : rate > most ? most : rate;
     return learning_rate;
   }
 };
