@@ -284,7 +284,10 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    const int code = run(argc, argv);
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    std::fprintf(stderr, "emmy: what it printed could not all be written\n");
+    return kFailed;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "emmy: %s\n", e.what());
     return kFailed;

@@ -29,14 +29,17 @@ std::string unwritable(const std::string& path) {
   return "";
 }
 
-std::string unwritable_folder(const std::string& path) {
+std::string unwritable_folder(const std::string& path, std::span<const char* const> files) {
   if (path.empty()) return "";
   std::filesystem::path folder = path;
   if (!folder.has_filename()) folder = folder.parent_path();  // ends in a slash
   std::error_code error;
   if (std::filesystem::exists(folder, error)) {
     if (!std::filesystem::is_directory(folder, error)) return io::shown_path(path) + ": is not a folder";
-    return access(folder.c_str(), W_OK) == 0 ? "" : io::shown_path(path) + ": cannot be written";
+    if (access(folder.c_str(), W_OK) != 0) return io::shown_path(path) + ": cannot be written";
+    for (const char* name : files)
+      if (const std::string why = unwritable((folder / name).string()); !why.empty()) return why;
+    return "";
   }
   return unwritable(folder.string());
 }

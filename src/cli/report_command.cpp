@@ -18,7 +18,7 @@ int run_report(const ReportOptions& options) {
   if (to.empty())
     to = fs::is_directory(options.from, error) ? fs::path(options.from) : fs::path(options.from).parent_path();
   if (to.empty()) to = fs::current_path(error);
-  if (const std::string why = unwritable_folder(to.string()); !why.empty()) return refuse(why);
+  if (const std::string why = unwritable_folder(to.string(), report::kFiles); !why.empty()) return refuse(why);
   if (const auto written = report::write_all(*record, to.string()); !written) return refuse(written.error().message);
   fmt::print("{}\nwrote {}\n", report::to_text(*record), (to / "report.html").string());
   return kOk;

@@ -336,14 +336,14 @@ template <class C>
 int run_on_target(const TrainOptions& options, const Recipe& recipe, const io::Checkpoint* resumed) {
   const std::string wanted = wanted_target(options.target);
   const Table<C>* table = table_for<C>(wanted.empty() ? nullptr : wanted.c_str());
-  auto data = load(C::kSource, options, recipe);
-  if (!data) return refuse(data.error().message);
-  fmt::print("data: {}\n", data->text);
   if (table == nullptr)
     return refuse(no_target_among(wanted,
                                   kHasBooks<C> ? "--net " + std::string(C::kName) + ", --rule " + recipe.rule
                                                : "--constraint " + recipe.constraint,
                                   [](const char* name) { return table_for<C>(name) != nullptr; }));
+  auto data = load(C::kSource, options, recipe);
+  if (!data) return refuse(data.error().message);
+  fmt::print("data: {}\n", data->text);
   return run(options, recipe, *table, resumed, std::move(data->sets));
 }
 
@@ -396,7 +396,7 @@ int run_train(const TrainOptions& options) {
   if (const std::string why = overwrites(options); !why.empty()) return refuse(why);
   for (const std::string& path : {options.save, options.json})
     if (const std::string why = unwritable(path); !why.empty()) return refuse(why);
-  if (const std::string why = unwritable_folder(options.report); !why.empty()) return refuse(why);
+  if (const std::string why = unwritable_folder(options.report, report::kFiles); !why.empty()) return refuse(why);
 
   if (is_bookless(recipe.constraint) && !options.report.empty())
     return refuse("--report is of charges: the nets of --constraint blocks and rank have no ledger");

@@ -70,7 +70,8 @@ std::string law_text(const Record& record, std::size_t symmetry) {
   if (record.point.empty()) return "";
   const Charges& end = record.point.back().symmetry[symmetry];
   const double all = end.law_second + end.law_first;
-  if (all == 0 || end.total[kMomentum] == 0 || end.total[kBreaking] > 0) return "";
+  // Without momentum its booked part is rounding.
+  if (all == 0 || end.total[kMomentum] < 1e-5 * all || end.total[kBreaking] > 0) return "";
   return fmt::format("law of the heavy ball: eta^2 B(buf', buf') {:.3g} %, -2 eta (beta P + lambda Q) {:.3g} %",
                      100 * end.law_second / all, 100 * end.law_first / all);
 }

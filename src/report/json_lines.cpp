@@ -110,8 +110,8 @@ std::string read_line(std::string_view line, std::size_t number, Record& r, bool
     } else {
       return "is neither a point nor a result";
     }
-  } catch (const Json::exception& e) {
-    return std::string(e.what());
+  } catch (const Json::exception&) {
+    return "lacks a field of its line, or has one that no report has";
   }
   return "";
 }

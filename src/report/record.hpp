@@ -108,7 +108,8 @@ struct Rotation {
 // Reads what to_json_lines wrote; `name` stands for the file in messages: `report.jsonl:3: ...`.
 [[nodiscard]] io::Result<Record> from_json_lines(std::string_view text, std::string_view name);
 
-// Writes report.txt, .csv, .jsonl and .html to a folder, which is made where it is not there.
+inline constexpr const char* kFiles[] = {"report.txt", "report.csv", "report.jsonl", "report.html"};
+// Writes these files to a folder, which is made where it is not there.
 [[nodiscard]] io::Result<io::Done> write_all(const Record& record, const std::string& folder);
 // Reads a file, or report.jsonl of a folder.
 [[nodiscard]] io::Result<Record> read(const std::string& path);

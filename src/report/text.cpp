@@ -77,12 +77,11 @@ io::Result<io::Done> write_all(const Record& record, const std::string& folder) 
   std::filesystem::create_directories(folder, error);
   if (!std::filesystem::is_directory(folder, error))
     return io::Error{io::shown_path(folder) + ": cannot be made a folder"};
-  const std::pair<const char*, std::string> files[] = {{"report.txt", to_text(record)},
-                                                       {"report.csv", to_csv(record)},
-                                                       {"report.jsonl", to_json_lines(record)},
-                                                       {"report.html", to_html(record)}};
-  for (const auto& [name, text] : files)
-    if (auto done = io::replace_file((std::filesystem::path(folder) / name).string(), std::as_bytes(std::span(text)));
+  const std::string texts[] = {to_text(record), to_csv(record), to_json_lines(record), to_html(record)};
+  static_assert(std::size(texts) == std::size(kFiles));
+  for (std::size_t i = 0; i < std::size(kFiles); ++i)
+    if (auto done =
+            io::replace_file((std::filesystem::path(folder) / kFiles[i]).string(), std::as_bytes(std::span(texts[i])));
         !done)
       return done;
   return io::Done{};

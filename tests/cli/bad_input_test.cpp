@@ -80,8 +80,7 @@ TEST_F(BadInput, Options) {
       {{"--unknown", "1"}, "--unknown"},
       {{"extra"}, "extra"},
       {{"--target", "avx9"}, "'avx9'"},
-      {{"--net", "controller", "--rule", "momentum", "--target", "sse4"},
-       "'sse4' in this build, on this CPU (it has scalar"},
+      {{"--net", "controller", "--rule", "momentum", "--target", "sse4"}, "'sse4' in this build, on this CPU (it has "},
       {{"--target", "two\nlines"}, "two\\x0alines"},
       {{"--constraint", "two\nlines"}, "two\\x0alines"},
       {{"two\nlines"}, "two"},
@@ -124,7 +123,19 @@ TEST_F(BadInput, OutputsThatCannotBeWritten) {
   }
   expect_refused({"train", "--json", folder_.path("out"), "--save", folder_.path("out")}, "both --save and --json",
                  folder_);
+  std::filesystem::create_directories(folder_.path("report/report.html"));
+  expect_refused({"train", "--report", folder_.path("report")}, "report/report.html: is a folder", folder_);
+  EXPECT_FALSE(folder_.has("report/report.txt"));
   EXPECT_EQ(folder_.get("there"), "old");
+}
+
+// What is printed is a result too.
+TEST_F(BadInput, OutputThatIsFull) {
+  for (const char* words : {"train --epochs 1", "--version"}) {
+    const Outcome o = run("/bin/sh", {"-c", std::string(EMMY_COMMAND) + " " + words + " > /dev/full"});
+    EXPECT_NE(o.status, 0) << words;
+    EXPECT_NE(o.err, "") << words;
+  }
 }
 
 // However the path is spelled: a file that is read is not written.

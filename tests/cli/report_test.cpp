@@ -67,7 +67,8 @@ TEST(Report, NamesWhatARuleBreaks) {
   };
   const char* const kConserved = "conserved: no charge moved by more than";
   for (const auto& [options, least, most, diagnosis] :
-       {Case{{"--rule", "sgd"}, 0, 0, kConserved}, Case{{"--rule", "nesterov"}, 0, 0, kConserved},
+       {Case{{"--rule", "sgd"}, 0, 0, kConserved}, Case{{"--momentum", "0"}, 0, 0, kConserved},
+        Case{{"--rule", "nesterov"}, 0, 0, kConserved},
         Case{{"--rule", "momentum-decoupled", "--decay", "0.001"}, 0, 0, "decay"},
         Case{{"--rule", "momentum-clipped"}, 2, 50, "entries clipped at 0.01"},
         Case{{"--rule", "adam"}, 80, 100, "kinetic breaking: adam; block-shared Adam (--rule adam-shared) keeps"},

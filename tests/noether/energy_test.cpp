@@ -210,6 +210,8 @@ TEST(Governor, KeepsWithinItsBounds) {
   // Curvature the other way lets it grow, by no more than its growth.
   governor = {.learning_rate = 0.1f};
   EXPECT_FLOAT_EQ(governor.update(told(-0.1f, -1e6f), 0.1f), 0.102f);
+  for (steps = 0; steps < 10; ++steps) governor.update(told(-0.1f, 2.0f), 0.1f);
+  EXPECT_LT(governor.learning_rate, 0.1f) << "and is forgotten";
   EXPECT_FALSE(governor.is_lost());
   for (int k = 0; k < 100; ++k) governor.refused();
   EXPECT_TRUE(governor.is_lost());
