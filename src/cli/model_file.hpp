@@ -20,6 +20,7 @@ struct Progress {
   std::int32_t epoch = 0;      // epochs done
   std::uint32_t finished = 0;  // 1: constraint and fine-tuning are behind it
   Pcg32 rng{};                 // the order of the samples
+  double learning_rate = 0;    // of the next step, where a governor sets it
 };
 
 // FNV-1a over what the bytes of the objects mean: scalar, shapes, blocks and buffers in order, padding.

@@ -1,4 +1,5 @@
 // emmy train
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -67,10 +68,8 @@ std::uint32_t checksum(const io::Dataset& data) {
 }
 
 // What a run that was really saved cannot hold; a generator with an even increment would not end.
-bool plausible(const Progress& p) { return p.step >= 0 && p.epoch >= 0 && p.finished <= 1 && p.rng.increment % 2 == 1; }
-
-bool plausible(const RateGovernor& g) {
-  return in_range(g.learning_rate, g.least, g.most) && g.falls >= 0 && std::isfinite(g.falls) && std::isfinite(g.bends);
+bool plausible(const Progress& p) {
+  return p.step >= 0 && p.epoch >= 0 && p.finished <= 1 && p.rng.increment % 2 == 1 && in_range(p.learning_rate, 0, 10);
 }
 
 template <class C>
@@ -82,7 +81,8 @@ io::Result<io::Done> save(const Session<C>& s, const std::string& path) {
                    section_of("state", s.trainer->state),
                    section_of("progress", s.progress),
                    section_of("data", checksum(s.train_data()))};
-  if (s.governor() != nullptr) file.sections.push_back(section_of("governor", *s.governor()));
+  if (s.governor() != nullptr)
+    file.sections.push_back(section_of("governor", std::array{s.governor()->falls, s.governor()->bends}));
   if constexpr (kHasBooks<C>) file.sections.insert(file.sections.begin() + 4, section_of("ledger", *s.ledger));
   return io::write_checkpoint(path, file);
 }
@@ -94,15 +94,10 @@ io::Result<io::Done> restore(Session<C>& s, const io::Checkpoint& file, const st
     if constexpr (kHasBooks<C>) return read_section(file, path, "ledger", *s.ledger);
     else return io::Done{};
   };
+  std::array<float, 2> sums{};  // of a governor
   const auto governor = [&]() -> io::Result<io::Done> {
     if (s.governor() == nullptr) return io::Done{};
-    RateGovernor saved{};
-    if (const auto read = read_section(file, path, "governor", saved); !read) return read.error();
-    if (!plausible(saved)) return io::Error{io::shown_path(path) + ": its governor is damaged"};
-    s.governor()->learning_rate = saved.learning_rate;
-    s.governor()->falls = saved.falls;
-    s.governor()->bends = saved.bends;
-    return io::Done{};
+    return read_section(file, path, "governor", sums);
   };
   for (const auto& part :
        {read_section(file, path, "params", s.trainer->params), read_section(file, path, "buffers", s.trainer->buffers),
@@ -110,6 +105,13 @@ io::Result<io::Done> restore(Session<C>& s, const io::Checkpoint& file, const st
         governor(), read_section(file, path, "data", data)})
     if (!part) return part.error();
   if (!plausible(s.progress)) return io::Error{io::shown_path(path) + ": its progress is damaged"};
+  if (RateGovernor* g = s.governor(); g != nullptr) {
+    g->learning_rate = static_cast<float>(s.progress.learning_rate);
+    g->falls = sums[0];
+    g->bends = sums[1];
+    if (!(g->learning_rate >= g->least && g->falls >= 0 && std::isfinite(g->falls) && std::isfinite(g->bends)))
+      return io::Error{io::shown_path(path) + ": its governor is damaged"};
+  }
   for (const float w : s.trainer->params.data)
     if (!std::isfinite(w)) return io::Error{io::shown_path(path) + ": holds a weight that is not finite"};
   if constexpr (kPlan<typename C::Net>.buffers > 0) {
@@ -197,6 +199,7 @@ std::string train_epochs(Session<C>& s, int until) {
           "a training step was refused at step {}: {} (the weights are those before it); try a lower --learning-rate",
           s.progress.step, to_string(result.status));
     ++s.progress.epoch;
+    if (r.governor) s.progress.learning_rate = s.learning_rate();
     const Score test = s.score(s.test_data());
     clear_progress_bar();
     fmt::print("epoch {:3d}  loss {:.4f}  {}{}\n", s.progress.epoch, result.loss, shown<C>(test),
