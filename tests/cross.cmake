@@ -6,7 +6,7 @@
 #   sve              what depends on a vector length that is known at run time only; three lengths, one program
 #   sve256_known, sve512_known   panels in assembly, and who calls them
 #   neon  (Armv7)    the same, since its arithmetic is not IEEE
-#   scalar (Armv7)   what words and 32 bits decide in training; its kernels run on Cortex-M and on x86
+#   scalar (Armv7)   what words and 32 bits decide in training; its kernels run on Cortex-M in f32 and on x86 in both
 
 get_property(processor GLOBAL PROPERTY EMMY_PROCESSOR)
 set(every ${EMMY_TEST_TARGETS})
@@ -70,13 +70,12 @@ if(NOT processor STREQUAL "armv7")
   emmy_add_cross_tests(layers NAMES activations TARGETS neon)
 endif()
 emmy_add_cross_tests(net NAMES init memory pack TARGETS ${widest})
-emmy_add_cross_tests(train NAMES tiny_step lazy TARGETS neon)  # SVE trains in verbs, strict and noether.law
+emmy_add_cross_tests(train NAMES step tiny_step lazy TARGETS neon)  # SVE trains in verbs, strict and noether.law
 set(strict ${widest} ${vectors_with_f64})
 list(REMOVE_DUPLICATES strict)
 emmy_add_test(train.strict SOURCES train/strict_test.cpp TARGETS ${strict} DEFINITIONS EMMY_STRICT QUICK -O1 sve)
-emmy_add_cross_tests(train NAMES verbs TARGETS ${widest} ${vectors})
-if(NOT processor STREQUAL "armv7")  # Armv7 trains in verbs
-  emmy_add_cross_tests(train NAMES step TARGETS neon)
+emmy_add_cross_tests(train NAMES verbs TARGETS ${widest} ${vectors_with_f64})
+if(NOT processor STREQUAL "armv7")
   emmy_add_cross_tests(parametrize NAMES product TARGETS neon)
 endif()
 emmy_add_cross_tests(noether NAMES law TARGETS ${every})

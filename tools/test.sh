@@ -105,7 +105,7 @@ if $all; then packages+=(clang clang-format libclang-rt-dev libbenchmark-dev lib
 install_missing "${packages[@]}" || step "installing packages" false || true
 
 if $all; then
-  if build_host release "-DEMMY_TEST_TARGETS=avx2;avx3;xsimd_avx2" -DEMMY_TEST_OPTIMIZED=ON -DEMMY_TEST_NETS=none -DEMMY_GOLDEN_TARGETS=avx2 "-DEMMY_CLI_TARGETS=avx2;avx3" -DEMMY_ZOO_TARGETS=avx2 -DEMMY_BUILD_BENCH=ON -DEMMY_COMPARE_BRIEF=ON -DEMMY_BUILD_FIRMWARE=ON -DEMMY_BUILD_EVIDENCE=ON; then
+  if build_host release "-DEMMY_TEST_TARGETS=avx2;avx3;xsimd_avx2" -DEMMY_TEST_OPTIMIZED=ON -DEMMY_TEST_NETS=none -DEMMY_GOLDEN_TARGETS=avx2 "-DEMMY_CLI_TARGETS=scalar;avx2;avx3" -DEMMY_ZOO_TARGETS=avx2 -DEMMY_BUILD_BENCH=ON -DEMMY_COMPARE_BRIEF=ON -DEMMY_BUILD_FIRMWARE=ON -DEMMY_BUILD_EVIDENCE=ON; then
     run_ctest release --label-exclude '^none$'  # the slow ones too
   fi
   # The command is built by clang with sanitizers.

@@ -1,7 +1,7 @@
 // A learning rate that follows the curvature of the loss: the batch of every fourth step is evaluated again behind it.
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <cstdint>
 
 #include "cli/energy_probe.hpp"
@@ -13,8 +13,11 @@ class Governed {
  public:
   using TrainerType = typename EnergyProbe<C>::TrainerType;
 
-  // `rate`: of the first step, before the schedule.
-  Governed(const Table<C>& table, double rate) : probe_(table) { governor.learning_rate = static_cast<float>(rate); }
+  // `rate`: of the first step, before the schedule. `decay` times a rate stays at most 1.
+  Governed(const Table<C>& table, double rate, double decay) : probe_(table) {
+    governor.learning_rate = static_cast<float>(rate);
+    if (decay > 0) governor.most = static_cast<float>(std::min(static_cast<double>(governor.most), 1 / decay));
+  }
 
   // Of the next step, before the schedule.
   [[nodiscard]] double rate() const { return static_cast<double>(governor.learning_rate); }

@@ -137,7 +137,7 @@ void add_train(CLI::App& app, TrainOptions& o) {
   train->add_option("--target", o.target,
                     "scalar, sse4, avx2 or avx3 (default: EMMY_TARGET, else the best this CPU has)");
   train->add_option("--save", o.save, "Write the run to this file");
-  train->add_option("--resume", o.resume, "Go on with a saved run, bit-exactly");
+  train->add_option("--resume", o.resume, "Go on with a saved run, bit-exactly on the same target");
   train->add_option("--json", o.json, "Write the results as JSON to this file");
   train->add_option("--report", o.report,
                     "Write the course of the charges to this folder: report.html, .txt, .csv, .jsonl");
@@ -285,7 +285,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     const int code = run(argc, argv);
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    if (code != kOk || (std::fflush(stdout) == 0 && std::ferror(stdout) == 0)) return code;
     std::fprintf(stderr, "emmy: what it printed could not all be written\n");
     return kFailed;
   } catch (const std::exception& e) {

@@ -49,7 +49,7 @@ std::string complaint(const Recipe& r) {
   if (r.governor && (r.momentum != 0 || (r.rule != "momentum" && r.rule != "sgd")))
     return "--governor is for plain steps: --rule sgd, or momentum with --momentum 0";
   if (r.governor && !in_range(r.learning_rate, kLeastGoverned, 1))
-    return fmt::format("--governor starts from a --learning-rate of {:g} to 1", kLeastGoverned);
+    return "--governor starts from a --learning-rate of 1e-9 to 1";
   if (!in_range(r.momentum, 0, 0.999)) return "--momentum is 0 to 0.999";
   if (!in_range(r.decay, 0, 1) || r.decay * r.learning_rate > 1)
     return "--decay is 0 to 1, times --learning-rate at most 1";

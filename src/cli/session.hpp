@@ -47,7 +47,7 @@ class Session {
     progress.rng = Pcg32{recipe.seed, 2};
     steps_per_epoch_ = static_cast<std::int64_t>(train_.rows) / kBatch;
     if constexpr (__is_same(Net, Plain))
-      if (recipe.governor) governed_ = std::make_unique<Governed<C>>(table, recipe.learning_rate);
+      if (recipe.governor) governed_ = std::make_unique<Governed<C>>(table, recipe.learning_rate, recipe.decay);
   }
 
   const Recipe& recipe() const { return recipe_; }
@@ -156,7 +156,7 @@ class Session {
     recording = std::make_unique<Recording>();
     if constexpr (__is_same(Net, Plain)) probe_ = std::make_unique<EnergyProbe<C>>(*table_);
   }
-  // What sets it, if a governor does.
+  // What sets the learning rate; null without --governor.
   RateGovernor* governor() { return governed_ != nullptr ? &governed_->governor : nullptr; }
   const RateGovernor* governor() const { return governed_ != nullptr ? &governed_->governor : nullptr; }
 

@@ -192,6 +192,8 @@ template <class C>
 std::string train_epochs(Session<C>& s, int until) {
   const Recipe& r = s.recipe();
   const std::int64_t total = r.epochs * s.steps_per_epoch();
+  const int begin = s.progress.epoch;
+  double first = 0, last = 0;
   while (s.progress.epoch < until) {
     const auto result = s.epoch(r.learning_rate, s.progress.step, total, r.strength, r.partner);
     if (result.status != Status::ok)
@@ -199,14 +201,23 @@ std::string train_epochs(Session<C>& s, int until) {
           "a training step was refused at step {}: {} (the weights are those before it); try a lower --learning-rate",
           s.progress.step, to_string(result.status));
     ++s.progress.epoch;
+    last = result.loss;
+    if (s.progress.epoch == begin + 1) first = last;
     if (r.governor) s.progress.learning_rate = s.learning_rate();
     const Score test = s.score(s.test_data());
     clear_progress_bar();
     fmt::print("epoch {:3d}  loss {:.4f}  {}{}\n", s.progress.epoch, result.loss, shown<C>(test),
-               r.governor ? fmt::format("  learning rate {:.3g}", s.learning_rate()) : "");
+               r.governor ? fmt::format("  governed rate {:.3g}", s.learning_rate()) : "");
     std::fflush(stdout);
     progress_bar(s.progress.epoch, r.epochs);
   }
+  if (r.governor && until > begin + 1 && last > 0.9 * first)
+    fmt::print(
+        stderr,
+        "emmy: the loss was {:.4f} in the first epoch and is {:.4f}: the governed rate needs some hundred steps to "
+        "grow, and runs away where most of a gradient is noise; take more epochs, a larger --batch or a fixed "
+        "rate\n",
+        first, last);
   return "";
 }
 
@@ -325,7 +336,7 @@ int run(const TrainOptions& options, const Recipe& recipe, const Table<C>& table
                           {"steps", s.progress.step},
                           {"epochs", s.progress.epoch},
                           {"step_microseconds", step_us}};
-    if (recipe.governor) out["learning_rate"] = s.learning_rate();
+    if (recipe.governor) out["governed_rate"] = s.learning_rate();
     out.update(test);
     if constexpr (kHasBooks<C>) out.update(books);
     const std::string text = out.dump(2) + "\n";

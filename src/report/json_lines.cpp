@@ -111,7 +111,7 @@ std::string read_line(std::string_view line, std::size_t number, Record& r, bool
       return "is neither a point nor a result";
     }
   } catch (const Json::exception&) {
-    return "lacks a field of its line, or has one that no report has";
+    return "lacks a field of its line, or holds one of another kind";
   }
   return "";
 }

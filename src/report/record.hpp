@@ -91,8 +91,8 @@ struct Rotation {
   double settled = 0;                    // time constants until the end
 };
 [[nodiscard]] Rotation rotation(const Record& record, std::size_t symmetry);
-// The shares of the two terms of the heavy ball's law, in a sentence; empty for linear charges, blocks of unequal rates, and
-// rules of another law.
+// The shares of the two terms of the heavy ball's law, in a sentence; empty for linear charges, blocks of unequal rates, rules of
+// another law and runs without momentum.
 [[nodiscard]] std::string law_text(const Record& record, std::size_t symmetry);
 // How well the energy law foretold the loss of the steps that were looked at, in a sentence; empty where none was.
 [[nodiscard]] std::string energy_text(const Record& record);
@@ -108,6 +108,7 @@ struct Rotation {
 // Reads what to_json_lines wrote; `name` stands for the file in messages: `report.jsonl:3: ...`.
 [[nodiscard]] io::Result<Record> from_json_lines(std::string_view text, std::string_view name);
 
+// In the order of the texts that write_all makes.
 inline constexpr const char* kFiles[] = {"report.txt", "report.csv", "report.jsonl", "report.html"};
 // Writes these files to a folder, which is made where it is not there.
 [[nodiscard]] io::Result<io::Done> write_all(const Record& record, const std::string& folder);

@@ -37,9 +37,9 @@ TEST_F(BadInput, Options) {
       {{"--learning-rate", "x"}, "--learning-rate"},
       {{"--governor", "--momentum", "0.5"}, "--governor is for plain steps"},
       {{"--governor", "--constraint", "units"}, "--governor is for --constraint none"},
-      {{"--governor", "--learning-rate", "0"}, "--governor starts from a --learning-rate of 1e-09 to 1"},
-      {{"--governor", "--learning-rate", "1e-60"}, "--governor starts from a --learning-rate of 1e-09 to 1"},
-      {{"--governor", "--learning-rate", "5"}, "--governor starts from a --learning-rate of 1e-09 to 1"},
+      {{"--governor", "--learning-rate", "0"}, "--governor starts from a --learning-rate of 1e-9 to 1"},
+      {{"--governor", "--learning-rate", "1e-60"}, "--governor starts from a --learning-rate of 1e-9 to 1"},
+      {{"--governor", "--learning-rate", "5"}, "--governor starts from a --learning-rate of 1e-9 to 1"},
       {{"--rule", "adagrad"}, "--rule is one of momentum, sgd, nesterov"},
       {{"--rule", "lion", "--net", "exercises"}, "--rule lion is for --net digits"},
       {{"--rule", "sign", "--constraint", "units"}, "--rule sign is for --net digits without a constraint"},
@@ -132,9 +132,9 @@ TEST_F(BadInput, OutputsThatCannotBeWritten) {
 // What is printed is a result too.
 TEST_F(BadInput, OutputThatIsFull) {
   for (const char* words : {"train --epochs 1", "--version"}) {
-    const Outcome o = run("/bin/sh", {"-c", std::string(EMMY_COMMAND) + " " + words + " > /dev/full"});
-    EXPECT_NE(o.status, 0) << words;
-    EXPECT_NE(o.err, "") << words;
+    const Outcome o = run("/bin/sh", {"-c", "'" + std::string(EMMY_COMMAND) + "' " + words + " > /dev/full"});
+    EXPECT_EQ(o.status, 1) << words;
+    EXPECT_TRUE(o.err.starts_with("emmy: ")) << words << ": " << o.err;
   }
 }
 

@@ -68,13 +68,22 @@ TEST(Train, AGovernorFindsTheRate) {
   const Folder folder;
   const std::string out = expect_done({"train", "--governor", "--json", folder.path("j")});
   const Json j = folder.json("j");
-  const double accuracy = j.at("test_accuracy"), rate = j.at("learning_rate");
+  const double accuracy = j.at("test_accuracy"), rate = j.at("governed_rate");
   std::printf("governed from 0.0001: test accuracy %.2f %%, learning rate %.3g\n", 100 * accuracy, rate);
   EXPECT_GE(accuracy, 0.94);
   EXPECT_GT(rate, 0.02);
   EXPECT_LT(rate, 2);
   expect_sound_books(j);
-  EXPECT_EQ(times(out, "  learning rate "), 20U) << out;
+  EXPECT_EQ(times(out, "  governed rate "), 20U) << out;
+}
+
+// Each batch tells of its own labels, wrong ones too; and too few steps are none.
+TEST(Train, AGovernorThatLearntNothingSaysSo) {
+  for (const Words& words : {Words{"--label-noise", "0.5"}, Words{"--batch", "64", "--epochs", "2"}}) {
+    const Outcome o = emmy(Words{"train", "--governor"} + words);
+    EXPECT_EQ(o.status, 0);
+    EXPECT_NE(o.err.find("the governed rate needs"), std::string::npos) << shown(words) << o.out << o.err;
+  }
 }
 
 TEST(Train, EveryBatchSizeHasItsOwnMemory) {

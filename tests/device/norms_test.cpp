@@ -78,7 +78,7 @@ void energy() {
              -0.05 * static_cast<double>(meter.change));
   // The rate grows as far as the curvature along this one step lets it.
   const float most = kRate / meter.kappa_loss();
-  CHECK(meter.tells() && most > 0);
+  CHECK(meter.tells() && most > kRate);
   emmy::RateGovernor governor{.learning_rate = kRate, .growth = 1e3f};
   CHECK_NEAR(static_cast<double>(governor.update(meter, kRate)), static_cast<double>(most),
              1e-5 * static_cast<double>(most));

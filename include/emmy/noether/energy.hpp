@@ -56,15 +56,17 @@ using EnergyMeter = BasicEnergyMeter<float>;
 // looked at. A step of rate eta and slope s that changed the loss by dL tells kappa / eta = 2 (dL - s) / (-s eta), the curvature
 // along it. The mean weighs each step by the decrease that its slope foretold:
 //   A' = memory A - s,   B' = memory B + (-s) kappa / eta,   rate' = target A' / B', at most growth and at least cut times the rate
-// With target 1 the sum of those steps' losses would be lowest. One batch's kappa is noise, their ratio of sums is not.
-// Of a full batch take target 1.8: below 2 the loss still falls in the mean, and 1 zigzags. Of mini-batches 1: their own kappa is
-// lower than what the step does to the other rows, and at 1.4 the rate runs away.
+// and growth times the rate where B' is not above 0. With target 1 the sum of the losses behind steps of one rate would be lowest.
+// A single batch's kappa is noise, the ratio of the sums is not.
+// Of a full batch take target 1.8: below 2 the loss still falls in the mean, and 1 zigzags. Of mini-batches 1: a batch's kappa on
+// itself is lower than the step's kappa on the other rows, and at 1.4 the rate runs away. So it does at 1 where most of a gradient
+// is noise (wrong labels, above all at batch 1): there take a fixed rate. With decay kappa is of the loss without it.
 // Look at every step of a full batch, at every N-th of a mini-batch (`due`), whose own batch is evaluated again behind it.
 // - A kappa beyond 4 or -4 counts as that: so far from the lowest point the parabola only says which way to go.
 // - A step that was refused, or whose loss is no number, cuts the rate and leaves the sums.
 // - A step whose meter does not tell() leaves the sums too: the rate grows as far as they let it.
-// - A step uphill changes nothing.
-// Start anywhere below: 1.02 a step doubles in 35; every N-th step takes 1.02^N.
+// - A step that is told to go uphill changes nothing.
+// Start anywhere below, from `least` on: 1.02 a step doubles in 35; every N-th step takes 1.02^N.
 // Plain data, no memory but the rate and two sums. Source: theory.md section 7 item 3 has the identity and a rule that cuts by each
 // kappa by itself; DESIGN.md has why this one. Test: tests/noether/energy_test.cpp.
 template <class S>
@@ -76,7 +78,7 @@ struct BasicRateGovernor {
   S falls = 0, bends = 0;  // A, B
 
   EMMY_INLINE constexpr bool due(long long step) const noexcept { return step % every == 0; }
-  // The rate of the next step, after one of `rate` that `meter` measured: the governor's, or what a schedule left of it.
+  // The rate of the next step, after one of `rate` > 0 that `meter` measured: the governor's, or what a schedule left of it.
   EMMY_INLINE constexpr S update(const BasicEnergyMeter<S>& meter, S rate) noexcept {
     const S moved = meter.change - meter.slope;
     if (!(moved - moved == S(0))) return refused();
