@@ -157,8 +157,7 @@ class Session {
     if constexpr (__is_same(Net, Plain)) probe_ = std::make_unique<EnergyProbe<C>>(*table_);
   }
   // What sets the learning rate; null without --governor.
-  RateGovernor* governor() { return governed_ != nullptr ? &governed_->governor : nullptr; }
-  const RateGovernor* governor() const { return governed_ != nullptr ? &governed_->governor : nullptr; }
+  RateGovernor* governor() const { return governed_ != nullptr ? &governed_->governor : nullptr; }
 
  private:
   // What the schedule leaves of a learning rate.

@@ -202,7 +202,7 @@ std::string train_epochs(Session<C>& s, int until) {
           s.progress.step, to_string(result.status));
     ++s.progress.epoch;
     last = result.loss;
-    if (s.progress.epoch == begin + 1) first = last;
+    if (s.progress.epoch == 1) first = last;
     if (r.governor) s.progress.learning_rate = s.learning_rate();
     const Score test = s.score(s.test_data());
     clear_progress_bar();
@@ -211,7 +211,8 @@ std::string train_epochs(Session<C>& s, int until) {
     std::fflush(stdout);
     progress_bar(s.progress.epoch, r.epochs);
   }
-  if (r.governor && until > begin + 1 && last > 0.9 * first)
+  // Only of a whole run: the end of one that is resumed learns little.
+  if (r.governor && begin == 0 && until > 1 && last > 0.9 * first)
     fmt::print(
         stderr,
         "emmy: the loss was {:.4f} in the first epoch and is {:.4f}: the governed rate needs some hundred steps to "

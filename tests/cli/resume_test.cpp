@@ -33,6 +33,7 @@ TEST(Resume, TwoPartsAreTheWhole) {
   expect_same_in_parts({"--batch", "1", "--learning-rate", "0.005", "--draw", "500"}, "3", "2");
   expect_same_in_parts({"--governor", "--learning-rate", "0.01"}, "4", "2");
   expect_same_in_parts({"--governor", "--rule", "sgd"}, "3", "1");
+  expect_same_in_parts({"--governor"}, "20", "18");  // the end of a run learns little, and is silent
   expect_same_in_parts({"--schedule", "cooldown"}, "4", "3");
   expect_same_in_parts({"--rule", "adam", "--decay", "0.01"}, "4", "2");
   expect_same_in_parts({"--rule", "adam-shared"}, "4", "2");
