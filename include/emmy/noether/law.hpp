@@ -170,8 +170,8 @@ template <class S>
 inline constexpr S kLeastRate = S(0x1p-60);
 // Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
 // its bound, and of its square.
-template <int C, int Batch, class Rule, class Net, class Spec, class Mode, class Rates, class V>
-EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, Rates r, bool decays, typename Net::scalar share, V& over,
+template <int C, int Batch, class Rule, class Net, class Spec, class Mode, class Rates, class Decays, class V>
+EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, Rates r, Decays decays, typename Net::scalar share, V& over,
                             V& under, V& over_square, V& under_square) noexcept {
   using S = typename Net::scalar;
   constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
@@ -404,10 +404,15 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
       for (auto& charge : ledger.by_law.charge) charge = {};
       ledger.by_law.booked = books;
     }
-    [&]<int... C>(std::integer_sequence<int, C...>) EMMY_LAMBDA {
-      (inner::follow_law<C, Batch, Rule>(ledger, r, decays, share, over, under, over_square, under_square), ...);
-    }
-    (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges>{});
+    const auto follow = [&](auto which) EMMY_LAMBDA {
+      [&]<int... C>(std::integer_sequence<int, C...>) EMMY_LAMBDA {
+        (inner::follow_law<C, Batch, Rule>(ledger, r, which, share, over, under, over_square, under_square), ...);
+      }
+      (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges>{});
+    };
+    if constexpr (simd::kRegisters < 32) follow(decays);  // one text, asked at each vector
+    else if (decays) follow(std::true_type{});
+    else follow(std::false_type{});
     if constexpr (kMeasuresByLaw<Mode>) {
       inner::keep_larger(over, under, simd::sqrt(over_square), simd::sqrt(under_square));
       simd::store(over, ledger.last_quotients.over);
