@@ -171,8 +171,8 @@ inline constexpr S kLeastRate = S(0x1p-60);
 // Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
 // its bound, and of its square.
 template <int C, int Batch, class Rule, class Net, class Spec, class Mode, class Rates, class Decays, class V>
-EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, Rates r, Decays decays, typename Net::scalar share, V& over,
-                            V& under, V& over_square, V& under_square) noexcept {
+EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, Rates r, Decays decays, typename Net::scalar share,
+                            V& over, V& under, V& over_square, V& under_square) noexcept {
   using S = typename Net::scalar;
   constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
   constexpr bool kMeasured = kMeasuresByLaw<Mode>, kReads = kReadsBefore<Mode>, kQuadratic = charge.power == 2;
