@@ -36,6 +36,9 @@ template <class Net, class Spec, int C, bool Lost>
 inline constexpr int kSettingPart = setting_part<Net, Spec, C>(Lost);
 }  // namespace inner
 
+// Where a law takes |u|^2 of the plain step from: the books of the sweeps. Or from who calls it (train/chain_step.hpp).
+struct FromBooks {};
+
 // Adds what `count` lines of a block give to the sums of their charges (PerUnitLaw). sums: those of a MeterType, `stride`
 // apart.
 template <int Block, Axis Line, class MeterType, class Net, class Spec, class Mode, class S>

@@ -170,9 +170,10 @@ template <class S>
 inline constexpr S kLeastRate = S(0x1p-60);
 // Moves the units of charge C by their law, and books what it leaves of what was measured; over / under: the worst of that over
 // its bound, and of its square.
-template <int C, int Batch, class Rule, class Net, class Spec, class Mode, class Rates, class Decays, class V>
+template <int C, int Batch, class Rule, class Net, class Spec, class Mode, class Rates, class Decays, class Squares,
+          class V>
 EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, Rates r, Decays decays, typename Net::scalar share,
-                            V& over, V& under, V& over_square, V& under_square) noexcept {
+                            const Squares& plain_squares, V& over, V& under, V& over_square, V& under_square) noexcept {
   using S = typename Net::scalar;
   constexpr const Charge& charge = kCharges<Net, Spec>.charge[C];
   constexpr bool kMeasured = kMeasuresByLaw<Mode>, kReads = kReadsBefore<Mode>, kQuadratic = charge.power == 2;
@@ -251,7 +252,10 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, Rates r, Decays dec
           times(ledger.invariances.share, of_norm(charge, static_cast<const S*>(ledger.invariances.along), u, n));
     // |u|^2 of the plain step and of the whole one, signed and as sizes.
     V gg = none, uu = none, moved = none;
-    if constexpr (kQuadratic || kMeasured) {
+    if constexpr (!__is_same(Squares, FromBooks)) {
+      static_assert(!kMeasured && !Rule::kHasMemory);
+      if constexpr (kQuadratic) gg = plain_squares.template of<C>(u, n);
+    } else if constexpr (kQuadratic || kMeasured) {
       const V won = take(PerUnitLaw::plain_won, kWon);
       if constexpr (kMeasured && kQuadratic) {
         const V lost = take(PerUnitLaw::plain_lost, kLost);
@@ -376,9 +380,11 @@ EMMY_INLINE void follow_law(Ledger<Net, Spec, Mode>& ledger, Rates r, Decays dec
 }
 }  // namespace inner
 
-// Closes the books of a step by the laws. Batch: 0 for gradients from elsewhere.
-template <int Batch, class Net, class Spec, class Mode, class Rule>
-EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, typename Net::scalar share) noexcept {
+// Closes the books of a step by the laws. Batch: 0 for gradients from elsewhere. squares: of<C>(unit, n), the |u|^2 of n
+// units of charge C, signed, where the sweeps did not book them.
+template <int Batch, class Net, class Spec, class Mode, class Rule, class Squares = FromBooks>
+EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, typename Net::scalar share,
+                             const Squares& squares = {}) noexcept {
   static_assert(
       requires { law_rates(rule); },
       "emmy: this rule has no closed law with equal rates on both sides of a charge; use Audit or Every<N, Audit> "
@@ -406,7 +412,8 @@ EMMY_OUTLINE void end_by_law(Ledger<Net, Spec, Mode>& ledger, const Rule& rule, 
     }
     const auto follow = [&](auto which) EMMY_LAMBDA {
       [&]<int... C>(std::integer_sequence<int, C...>) EMMY_LAMBDA {
-        (inner::follow_law<C, Batch, Rule>(ledger, r, which, share, over, under, over_square, under_square), ...);
+        (inner::follow_law<C, Batch, Rule>(ledger, r, which, share, squares, over, under, over_square, under_square),
+         ...);
       }
       (std::make_integer_sequence<int, kCharges<Net, Spec>.kCharges>{});
     };

@@ -74,6 +74,51 @@ inline constexpr bool kTakesChainStep = []<int... I>(std::integer_sequence<int, 
 }
 (std::make_integer_sequence<int, Net::kNodes>{});
 
+// Can the |u|^2 of all that a ledger predicts be told from the rows x and dy of one sample? Each line of a block is one unit's.
+template <class Net, class Spec>
+consteval bool tells_squares() {
+  for (const Charge& charge : kCharges<Net, Spec>.charge)
+    for (int p = 0; charge.power == 2 && p < charge.parts; ++p) {
+      const ChargePart& part = charge.part[p];
+      const auto& block = kPlan<Net>.block[part.block];
+      if (charge.is_whole || part.lines != 1 || part.power != 2 || block.role == Role::factor ||
+          (part.axis == Axis::row ? block.rows : block.cols) != charge.units)
+        return false;
+    }
+  return true;
+}
+template <class Net, class Rule, class Led>
+inline constexpr bool kTellsSquares = false;
+template <class Net, class Rule, class Spec>
+inline constexpr bool kTellsSquares<Net, Rule, Ledger<Net, Spec, Predict>> =
+    !Rule::kHasMemory && tells_squares<Net, Spec>();
+
+// That |u|^2 of each unit, u = a0 x dy^T: of a row a0^2 x_i^2 |dy|^2, of a column a0^2 dy_o^2 |x|^2, of a bias |x| = 1.
+template <class Net, class Spec>
+struct SampleSquares {
+  using S = typename Net::scalar;
+  const Memory<Net, 1, true>& m;
+  const Totals<Net>& totals;
+  S a0;
+
+  template <int C>
+  EMMY_INLINE simd::Vec<S> of(int unit, int n) const noexcept {
+    auto sum = simd::zero<S>();
+    for_parts<C, Net, Spec>([&](auto index) EMMY_LAMBDA {
+      constexpr ChargePart part = kCharges<Net, Spec>.charge[C].part[decltype(index)::value];
+      constexpr auto block = kPlan<Net>.block[part.block];
+      constexpr bool kBias = block.role == Role::bias, kRow = part.axis == Axis::row;
+      constexpr S kWeight = S(part.weight.numerator) / S(part.weight.denominator);
+      const auto f = m.template frame<block.node>();
+      const auto all = outer_squares<block.node>(totals, f);
+      const S other = kRow ? all.delta : kBias ? S(1) : all.input;
+      const auto v = load_units(!kRow ? static_cast<const S*>(f.dy) + unit : kBias ? kOnes<S>.value : f.x + unit, n);
+      sum = simd::add(sum, simd::mul(simd::mul(v, v), simd::set(kWeight * a0 * a0 * other)));
+    });
+    return sum;
+  }
+};
+
 // p(constant<T>) += its squares, for the tensors From to To that have values of their own; all in one sum.
 template <int From, int To, class Net, class Of>
 EMMY_INLINE typename Net::scalar sum_of_squares(Of&& p) noexcept {
@@ -165,7 +210,7 @@ EMMY_INLINE void way_back(const Memory<Net, 1, true>& m, Params<Net>& params, St
         put_dx<false>(below_of<Net, I>(), f.x, f.dx, i,
                       i < N::in::kChannels ? simd::load(static_cast<const S*>(f.dx + i)) : simd::zero<S>());
     }
-    if constexpr (Measuring && I > 0) {
+    if constexpr (!__is_same(Told, NoTotals) && I > 0) {
       constexpr int kRoot = kPlan<Net>.tensor[I].root;
       totals.delta[kRoot] = sum_of_squares<kRoot, kRoot + 1, Net>(
           [&](auto) EMMY_LAMBDA { return static_cast<const S*>(m.template delta<kRoot>()); });
@@ -198,7 +243,13 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
     note_loss<Loss>(ledger);
     begin_books(ledger, params, state);
   }
-  way_back<Net::kNodes - 1, Measuring>(m, params, state, rule, ledger, totals);
+  constexpr bool kTells = Measuring && kTellsSquares<Net, Rule, Led>;
+  if constexpr (kTells) {  // sweeps like those of a step without a ledger
+    NoLedger nobody;
+    way_back<Net::kNodes - 1, false>(m, params, state, rule, nobody, totals);
+  } else {
+    way_back<Net::kNodes - 1, Measuring>(m, params, state, rule, ledger, totals);
+  }
   if constexpr (!kUnchecked<Rule>) {
     S deltas = seen.last_delta;
     if constexpr (Measuring) {  // summed for the law already
@@ -218,7 +269,11 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
   }
   if constexpr (Measuring) {
     note_squares<1>(totals, ledger);
-    end_books<1>(ledger, rule, Clips<Net, false>{});
+    const Clips<Net, false> clips{};
+    if constexpr (kTells)
+      end_books<1>(ledger, rule, clips,
+                   SampleSquares<Net, typename Led::spec>{m, totals, reference_share<Net>(rule, clips)});
+    else end_books<1>(ledger, rule, clips);
   }
   return true;
 }

@@ -57,11 +57,12 @@ EMMY_INLINE void begin_books(Ledger<Net, Spec, Mode>& ledger, const Params<Net>&
     begin_step(ledger);
   }
 }
-template <int Batch, class Net, class Spec, class Mode, class Rule>
+template <int Batch, class Net, class Spec, class Mode, class Rule, class Squares = FromBooks>
 EMMY_INLINE void end_books(Ledger<Net, Spec, Mode>& ledger, const Rule& rule,
-                           [[maybe_unused]] const Clips<Net, Rule::kClips>& clips) noexcept {
+                           [[maybe_unused]] const Clips<Net, Rule::kClips>& clips,
+                           [[maybe_unused]] const Squares& squares = {}) noexcept {
   if constexpr (kByLaw<Mode>) {
-    end_by_law<Batch>(ledger, rule, reference_share<Net>(rule, clips));
+    end_by_law<Batch>(ledger, rule, reference_share<Net>(rule, clips), squares);
   } else {
     if constexpr (kPreconditioned<Rule>) book_kinetic(ledger, reference(rule), reference_share<Net>(rule, clips));
     else if constexpr (kKinetic<Mode>)
