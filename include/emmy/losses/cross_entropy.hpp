@@ -95,7 +95,7 @@ EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const int* labels, int ro
   // Cortex-M waits for no store, and has flash to save.
   constexpr bool kInVectors = kLanesKnown<T> && !one_lane<T>() && simd::kRegisters >= 16;
   alignas(kAlign<T>) T sum[padded<T>(kAtOnce)] = {};
-  T largest[kAtOnce], logit[kAtOnce], loss = 0;
+  T largest[kAtOnce], logit[kAtOnce], loss = T(-0.0);
   for (int first = 0; first < Rows; first += kAtOnce) {
     const int now = Rows - first < kAtOnce ? Rows - first : kAtOnce;
     if constexpr (kInVectors) {
@@ -128,7 +128,7 @@ EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const int* labels, int ro
 template <int Rows, int Cols, class T>
 EMMY_INLINE T loss_and_delta(CrossEntropy, const T* y, const T* target, int rows, T scale, T* dy) noexcept {
   constexpr int kStride = padded<T>(Cols);
-  T loss = 0;
+  T loss = T(-0.0);
   for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride, target += Cols) {
     if (r < rows) {
       T mass = 0, logits = 0;

@@ -30,7 +30,7 @@ EMMY_INLINE T loss_and_delta(SquaredError, T y, T target, T& dy) noexcept {
 template <int Rows, int Cols, class T>
 EMMY_INLINE T loss_and_delta(SquaredError, const T* y, const T* target, int rows, T scale, T* dy) noexcept {
   constexpr int kStride = padded<T>(Cols);
-  T loss = 0;
+  T loss = T(-0.0);
   for (int r = 0; r < Rows; ++r, y += kStride, dy += kStride, target += Cols) {
     for (int o = 0; o < Cols; ++o) {
       const T d = r < rows ? y[o] - target[o] : T(0);

@@ -167,9 +167,10 @@ struct Largest {
 
   EMMY_INLINE static constexpr int entry(int block) noexcept { return kByBlock ? block : 0; }
   EMMY_INLINE constexpr S theta_of(int block) const noexcept { return kMost / room[entry(block)]; }
-  EMMY_INLINE constexpr S memory_of(int block) const noexcept { return Memory ? memory[entry(block)] : S(0); }
+  EMMY_INLINE constexpr S memory_of(int block) const noexcept { return Memory ? memory[entry(block)] : S(-0.0); }
+  // What is no number stands for no bound, as what is infinite does.
   EMMY_INLINE constexpr void assign(int block, S weights, S buf) noexcept {
-    room[entry(block)] = kMost / (weights > kLeast ? weights * kRounding : kLeast);
+    room[entry(block)] = kMost / (weights <= kLeast ? kLeast : weights * kRounding);
     if constexpr (Memory) memory[entry(block)] = buf;
   }
   EMMY_INLINE constexpr void raise(int block, S weights, S buf) noexcept {

@@ -174,21 +174,23 @@ EMMY_INLINE Seen<typename Net::scalar> see(const Memory<Net, 1, true>& m, [[mayb
 }
 
 // Can nothing of the way back overflow, nor the sum of the squares of all that it computes? What bounds them grows linearly with |g|,
-// so its square is at most 1 + |g|^2 times what it is of a gradient of 1.
+// so its square is at most 1 + |g|^2 times what it is of a gradient of 1. 1 + a x <= a (1 + x) for a >= 1: one constant.
 template <class Net, class Rule, bool Memory>
 EMMY_INLINE bool is_clear(const Rule& rule, const Seen<typename Net::scalar>& seen,
                           const Largest<Net, Memory>& largest) noexcept {
   using S = typename Net::scalar;
   const S w = largest.theta_of(0);
-  S delta = seen.last_delta;
+  S delta = seen.last_delta, terms = S(2 * kPlan<Net>.params);
   for_weighted_nodes<Net>([&](auto node) EMMY_LAMBDA {
     constexpr int I = decltype(node)::value;
     using N = node_at<Net, I>;
-    if constexpr (kPlan<Net>.needs_delta[I]) delta *= w * w * S(N::in::kChannels * N::out::kChannels);
+    if constexpr (kPlan<Net>.needs_delta[I]) delta *= w * w, terms *= S(N::in::kChannels * N::out::kChannels);
   });
-  Largest<Net, Memory> unused = largest;
-  const S of_one = bound_block<0>(rule, S(1), largest, unused);
-  return is_finite(S(2) * of_one * (S(1) + (seen.activations + S(1)) * delta));
+  S theta = w, memory = largest.memory_of(0);
+  const S before = theta + memory + S(1);
+  bound_step(coefficients(rule, S(1)), S(1), theta, memory);
+  const S bound = before + theta + memory;
+  return is_finite(bound * bound * terms * (S(1) + (seen.activations + S(1)) * delta));
 }
 
 // Node I and all below: the delta of what it reads and its update.
@@ -231,7 +233,7 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
   if constexpr (!kUnchecked<Rule>) {
     seen = see<Measuring>(m, totals);
     if (!valid(plain) || !is_finite(value)) return false;
-    if (!largest.known() || !is_clear(plain, seen, largest)) {
+    if (!is_clear(plain, seen, largest)) {  // nor is what stands for no bound
       // The bound only grows: look at the weights again where that may help.
       auto least = largest;
       least.assign(0, S(0), largest.memory_of(0));
@@ -263,9 +265,10 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
       });
     }
     const S g = root((seen.activations + S(1)) * deltas);
-    state.largest = unraised(largest);
-    static_cast<void>(bound_block<0>(plain, g, largest, state.largest));  // is_clear said that it is finite
-    if (!is_finite(g)) state.largest.forget();                            // weights that were changed without `refresh`
+    S theta = largest.theta_of(0), memory = largest.memory_of(0);
+    bound_step(coefficients(plain, S(1)), g, theta, memory);
+    // Finite, as is_clear said, but for weights that were changed without `refresh`: that stands for no bound.
+    state.largest.assign(0, theta, memory * largest.kRounding);
   }
   if constexpr (Measuring) {
     note_squares<1>(totals, ledger);

@@ -1,5 +1,5 @@
 // SVE panels (see panel.hpp) where the length of a vector is a constant: up to eight rows from one address, x by lane, rounds of
-// sixteen rows.
+// 32 rows.
 // g++ 12 counts an index for each load and store and takes a vector for each x: 10 instructions for two vectors of the update
 // in 512 bits; here 6.8.
 #pragma once
@@ -10,7 +10,7 @@
 
 namespace emmy::inline EMMY_TARGET {
 
-inline constexpr int kPanelStep = __ARM_FEATURE_SVE_BITS / 32, kWidestPanel = 4 * kPanelStep, kPanelRows = 16;
+inline constexpr int kPanelStep = __ARM_FEATURE_SVE_BITS / 32, kWidestPanel = 4 * kPanelStep, kPanelRows = 32;
 inline constexpr int kHeldGroup = 0;
 void add_row_of_group() = delete;
 void update_row_of_group() = delete;
@@ -94,19 +94,23 @@ consteval int panel_rest(int n) { return n % kPanelRows; }
   row(EMMY_LATE(4), "z5.s[0]", "z7.s[0]") row(EMMY_LATE(5), "z5.s[1]", "z7.s[1]")                  \
   row(EMMY_LATE(6), "z5.s[2]", "z7.s[2]") row(EMMY_LATE(7), "z5.s[3]", "z7.s[3]")                  \
   ".if %c[step]\n" EMMY_MOVE("8-%c[moved]") ".endif\n"
-// Rows by sixteen, then what is left of them; `values` says what comes with a row, `pass` goes on there.
+// Rows by 32, then what is left of them; `values` says what comes with a row, `pass` goes on there.
 #define EMMY_ROWS(row, values, pass)                                         \
   ".if %c[step]\n" EMMY_MOVE("%c[base]") ".endif\n"                         \
-  "subs %w[n], %w[n], #16\n"                                                 \
+  "subs %w[n], %w[n], #32\n"                                                 \
   "b.lt 2f\n"                                                                \
   "1:\n"                                                                     \
   values(EMMY_EIGHT, "0") EMMY_EIGHT_ROWS(row)                               \
   values(EMMY_EIGHT, "32") EMMY_EIGHT_ROWS(row)                              \
-  pass("64")                                                                 \
-  "subs %w[n], %w[n], #16\n"                                                 \
+  values(EMMY_EIGHT, "64") EMMY_EIGHT_ROWS(row)                              \
+  values(EMMY_EIGHT, "96") EMMY_EIGHT_ROWS(row)                              \
+  pass("128")                                                                \
+  "subs %w[n], %w[n], #32\n"                                                 \
   "b.ge 1b\n"                                                                \
   "2:\n"                                                                     \
-  ".if %c[eight]\n" values(EMMY_EIGHT, "0") EMMY_EIGHT_ROWS(row) ".endif\n" \
+  ".if %c[eight] > 0\n" values(EMMY_EIGHT, "0") EMMY_EIGHT_ROWS(row) ".endif\n"  \
+  ".if %c[eight] > 1\n" values(EMMY_EIGHT, "32") EMMY_EIGHT_ROWS(row) ".endif\n" \
+  ".if %c[eight] > 2\n" values(EMMY_EIGHT, "64") EMMY_EIGHT_ROWS(row) ".endif\n" \
   values(EMMY_LAST, "32*%c[eight]")                                          \
   EMMY_REST(0, row(EMMY_EARLY(0), "z4.s[0]", "z6.s[0]"))                                \
   EMMY_REST(1, row(EMMY_EARLY(1), "z4.s[1]", "z6.s[1]"))                                \
