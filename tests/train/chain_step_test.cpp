@@ -152,6 +152,36 @@ TYPED_TEST(ChainStep, BooksWhatTwoPassesBook) {
   }
 }
 
+// Its books and those of the general step go on from each other.
+TYPED_TEST(ChainStep, SharesItsBooksWithTheGeneralStep) {
+  using S = TypeParam;
+  using N = Uneven<S>;
+  const auto check = [&]<class Mode>(Mode) {
+    using Led = emmy::Ledger<N, emmy::WatchAll, Mode>;
+    const emmy::BasicSgd<S> rule{.learning_rate = S(0.05), .weight_decay = S(0.125)};
+    emmy::Trainer<N, emmy::BasicSgd<S>, 1> both{}, apart{};
+    Led of_both{}, of_apart{};
+    emmy::Pcg32 rng{23};
+    emmy::init(both.params, rng);
+    apart.params = both.params;
+    fixture::Data<N, 1> data{};
+    for (int step = 0; step < 12; ++step) {
+      data.refill(rng, false);
+      if (step % 3 == 1) step_apart(both, data.x, data.values, rule, of_both);
+      else ASSERT_EQ(both.step(data.x, data.values, SquaredError{}, rule, of_both).status, Status::ok);
+      step_apart(apart, data.x, data.values, rule, of_apart);
+    }
+    ASSERT_TRUE(same_bits(both.params, apart.params));
+    const double tolerance = 64 * static_cast<double>(std::numeric_limits<S>::epsilon());
+    for (int u = 0; u < Led::kUnits; ++u) {
+      const S want = of_apart.units[emmy::PerUnit::charge][u];
+      ASSERT_NEAR(of_both.units[emmy::PerUnit::charge][u], want, tolerance * (1 + std::fabs(want))) << "unit " << u;
+    }
+  };
+  check(emmy::Predict{});
+  check(emmy::Measure{});
+}
+
 TYPED_TEST(ChainStep, UncheckedGivesTheSame) {
   using S = TypeParam;
   using N = Square<S>;
