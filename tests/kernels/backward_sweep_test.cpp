@@ -106,12 +106,17 @@ void check_all(std::size_t gap, float k) {
     });
     check<3 * kLanes + 1, 9 * kLanes + 3>(gap, k);
   }
-  if constexpr (emmy::kHasBackPanels<T>) {  // every rest of rows; rows within reach of one address, by four, and not
+  if constexpr (emmy::kHasBackPanels<
+                    T>) {  // rests and rounds of rows; rows within reach of one address, by four, and not
     constexpr int kPad = emmy::padded<T>(1);
     support::for_each_size<2, 18>([&](auto n) {
       check_turned<kPad, decltype(n)::value>(gap, k);
       check_turned<2 * kPad, decltype(n)::value>(gap, k);
     });
+    check_turned<kPad, 11>(gap, k);
+    check_turned<2 * kPad, 12>(gap, k);
+    check_turned<kPad, 30>(gap, k);
+    check_turned<2 * kPad, 67>(gap, k);
     check_turned<3 * kPad, 7>(gap, k);
     check_turned<4 * kPad, 13>(gap, k);
     check_turned<5 * kPad, 9>(gap, k);

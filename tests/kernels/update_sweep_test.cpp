@@ -382,14 +382,19 @@ TYPED_TEST(UpdateSweep, OneSampleGivesTheBitsOfAMeasuredStep) {
     if constexpr (kRows <= 3 || kRows % 3 == 1) check(std::true_type{}, std::false_type{});
     if constexpr (kRows <= 3 || kRows % 3 == 2) check(std::false_type{}, std::true_type{});
   });
-  // Whole rounds of rows, and panels of every width.
-  support::for_each_size<1, 10>([](auto width) {
-    constexpr int kCols = 4 * decltype(width)::value - 1, kRows = kCols < 20 ? 8 : 16;
-    check_outer<T>({kRows, kCols, true, true, &run_outer<T, kRows, kCols>, &run_measured_bias<T, kCols>,
-                    &run_measured<T, kRows, kCols, true, true>, &run_by_law<T, kRows, kCols, true, true, false>,
-                    &run_by_law<T, kRows, kCols, true, true, true>},
-                   T(1), true, kCols % 16);
+  // Rounds of rows, and panels of every width.
+  const auto rounds = []<int Rows, int Cols>() {
+    check_outer<T>({Rows, Cols, true, true, &run_outer<T, Rows, Cols>, &run_measured_bias<T, Cols>,
+                    &run_measured<T, Rows, Cols, true, true>, &run_by_law<T, Rows, Cols, true, true, false>,
+                    &run_by_law<T, Rows, Cols, true, true, true>},
+                   T(1), true, Cols % 16);
+  };
+  support::for_each_size<1, 10>([&](auto width) {
+    constexpr int kCols = 4 * decltype(width)::value - 1;
+    rounds.template operator()<(kCols < 20 ? 8 : 16), kCols>();
   });
+  rounds.template operator()<29, 7>();
+  rounds.template operator()<64, 19>();
 }
 
 // ---- one sample, a rule with memory: the bits of the sweep of a gradient that exists

@@ -140,7 +140,11 @@ TYPED_TEST(ChainStep, BooksWhatTwoPassesBook) {
     const emmy::BasicSgd<S> sgd{.learning_rate = S(0.05), .weight_decay = decay};
     check_steps<N, emmy::BasicSgd<S>, emmy::Ledger<N, emmy::WatchAll, emmy::Predict>>(sgd, tolerance);
     check_steps<N, emmy::BasicSgd<S>, emmy::Ledger<N, emmy::WatchAll, emmy::Measure>>(sgd, tolerance);
+    static_assert(emmy::inner::kPredictsFromRows<N, emmy::BasicSgd<S>, emmy::Ledger<N, emmy::WatchAll, emmy::Predict>>);
   };
+  using First = emmy::Watch<emmy::Rescaling<emmy::Layer<1>>>;
+  check_steps<Square<S>, emmy::BasicSgd<S>, emmy::Ledger<Square<S>, First, emmy::Predict>>({.learning_rate = S(0.05)},
+                                                                                           tolerance);
   for (const S decay : {S(0), S(0.125)}) {
     all(std::type_identity<Square<S>>{}, decay);
     all(std::type_identity<Uneven<S>>{}, decay);
@@ -176,10 +180,27 @@ TYPED_TEST(ChainStep, SharesItsBooksWithTheGeneralStep) {
     for (int u = 0; u < Led::kUnits; ++u) {
       const S want = of_apart.units[emmy::PerUnit::charge][u];
       ASSERT_NEAR(of_both.units[emmy::PerUnit::charge][u], want, tolerance * (1 + std::fabs(want))) << "unit " << u;
+      for (int cause = 0; cause < emmy::kKeptCauses<N>; ++cause)
+        ASSERT_NEAR(of_both.units.total(cause)[u], of_apart.units.total(cause)[u], tolerance * (1 + std::fabs(want)));
     }
   };
   check(emmy::Predict{});
   check(emmy::Measure{});
+}
+
+// |u|^2 of a unit without a delta is 0 beside an x whose square times the rate's is out of range.
+TYPED_TEST(ChainStep, PredictsWhatIsClearWithoutOverflow) {
+  using S = TypeParam;
+  using N = Short<S>;
+  using Led = emmy::Ledger<N, emmy::WatchAll, emmy::Predict>;
+  emmy::Trainer<N, emmy::BasicSgd<S>, 1> t{};  // weights of 0
+  Led ledger{};
+  S x[64] = {sizeof(S) == 4 ? S(1e19) : S(1e154)}, target[10] = {};
+  const emmy::BasicSgd<S> rule{.learning_rate = S(2)};
+  for (int step = 0; step < 2; ++step) ASSERT_EQ(t.step(x, target, SquaredError{}, rule, ledger).status, Status::ok);
+  EXPECT_EQ(t.state.largest.theta_of(0) > S(100),
+            kCan<N>);  // that of a chain step, which takes 2^-110 for a delta of 0
+  for (int u = 0; u < Led::kUnits; ++u) EXPECT_EQ(ledger.units[emmy::PerUnit::charge][u], S(0)) << u;
 }
 
 TYPED_TEST(ChainStep, UncheckedGivesTheSame) {

@@ -76,7 +76,7 @@ inline constexpr bool kTakesChainStep = []<int... I>(std::integer_sequence<int, 
 
 // Can the |u|^2 of all that a ledger predicts be told from the rows x and dy of one sample? Each line of a block is one unit's.
 template <class Net, class Spec>
-consteval bool tells_squares() {
+consteval bool predicts_from_rows() {
   for (const Charge& charge : kCharges<Net, Spec>.charge)
     for (int p = 0; charge.power == 2 && p < charge.parts; ++p) {
       const ChargePart& part = charge.part[p];
@@ -88,12 +88,12 @@ consteval bool tells_squares() {
   return true;
 }
 template <class Net, class Rule, class Led>
-inline constexpr bool kTellsSquares = false;
+inline constexpr bool kPredictsFromRows = false;
 template <class Net, class Rule, class Spec>
-inline constexpr bool kTellsSquares<Net, Rule, Ledger<Net, Spec, Predict>> =
-    !Rule::kHasMemory && tells_squares<Net, Spec>();
+inline constexpr bool kPredictsFromRows<Net, Rule, Ledger<Net, Spec, Predict>> =
+    !Rule::kHasMemory && !EMMY_GRADIENT_HOOKED && predicts_from_rows<Net, Spec>();
 
-// That |u|^2 of each unit, u = a0 x dy^T: of a row a0^2 x_i^2 |dy|^2, of a column a0^2 dy_o^2 |x|^2, of a bias |x| = 1.
+// That |u|^2 of each unit, u = a0 x dy^T, in the order that is_clear bounds: of a row a0^2 x_i^2 |dy|^2, of a column a0^2 dy_o^2 |x|^2, of a bias |x| = 1.
 template <class Net, class Spec>
 struct SampleSquares {
   using S = typename Net::scalar;
@@ -113,7 +113,7 @@ struct SampleSquares {
       const auto all = outer_squares<block.node>(totals, f);
       const S other = kRow ? all.delta : kBias ? S(1) : all.input;
       const auto v = load_units(!kRow ? static_cast<const S*>(f.dy) + unit : kBias ? kOnes<S>.value : f.x + unit, n);
-      sum = simd::add(sum, simd::mul(simd::mul(v, v), simd::set(kWeight * a0 * a0 * other)));
+      sum = simd::add(sum, simd::mul(simd::mul(simd::mul(v, v), simd::set(other)), simd::set(kWeight * a0 * a0)));
     });
     return sum;
   }
@@ -245,8 +245,8 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
     note_loss<Loss>(ledger);
     begin_books(ledger, params, state);
   }
-  constexpr bool kTells = Measuring && kTellsSquares<Net, Rule, Led>;
-  if constexpr (kTells) {  // sweeps like those of a step without a ledger
+  constexpr bool kFromRows = Measuring && kPredictsFromRows<Net, Rule, Led>;
+  if constexpr (kFromRows) {  // sweeps like those of a step without a ledger
     NoLedger nobody;
     way_back<Net::kNodes - 1, false>(m, params, state, rule, nobody, totals);
   } else {
@@ -273,7 +273,7 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
   if constexpr (Measuring) {
     note_squares<1>(totals, ledger);
     const Clips<Net, false> clips{};
-    if constexpr (kTells)
+    if constexpr (kFromRows)
       end_books<1>(ledger, rule, clips,
                    SampleSquares<Net, typename Led::spec>{m, totals, reference_share<Net>(rule, clips)});
     else end_books<1>(ledger, rule, clips);
