@@ -298,22 +298,14 @@ EMMY_INLINE void for_gradient_rows(const T* x, std::size_t ldx, const T* dy, Vis
       xg, dyg, db);
 }
 
-// db[o] = sum_{r < Rows} dy[r, o], one padded row. Many rows in four sums: an addition waits for the last one.
+// db[o] = sum_{r < Rows} dy[r, o], one padded row.
 template <int Padded, int Rows, class T>
 EMMY_INLINE void sum_rows(const T* dy, T* db) noexcept {
-  constexpr int kSums = Rows >= 8 && simd::kRegisters >= 16 && !simd::kStrict && !one_lane<T>() ? 4 : 1;
-  for (int o = 0; o < Padded; o += static_cast<int>(simd::lanes<T>()))
-    with_vectors<T, kSums>([&](auto&... sum) EMMY_LAMBDA {
-      [&]<int... R>(std::integer_sequence<int, R...>) EMMY_LAMBDA {
-        const auto row = [&](int r) EMMY_LAMBDA { return simd::load(dy + r * Padded + o); };
-        ((sum = row(R)), ...);
-        int r = kSums;
-        for (; r + kSums <= Rows; r += kSums) ((sum = simd::add(sum, row(r + R))), ...);
-        ((r + R < Rows ? static_cast<void>(sum = simd::add(sum, row(r + R))) : void()), ...);
-      }
-      (std::make_integer_sequence<int, kSums>{});
-      simd::store(tree_sum<0, kSums, 1>(sum...), db + o);
-    });
+  for (int o = 0; o < Padded; o += static_cast<int>(simd::lanes<T>())) {
+    auto s = simd::load(dy + o);
+    for (int r = 1; r < Rows; ++r) s = simd::add(s, simd::load(dy + r * Padded + o));
+    simd::store(s, db + o);
+  }
 }
 
 // Where the dots of rows go: one by one, or four at a time while they are still vectors.
