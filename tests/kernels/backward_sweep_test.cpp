@@ -106,8 +106,8 @@ void check_all(std::size_t gap, float k) {
     });
     check<3 * kLanes + 1, 9 * kLanes + 3>(gap, k);
   }
-  if constexpr (emmy::kHasBackPanels<
-                    T>) {  // rests and rounds of rows; rows within reach of one address, by four, and not
+  // Rests and rounds of rows; rows within reach of one address, by four, and not.
+  if constexpr (emmy::kHasBackPanels<T>) {
     constexpr int kPad = emmy::padded<T>(1);
     support::for_each_size<2, 18>([&](auto n) {
       check_turned<kPad, decltype(n)::value>(gap, k);

@@ -198,8 +198,8 @@ TYPED_TEST(ChainStep, PredictsWhatIsClearWithoutOverflow) {
   S x[64] = {sizeof(S) == 4 ? S(1e19) : S(1e154)}, target[10] = {};
   const emmy::BasicSgd<S> rule{.learning_rate = S(2)};
   for (int step = 0; step < 2; ++step) ASSERT_EQ(t.step(x, target, SquaredError{}, rule, ledger).status, Status::ok);
-  EXPECT_EQ(t.state.largest.theta_of(0) > S(100),
-            kCan<N>);  // that of a chain step, which takes 2^-110 for a delta of 0
+  // The bound is that of a chain step, which takes 2^-110 for a delta of 0.
+  EXPECT_EQ(t.state.largest.theta_of(0) > S(100), kCan<N>);
   for (int u = 0; u < Led::kUnits; ++u) EXPECT_EQ(ledger.units[emmy::PerUnit::charge][u], S(0)) << u;
 }
 

@@ -40,6 +40,14 @@ EMMY_INLINE Largest<Net, Memory> unraised(const Largest<Net, Memory>& before) no
   return after;
 }
 
+// Moves bounds of a weight and its memory by one step with gradients up to g. Returned: a bound of all that the step computes of it.
+template <class Rule, class S>
+EMMY_INLINE S move_bounds(const Rule& plain, S g, S& theta, S& memory) noexcept {
+  const S size = theta + memory + g;
+  bound_step(coefficients(plain, S(1)), g, theta, memory);
+  return size + theta + memory;
+}
+
 // The bounds of a block after one step with gradients up to g. The result is not finite where the sum of the squares of
 // all that the step computes may overflow.
 template <int Block, class Net, class Rule, bool Memory>
@@ -47,11 +55,9 @@ EMMY_INLINE typename Net::scalar bound_block(const Rule& plain, typename Net::sc
                                              const Largest<Net, Memory>& before, Largest<Net, Memory>& after) noexcept {
   using S = typename Net::scalar;
   S theta = before.theta_of(Block), memory = before.memory_of(Block);
-  const S size = theta + memory + g;
-  bound_step(coefficients(plain, S(1)), g, theta, memory);
+  const S bound = move_bounds(plain, g, theta, memory);
   if constexpr (Largest<Net, Memory>::kByBlock) after.assign(Block, theta, memory * after.kRounding);
   else after.raise(Block, theta, memory * after.kRounding);
-  const S bound = size + theta + memory;
   return bound * bound * S(kPlan<Net>.params);
 }
 

@@ -187,9 +187,7 @@ EMMY_INLINE bool is_clear(const Rule& rule, const Seen<typename Net::scalar>& se
     if constexpr (kPlan<Net>.needs_delta[I]) delta *= w * w, terms *= S(N::in::kChannels * N::out::kChannels);
   });
   S theta = w, memory = largest.memory_of(0);
-  const S before = theta + memory + S(1);
-  bound_step(coefficients(rule, S(1)), S(1), theta, memory);
-  const S bound = before + theta + memory;
+  const S bound = move_bounds(rule, S(1), theta, memory);
   return is_finite(bound * bound * terms * (S(1) + (seen.activations + S(1)) * delta));
 }
 
@@ -266,7 +264,7 @@ EMMY_INLINE bool chain_step(const Memory<Net, 1, true>& m, Params<Net>& params, 
     }
     const S g = root((seen.activations + S(1)) * deltas);
     S theta = largest.theta_of(0), memory = largest.memory_of(0);
-    bound_step(coefficients(plain, S(1)), g, theta, memory);
+    static_cast<void>(move_bounds(plain, g, theta, memory));
     // Finite, as is_clear said, but for weights that were changed without `refresh`: that stands for no bound.
     state.largest.assign(0, theta, memory * largest.kRounding);
   }
