@@ -513,6 +513,53 @@ TYPED_TEST(UpdateSweep, RowsOfEveryTile) {
       [&](auto rows) { check_sweep(subject, sweep_case<decltype(rows)::value, 1, true, true>(subject), 1); });
 }
 
+// A gradient in tiles: the bits of its rows, in weights, buffers and the sums of columns.
+template <int M, int N, emmy::Sums Kept, class C, class T>
+void check_tiles(const Subject<C, T>& subject, std::size_t gap) {
+  constexpr int kCols = 2 * N * support::kLanes<T>, kTiles = 3;
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  constexpr std::size_t kCount = kTiles * M * kCols;
+  Random random(kCount + gap);
+  Fenced<T> theta(kCount, gap), buf(kCount, gap + 1), g(kCount, gap + 2);
+  for (Fenced<T>* p : {&theta, &buf, &g}) fill_padded(p->data(), kTiles * M, kCols - 3, kCols, random);
+  std::vector<T> swept(theta.data(), theta.data() + kCount), memory(buf.data(), buf.data() + kCount);
+  const auto at = [](T* p, int i) { return C::kBuffered ? p + i : nullptr; };
+  emmy::Meter<T, kCols, 0, true, C::kMotion, Kept> by_rows, by_tiles;
+  for (auto& sums : by_tiles.column)
+    for (T& sum : sums) sum = T(7);  // the first tile sets them
+  emmy::NoRange none;
+  for (int m = 0; m < kTiles * M; ++m)
+    emmy::sweep_rows<kCols, 1, false>(subject.coefficients, swept.data() + m * kCols, at(memory.data(), m * kCols),
+                                      static_cast<const T*>(g.data()) + m * kCols, by_rows, 0, none);
+  for (int row = 0; row < kTiles * M; row += M)
+    for (int col = 0; col < kCols; col += N * lanes)
+      emmy::with_vectors<T, M * N>([&](auto&... v) {
+        const int first = row * kCols + col;
+        int i = 0;
+        ((v = simd::load(static_cast<const T*>(g.data()) + first + i / N * kCols + i % N * lanes), ++i), ...);
+        emmy::sweep_tile<kCols, M, N>(subject.coefficients, theta.data() + first, at(buf.data(), first), by_tiles,
+                                      row == 0, col, v...);
+      });
+  ASSERT_TRUE(theta.intact() && buf.intact() && g.intact());
+  EXPECT_EQ(std::memcmp(theta.data(), swept.data(), kCount * sizeof(T)), 0) << M << 'x' << N;
+  EXPECT_EQ(std::memcmp(buf.data(), memory.data(), kCount * sizeof(T)), 0) << M << 'x' << N;
+  EXPECT_EQ(std::memcmp(by_tiles.column, by_rows.column, sizeof by_rows.column), 0) << M << 'x' << N;
+}
+template <class S>
+void check_tiles_of(const S& subject) {
+  for (std::size_t gap = 0; gap < 16; gap += 3) {
+    check_tiles<1, 1, emmy::Sums::law>(subject, gap);
+    check_tiles<3, 2, emmy::Sums::squares>(subject, gap);
+    check_tiles<5, 1, emmy::Sums::squares_and_sums>(subject, gap);
+    check_tiles<emmy::kTileRows, emmy::kTileVectors, emmy::Sums::squares_and_sums>(subject, gap);
+  }
+}
+TYPED_TEST(UpdateSweep, TilesGiveTheBitsOfRows) {
+  check_tiles_of(sgd<TypeParam>());
+  check_tiles_of(momentum<TypeParam>());
+  check_tiles_of(nesterov<TypeParam>());
+}
+
 TYPED_TEST(UpdateSweep, FrozenWeightsKeepTheirBits) {
   using T = TypeParam;
   const auto subject = frozen<T>();

@@ -249,13 +249,15 @@ EMMY_INLINE void for_gradient_row_tiles(F&& f) noexcept {
   for_row_tiles<In, gradient_tile_rows<T, In, Padded>()>(f);
 }
 
-// Do the sums of db fit beside the tiles of dW? Where dy is longer than the first cache a pass of its own costs more.
+// Do sums fit beside the tiles of dW: those of db (where dy is longer than the first cache a pass of its own costs more), those of
+// a meter?
 template <class T>
 inline constexpr bool kSumsBesideTiles = !EMMY_GRADIENT_HOOKED && simd::kRegisters >= 32 && kLanesOf<T> >= 8;
 
 // dW in tiles, never stored as a matrix: put(row, m, col, v) gets the vectors of row + m of g[i, o] =
-// sum_{r < Rows} x[r ldx + i] dy[r Padded + o]; end(row, constant<M>) follows those of M rows. In groups, x starts each
-// xg after the last one, dy dyg after it (0: where it ended). db, if any: the sums of dy, a padded row.
+// sum_{r < Rows} x[r ldx + i] dy[r Padded + o], or put(row, constant<M>, col, constant<N>, v...) a tile, row by row;
+// end(row, constant<M>) follows those of M rows. In groups, x starts each xg after the last one, dy dyg after it (0: where it
+// ended). db, if any: the sums of dy, a padded row.
 template <int In, int Padded, int Rows, int Groups = 1, class T, class Put, class End>
 EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Put&& put, End&& end, std::size_t xg = 0,
                                     std::size_t dyg = 0, [[maybe_unused]] T* db = nullptr) noexcept {
@@ -268,7 +270,8 @@ EMMY_INLINE void for_gradient_tiles(const T* x, std::size_t ldx, const T* dy, Pu
             x + row, 1, ldx, dy + col, Padded, Rows, [&](int, int) EMMY_LAMBDA { return simd::zero<T>(); },
             [&](auto&... c) EMMY_LAMBDA {
               int i = 0;
-              ((put(row, i / kVectors, col + i % kVectors * lanes, c), ++i), ...);
+              if constexpr (requires { put(row, m_, col, n_, c...); }) put(row, m_, col, n_, c...);
+              else ((put(row, i / kVectors, col + i % kVectors * lanes, c), ++i), ...);
             },
             xg, dyg, sum);
       };

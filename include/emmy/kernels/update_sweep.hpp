@@ -260,6 +260,32 @@ EMMY_INLINE void sweep_rows(const C& c, T* theta, T* buf, const T* g, MeterType&
   }
 }
 
+// A tile of the gradient where it is made, M rows of N vectors: the first one of a column sets its sums, others add to them.
+template <int Cols, int M, int N, class C, class T, class MeterType, class... V>
+EMMY_INLINE void sweep_tile(const C& c, T* theta, T* buf, MeterType& meter, bool sets, int col,
+                            const V&... g) noexcept {
+  constexpr int kProducts = MeterType::kProducts;
+  const int lanes = static_cast<int>(simd::lanes<T>());
+  with_vectors<T, N * kProducts>([&](auto&... sums) EMMY_LAMBDA {
+    int i = 0;
+    if (!sets) ((sums = simd::load(&meter.column[i % kProducts][col + i / kProducts * lanes]), ++i), ...);
+    const auto one = [&]<int At, int... P>(std::integral_constant<int, At>, std::integer_sequence<int, P...>,
+                                           simd::Vec<T> gradient) EMMY_LAMBDA {
+      simd::Vec<T> t = gradient, n = t, u = t, u0 = t, d = t, seen = t, none = t;
+      const int at = At / N * Cols + At % N * lanes;
+      inner::step_vector<false, false>(c, theta + at, C::kBuffered ? buf + at : buf, gradient, NoOuter{}, 0, 0, t, n, u,
+                                       none, none, u0, d, seen);
+      accumulate<MeterType>(t, n, gradient, u, u0, d, seen, pick<At % N * kProducts + P>(sums...)...);
+    };
+    [&]<int... At>(std::integer_sequence<int, At...>) EMMY_LAMBDA {
+      (one(std::integral_constant<int, At>{}, std::make_integer_sequence<int, kProducts>{}, g), ...);
+    }
+    (std::make_integer_sequence<int, M * N>{});
+    i = 0;
+    ((simd::store(sums, &meter.column[i % kProducts][col + i / kProducts * lanes]), ++i), ...);
+  });
+}
+
 // One vector of the gradient where it is made: nobody measures, and the block is no factor.
 template <class C, class T, class V>
 EMMY_INLINE void sweep_vector(const C& c, T* theta, T* buf, V gradient) noexcept {

@@ -118,21 +118,33 @@ EMMY_INLINE void gradients(Dense<Out, Bias>, const F& f, Visitor& visitor) noexc
       visitor.check(row, m, g);
       visitor.template rows<0>(row, m, g);
     };
-    const typename F::scalar* dy = f.dy;
+    using S = typename F::scalar;
+    const S* dy = f.dy;
+    constexpr bool kBesides = Dense<Out, Bias>::kHasBias && Out > 1 && !kReadsNarrow<F> && kSumsBesideTiles<S>;
+    alignas(kAlign<S>) [[maybe_unused]] S sums[kBesides ? F::kOutStride : 1];
+    [[maybe_unused]] S* const db = kBesides ? sums : nullptr;
+    [[maybe_unused]] const auto tiles = [&](auto&& put) EMMY_LAMBDA {
+      const auto end = [](int, auto) EMMY_LAMBDA {};
+      if constexpr (kReadsNarrow<F>) for_gradient_tiles<Out, F::kIn, F::kOutRows>(dy, F::kOutStride, f.x, put, end);
+      else for_gradient_tiles<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, dy, put, end, 0, 0, db);
+    };
     if constexpr (Out == 1)
       column_gradient<F::kIn, F::kInStride, F::kOutRows>(
           f.x, dy, [&](auto* g) EMMY_LAMBDA { visit(0, std::integral_constant<int, 1>{}, g); });
-    else if constexpr (requires(simd::Vec<typename F::scalar> v) { visitor.vector(0, 0, v); }) {
-      const auto vector = [&](int row, int m, int col, auto v) EMMY_LAMBDA { visitor.vector(row + m, col, v); };
-      const auto end = [](int, auto) EMMY_LAMBDA {};
-      if constexpr (kReadsNarrow<F>) for_gradient_tiles<Out, F::kIn, F::kOutRows>(dy, F::kOutStride, f.x, vector, end);
-      else for_gradient_tiles<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, dy, vector, end);
+    else if constexpr (requires(simd::Vec<S> v) { visitor.vector(0, 0, v); }) {
+      tiles([&](int row, int m, int col, auto v) EMMY_LAMBDA { visitor.vector(row + m, col, v); });
+    } else if constexpr (requires(simd::Vec<S> v, std::integral_constant<int, 1> one) {
+                           visitor.tile(0, one, 0, one, v);
+                         }) {
+      tiles([&](int row, auto m, int col, auto n, const auto&... g)
+                EMMY_LAMBDA { visitor.tile(row, m, col, n, g...); });
     } else if constexpr (kReadsNarrow<F>) {
       for_gradient_rows<Out, F::kIn, F::kOutRows>(dy, F::kOutStride, f.x, visit);
     } else {
-      for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, dy, visit);
+      for_gradient_rows<F::kIn, F::kOutStride, F::kOutRows>(f.x, F::kInStride, dy, visit, 0, 0, db);
     }
-    if constexpr (Dense<Out, Bias>::kHasBias) bias_gradients(f, visitor);
+    if constexpr (kBesides) visit_bias(static_cast<const S*>(sums), visitor);
+    else if constexpr (Dense<Out, Bias>::kHasBias) bias_gradients(f, visitor);
   }
 }
 

@@ -73,6 +73,7 @@ namespace emmy {
 struct Ratio {
   int numerator;
   int denominator;
+  friend constexpr bool operator==(const Ratio&, const Ratio&) = default;
 };
 
 // A block of weights: rows x cols values in rows of padded length. An optimizer's rates, the budget's (k, u) and a

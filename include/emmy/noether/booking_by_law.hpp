@@ -65,8 +65,8 @@ EMMY_INLINE void book_by_law(Ledger<Net, Spec, Mode>& ledger, int line, int coun
         for (int i = 0; i < n; i += static_cast<int>(simd::lanes<S>())) {
           const auto sum = [&](int product) EMMY_LAMBDA {
             const S* p = sums + product * stride + first + i;
-            if constexpr (charge.is_whole) return first_lane(simd::sum(simd::load(p)));
-            else if constexpr (kLines == 1) return first_lane(*p);
+            if constexpr (kLines == 1) return first_lane(*p);
+            else if constexpr (charge.is_whole) return first_lane(simd::sum(simd::load(p)));
             else return kRun == kLines ? simd::load(p) : load_units(p, n - i);
           };
           const int at = charge.is_whole ? unit : unit + i;

@@ -21,6 +21,7 @@ struct ChargePart {
   int lines = 1;     // of the block that a unit has
   int power = 2;
   int first = 0, count = 0;  // of a balance matrix: the rows, or a bias' columns, that it looks at; 0: all
+  friend constexpr bool operator==(const ChargePart&, const ChargePart&) = default;
 };
 struct Charge {
   static constexpr int kMaxParts = 8;

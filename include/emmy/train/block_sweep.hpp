@@ -26,6 +26,32 @@ consteval bool line_is_watched(int block, Axis line) {
   return false;
 }
 
+// Is a bias in every charge what one more row of the weights before it would be, and has no row a charge?
+template <class Net, class Spec>
+consteval bool is_like_row(int bias) {
+  const auto& block = kPlan<Net>.block;
+  if (block[bias].role != Role::bias || bias == 0 || block[bias - 1].node != block[bias].node ||
+      block[bias - 1].role != Role::weight || block[bias - 1].turned || block[bias].turned || !block[bias - 1].trained)
+    return false;
+  for (const Charge& charge : kCharges<Net, Spec>.charge) {
+    int own = 0, above = 0, alike = 0;
+    for (int p = 0; p < charge.parts; ++p) {
+      ChargePart part = charge.part[p];
+      if (part.block == bias) ++own;
+      if (part.block != bias - 1) continue;
+      ++above;
+      part.block = bias;
+      for (int q = 0; q < charge.parts; ++q) alike += part == charge.part[q] && part.axis == Axis::column;
+    }
+    if (own > 1 || own != above || own != alike) return false;
+  }
+  return true;
+}
+template <class Net, class Led, int Block>
+inline constexpr bool kIsLikeRow = false;
+template <class Net, class Spec, class Mode, int Block>
+inline constexpr bool kIsLikeRow<Net, Ledger<Net, Spec, Mode>, Block> = is_like_row<Net, Spec>(Block);
+
 // Has a line of the block a linear charge?
 template <class Net, class Led, int Block>
 inline constexpr bool kHasLinear = false;
@@ -165,7 +191,11 @@ struct BlockSweep {
   static constexpr bool kByOuter = kOuter && Measuring && !kLawful;
   template <Axis Line>
   static constexpr bool kWants = Measuring&& detail::Wants<Net, Led>::template kLine<Block, Line>;
-  static constexpr bool kRows = kWants<kAlongRows> && !kByNorms, kColumns = kWants<kAlongColumns> && !kByNorms;
+  // A bias that is booked as one more row of the weights before it.
+  static constexpr bool kCountsAsRow = kLawful && Rows > 1 && !detail::kRatesByBlock<Rule> && !kClipsByTensor<Rule> &&
+                                       detail::kIsLikeRow<Net, Led, Block>;
+  static constexpr bool kRows = kWants<kAlongRows> && !kByNorms,
+                        kColumns = kWants<kAlongColumns> && !kByNorms && !kCountsAsRow;
   // Factors bound each other's gradients, so their bounds must not drift away from them.
   static constexpr bool kTracks = kBlock.trained && kBlock.role == Role::factor;
 
@@ -187,7 +217,12 @@ struct BlockSweep {
                                 : detail::kHasLinear<Net, Led, Block> ? Sums::squares_and_sums
                                                                       : Sums::squares;
   using Sum = Meter<S, kStride, kKept, kColumns, kMotion, kSums, kSplits && !kLawful, kLawful && kReadsCharges<Led>>;
-  Sum meter{kOuter && kLawful && !kPredicting};
+  // A gradient that comes in tiles that are taken while they are in registers.
+  static constexpr bool kTakesTiles = kSumsBesideTiles<S> && kLawful && kColumns && !kRows && !kTracks && !kOuter &&
+                                      kMotion != Motion::general && kBlock.role == Role::weight &&
+                                      kIsDense<typename node_at<Net, kBlock.node>::layer>;
+  static constexpr bool kSets = (kOuter && kLawful && !kPredicting) || kTakesTiles;  // the first of them sets the sums
+  Sum meter{kSets};
   [[no_unique_address]] inner::SharedLines<Net, Rule, Block> shared;
 
   // input and dy of the layer: read where kByOuter.
@@ -224,22 +259,31 @@ struct BlockSweep {
   }
   template <int M>
   EMMY_INLINE void rows(int row, const S* g) noexcept {
-    if constexpr (kOuter && kLawful && !kPredicting)
-      if (row == 0) meter = Sum{};  // a layer whose gradients take no `outer`
-    if constexpr (kKept == 1 && M > 1) {
+    if constexpr (kSets)
+      if (row == 0) meter = Sum{};  // a layer whose gradients are neither
+    if constexpr (kKept == 1 && M > 1)
       for (int m = 0; m < M; ++m) rows<1>(row + m, g + m * kStride);
-    } else {
-      S* memory = nullptr;
-      if constexpr (Coefficients::kBuffered) memory = buf + row * kStride;
-      constexpr bool kFactor = kBlock.role == Role::factor;
-      static constexpr S kOne = 1;
-      const auto sweep = [&](auto... outer) EMMY_LAMBDA {
-        sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, meter, kept(row), range, outer...);
-      };
-      if constexpr (kByOuter) sweep(Outer<S>{kBlock.role == Role::bias ? &kOne : x + row, v});
-      else sweep();
-      if constexpr (kKept == 1) book_rows(row, 1);
-    }
+    else rows_into<M>(meter, row, g);
+  }
+  template <int M, class To>
+  EMMY_INLINE void rows_into(To& to, int row, const S* g) noexcept {
+    S* memory = nullptr;
+    if constexpr (Coefficients::kBuffered) memory = buf + row * kStride;
+    constexpr bool kFactor = kBlock.role == Role::factor;
+    static constexpr S kOne = 1;
+    const auto sweep = [&](auto... outer) EMMY_LAMBDA {
+      sweep_rows<kStride, M, kFactor>(c, theta + row * kStride, memory, g, to, kept(row), range, outer...);
+    };
+    if constexpr (kByOuter) sweep(Outer<S>{kBlock.role == Role::bias ? &kOne : x + row, v});
+    else sweep();
+    if constexpr (kKept == 1) book_rows(row, 1);
+  }
+  template <int M, int N, class... V>
+  EMMY_INLINE void tile(int row, int col, const V&... g) noexcept {
+    S* memory = nullptr;
+    const int at = row * kStride + col;
+    if constexpr (Coefficients::kBuffered) memory = buf + at;
+    sweep_tile<kStride, M, N>(c, theta + at, memory, meter, row == 0, col, g...);
   }
   // A weight matrix whose gradient is x dy^T.
   EMMY_INLINE void measure(const SummedRow<S>& input, const SummedRow<S>& dy) noexcept {

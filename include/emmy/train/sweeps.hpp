@@ -155,9 +155,19 @@ struct LayerSweep : BlockSweep<Net, Rule, Led, Measuring, Block, Batch * node_at
     sweep_vector(weight.c, weight.theta + at, memory, g);
   }
 
+  // A tile of the weight gradient, M rows of N vectors.
+  template <int M, int N, class... V>
+  EMMY_INLINE void tile(int row, std::integral_constant<int, M>, int col, std::integral_constant<int, N>,
+                        const V&... g) noexcept requires(At<kFirst>::kTakesTiles) {
+    static_cast<At<kFirst>&>(*this).template tile<M, N>(row, col, g...);
+  }
+
   template <int Local, int M, class G>
   EMMY_INLINE void rows(int row, std::integral_constant<int, M>, const G* g) noexcept {
-    static_cast<At<kFirst + Local>&>(*this).template rows<M>(row, g);
+    auto& own = static_cast<At<kFirst + Local>&>(*this);
+    if constexpr (At<kFirst + Local>::kCountsAsRow)
+      own.template rows_into<M>(static_cast<At<kFirst + Local - 1>&>(*this).meter, row, g);
+    else own.template rows<M>(row, g);
   }
   template <int M, class G>
   EMMY_INLINE void check(int row, std::integral_constant<int, M>, const G* g) noexcept {
